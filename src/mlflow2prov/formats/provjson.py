@@ -1,0 +1,210 @@
+"""PROV-JSON (https://www.w3.org/submissions/prov-json/), written in bulk.
+
+The text of a record is an SQL projection made from the table of record kinds; the reader is in
+:mod:`mlflow2prov.formats.provjson_reader`. Several records of one identifier stand as an array of
+objects under it, several values of an attribute as an array (section 2.2).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mlflow2prov.formats.provjson_reader import read
+from mlflow2prov.formats.text import literal, write_strings
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.prov.records import KINDS, RecordKind
+
+__all__ = ["read", "write"]
+
+
+def write(graph: Graph, file: BinaryIO) -> None:
+    """Write a graph as PROV-JSON to a binary file, streaming; memory does not grow with the graph."""
+    with graph.store.in_order():
+        _write(graph, file)
+
+
+def _write(graph: Graph, file: BinaryIO) -> None:
+    pieces = _Attributes.of(graph)
+    file.write(b"{\n")
+    separator = _write_prefixes(graph, file)
+    separator = _write_records(graph, 0, pieces, file, separator)
+    bundles = graph.query(
+        "SELECT b.id, n.prefix, n.local FROM {graph}.bundle b JOIN {graph}.name n ON n.id = b.id ORDER BY b.rowid"
+    )
+    if bundles:
+        file.write(separator + b'"bundle": {')
+        for position, (number, prefix, local) in enumerate(bundles):
+            name = f"{prefix}:{local}" if prefix else local
+            file.write(b",\n" if position else b"\n")
+            file.write(json.dumps(name).encode() + b": {\n")
+            _write_records(graph, number, pieces, file, b"")
+            file.write(b"\n}")
+        file.write(b"\n}")
+    file.write(b"\n}\n")
+
+
+def _write_prefixes(graph: Graph, file: BinaryIO) -> bytes:
+    prefixes = {prefix or "default": iri for prefix, iri in graph.prefixes().items()}
+    if not prefixes:
+        return b""
+    file.write(b'"prefix": ' + json.dumps(prefixes, indent=1, ensure_ascii=False).encode())
+    return b",\n"
+
+
+def _write_records(
+    graph: Graph, bundle: int, attributes: _Attributes, file: BinaryIO, separator: bytes
+) -> bytes:
+    present = {
+        row[0]
+        for table in ("element", "relation")
+        for row in graph.query(f"SELECT DISTINCT kind FROM {{graph}}.{table} WHERE bundle = {bundle}")
+    }
+    for kind in KINDS:
+        if kind.number not in present:
+            continue
+        file.write(separator + json.dumps(kind.name).encode() + b": {")
+        _write_kind(graph, kind, bundle, attributes, file)
+        file.write(b"\n}")
+        separator = b",\n"
+    return separator
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    """What stands before and after the value of each attribute key, as SQL lists by key."""
+
+    names: list[str]
+    before: list[str]
+    after: list[str]
+
+    @classmethod
+    def of(cls, graph: Graph) -> _Attributes:
+        rows = graph.query("SELECT key, name, datatype, language FROM {graph}.attribute_key ORDER BY key")
+        size = max((row[0] for row in rows), default=0)
+        names, before, after = ([""] * size for _ in range(3))
+        for key, name, datatype, language in rows:
+            names[key - 1] = json.dumps(name, ensure_ascii=False) + ":"
+            before[key - 1], after[key - 1] = _around(datatype, language)
+        return cls(names, before, after)
+
+    @property
+    def sql(self) -> str:
+        """SQL of the members for ``r.attributes``, joined by commas; NULL where there are none."""
+        openings = [name + before for name, before in zip(self.names, self.before, strict=True)]
+        pair = f"concat({_list(openings)}[a.k], to_json(a.v)::VARCHAR, {_list(self.after)}[a.k])"
+        members = f"array_to_string(list_transform(r.attributes, lambda a: {pair}), ',')"
+        return f"CASE WHEN len(r.attributes) > 0 THEN {members} END"
+
+    @property
+    def repeats(self) -> str:
+        """SQL of the condition that ``r.attributes`` has several values of one attribute."""
+        key = "a.k" if len(set(self.names)) == len(self.names) else f"{_list(self.names)}[a.k]"
+        distinct = f"len(list_distinct(list_transform(r.attributes, lambda a: {key})))"
+        return f"len(r.attributes) > 1 AND {distinct} < len(r.attributes)"
+
+    @property
+    def grouped(self) -> str:
+        """As ``sql``, with the values of each attribute in an array where there are several."""
+        name = f"{_list(self.names)}[a.k]"
+        value = f"concat({_list(self.before)}[a.k], to_json(a.v)::VARCHAR, {_list(self.after)}[a.k])"
+        values = f"list_transform(list_filter(r.attributes, lambda a: {name} = m), lambda a: {value})"
+        joined = f"array_to_string({values}, ',')"
+        member = f"concat(m, CASE WHEN len({values}) > 1 THEN concat('[', {joined}, ']') ELSE {joined} END)"
+        names = f"list_sort(list_distinct(list_transform(r.attributes, lambda a: {name})))"
+        return f"array_to_string(list_transform({names}, lambda m: {member}), ',')"
+
+
+def _list(pieces: list[str]) -> str:
+    """SQL of a list of strings."""
+    return f"[{', '.join(map(literal, pieces))}]"
+
+
+def _around(datatype: str | None, language: str | None) -> tuple[str, str]:
+    if language is not None:
+        return '{"$":', f',"lang":{json.dumps(language)}}}'
+    if datatype is not None:
+        return '{"$":', f',"type":{json.dumps(datatype)}}}'
+    return "", ""
+
+
+def _write_kind(graph: Graph, kind: RecordKind, bundle: int, attributes: _Attributes, file: BinaryIO) -> None:
+    """Write the records of one kind as JSON members."""
+    table = "element" if kind.is_element else "relation"
+    source = f"{graph.schema}.{table} WHERE bundle = {bundle} AND kind = {kind.number}"
+    with graph.store.scratch("json") as scratch:
+        joins = ""
+        members: list[str] = []
+        if not kind.is_element:
+            members, joins = _references(graph, kind, source, scratch)
+        columns = ("start_time", "end_time") if kind.is_element else ("time",)
+        members += [
+            f"'\"prov:{name}\":' || to_json(r.{column})::VARCHAR"
+            for name, column in zip(kind.times, columns, strict=False)
+        ]
+        if attributes.names:
+            text, join = _attribute_members(graph, source, attributes, scratch)
+            members.append(text)
+            joins += join
+        body = f"concat('{{', concat_ws(',', {', '.join(members or ['NULL'])}), '}}')"
+        write_strings(graph.store, _records_sql(graph, source, body, joins), file, skip=1)
+
+
+def _attribute_members(
+    graph: Graph, source: str, attributes: _Attributes, scratch: str
+) -> tuple[str, str]:
+    """The SQL of a record's attributes; the few that have to be grouped are made beforehand."""
+    rows = f"(SELECT *, rowid AS place FROM {source}) r WHERE {attributes.repeats}"
+    graph.store.run(
+        f"CREATE TABLE {scratch}.grouped AS SELECT r.place, {attributes.grouped} AS members FROM {rows}"
+    )
+    if not graph.store.scalar(f"SELECT count(*) FROM {scratch}.grouped"):
+        return attributes.sql, ""
+    return f"coalesce(g.members, {attributes.sql})", f" LEFT JOIN {scratch}.grouped g ON g.place = r.place"
+
+
+def _records_sql(graph: Graph, source: str, body: str, joins: str) -> str:
+    """SQL of one string for each identifier, with a comma and a line break before it."""
+    rows = f"(SELECT *, rowid AS place FROM {source}) r"
+    named = f"LEFT JOIN {graph.schema}.name n ON n.id = r.id"
+    anonymous = "concat('\"_:n', r.place + 1, '\"')"
+    identified, distinct = graph.query(f"SELECT count(id), count(DISTINCT id) FROM {source}")[0]
+    if not identified:
+        return f"SELECT concat(',', chr(10), {anonymous}, ':', {body}) FROM {rows} {joins}"
+    key = f"CASE WHEN r.id IS NULL THEN {anonymous} ELSE {_name('n')} END"
+    if identified == distinct:
+        return f"SELECT concat(',', chr(10), {key}, ':', {body}) FROM {rows} {named} {joins}"
+    bodies = f"SELECT {key} AS name, r.place, {body} AS body FROM {rows} {named} {joins}"
+    several = (
+        "CASE WHEN count(*) > 1 THEN concat('[', string_agg(body, ',' ORDER BY place), ']')"
+        " ELSE any_value(body) END"
+    )
+    return (
+        f"SELECT concat(',', chr(10), name, ':', {several}) FROM ({bodies}) GROUP BY name ORDER BY min(place)"
+    )
+
+
+def _references(graph: Graph, kind: RecordKind, source: str, scratch: str) -> tuple[list[str], str]:
+    """The members for a kind's formal arguments, and the joins that their names take."""
+    columns = list(zip(kind.references, ARGUMENT_COLUMNS, strict=False))
+    counts = graph.query(f"SELECT count(*), {', '.join(f'count({column})' for _, column in columns)} FROM {source}")
+    total, *there = counts[0]
+    present = [pair for pair, count in zip(columns, there, strict=True) if count]
+    names = f"{graph.schema}.name"
+    if present and total * 4 < graph.count("name"):
+        wanted = " UNION ALL ".join(f"SELECT {column} AS id FROM {source}" for _, column in present)
+        graph.store.run(
+            f"CREATE TABLE {scratch}.name AS SELECT n.* FROM {names} n SEMI JOIN ({wanted}) w ON w.id = n.id"
+        )
+        names = f"{scratch}.name"
+    members = [f"'\"prov:{name}\":' || {_name(f'n_{column}')}" for name, column in present]
+    joins = " ".join(f"LEFT JOIN {names} n_{column} ON n_{column}.id = r.{column}" for _, column in present)
+    return members, joins
+
+
+def _name(alias: str) -> str:
+    """SQL of a name as a JSON string, NULL where there is none."""
+    qualified = f"CASE WHEN {alias}.prefix = '' THEN {alias}.local ELSE {alias}.prefix || ':' || {alias}.local END"
+    return f"to_json({qualified})::VARCHAR"

@@ -1,0 +1,1 @@
+"""The graph: two record tables in DuckDB, and the operations on them."""

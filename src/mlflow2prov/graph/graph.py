@@ -1,0 +1,180 @@
+"""The graph: what flows through a chain of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow2prov.errors import GraphError
+from mlflow2prov.graph.store import TABLES, Store, create_tables, default_store
+from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
+
+if TYPE_CHECKING:
+    from prov.model import ProvDocument
+
+    from mlflow2prov.graph.statistics import Statistics
+
+
+class Graph:
+    """A W3C PROV document as record tables (see :mod:`mlflow2prov.graph.store`).
+
+    A graph is made by :func:`mlflow2prov.extract`, :func:`mlflow2prov.load`,
+    :func:`mlflow2prov.merge` or :meth:`from_prov`; operations return a new graph and leave their
+    input as it is.
+
+    >>> from prov.model import ProvDocument
+    >>> document = ProvDocument()
+    >>> _ = document.add_namespace("ex", "http://example.org/")
+    >>> _ = document.wasAttributedTo(document.entity("ex:report"), document.agent("ex:ada"))
+    >>> graph = Graph.from_prov(document)
+    >>> graph.count("element"), graph.count("relation")
+    (2, 1)
+    """
+
+    def __init__(self, store: Store, schema: str) -> None:
+        """Wrap the record tables that stand in a schema; use the functions above to make a graph."""
+        self.store = store
+        self.schema = schema
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self.count('element')} elements and {self.count('relation')} relations>"
+
+    @classmethod
+    def empty(cls, store: Store | None = None) -> Graph:
+        """Return a graph without records, ready to be filled.
+
+        >>> Graph.empty().count("element")
+        0
+        """
+        store = store or default_store()
+        graph = cls(store, store.new_schema("graph"))
+        create_tables(store, graph.schema)
+        return graph
+
+    @classmethod
+    def open(cls, file: str | Path, store: Store | None = None) -> Graph:
+        """Return the graph that was kept in a DuckDB file.
+
+        Raises:
+            GraphError: there is no such file, or it holds no graph.
+        """
+        file = Path(file)
+        if not file.is_file():
+            raise GraphError(f"no such graph file: {file}")
+        store = store or default_store()
+        graph = cls(store, store.attach(file, read_only=True))
+        database, _, schema = graph.schema.partition(".")
+        found = {
+            row[0]
+            for row in store.run(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ?",
+                [database, schema],
+            )
+        }
+        if not set(TABLES) <= found:
+            store.run(f"DETACH {database}")
+            raise GraphError(f"{file} is a DuckDB file, but holds no graph of mlflow2prov")
+        return graph
+
+    def keep(self, file: str | Path) -> Path:
+        """Keep the graph in a DuckDB file that :meth:`open` and ``load`` read; return its path.
+
+        The file appears whole or not at all.
+        """
+        from mlflow2prov.graph.files import whole_file
+
+        with whole_file(Path(file)) as unfinished:
+            schema = self.store.attach(unfinished, read_only=False)
+            try:
+                create_tables(self.store, schema)
+                self.copy_into(schema)
+            finally:
+                self.store.detach(schema)
+        return Path(file)
+
+    def copy_into(self, schema: str) -> None:
+        """Copy the rows into the empty record tables of another schema of the same store."""
+        for table in TABLES:
+            self.store.run(f"INSERT INTO {schema}.{table} SELECT * FROM {self.schema}.{table}")
+
+    def close(self) -> None:
+        """Let go of the rows; the graph can't be used any more."""
+        if self.schema.startswith("graphs."):
+            self.store.run(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+        else:
+            self.store.run(f"DETACH {self.schema.split('.', 1)[0]}")
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def count(self, table: str) -> int:
+        """Return how many rows a record table has: ``element``, ``relation``, ``name`` …"""
+        return int(self.store.scalar(f"SELECT count(*) FROM {self.schema}.{table}"))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query in which ``{graph}`` stands for the graph's schema; return its rows.
+
+        >>> Graph.empty().query("SELECT count(*) FROM {graph}.element")
+        [(0,)]
+        """
+        return self.store.run(sql.replace("{graph}", self.schema))
+
+    def prefixes(self) -> dict[str, str]:
+        """Return the IRI of each prefix that the document declares, the standard ones left out."""
+        rows = self.query("SELECT prefix, iri FROM {graph}.prefix ORDER BY rowid")
+        return {prefix: iri for prefix, iri in rows if prefix not in STANDARD_PREFIXES}
+
+    def save(self, output: str | Path, format: str = "json") -> Path:  # noqa: A002
+        """Write the graph to ``output`` with the suffix of the format; return the path.
+
+        Args:
+            output: the path without its suffix.
+            format: a name from the table of formats, such as ``json``.
+        """
+        from mlflow2prov.formats import write
+
+        return write(self, output, format)
+
+    def statistics(self, resolution: str = "coarse") -> Statistics:
+        """Return how many elements and relations there are: ``coarse``, or ``fine`` by type, too."""
+        from mlflow2prov.graph.statistics import statistics
+
+        return statistics(self, resolution)
+
+    def eliminate_duplicates(self) -> Graph:
+        """Return the graph with identical elements and relations once; nothing formal is lost."""
+        from mlflow2prov.graph.duplicates import eliminate_duplicates
+
+        return eliminate_duplicates(self)
+
+    def to_prov(self) -> ProvDocument:
+        """Return the graph as a document of the ``prov`` library (extra ``mlflow2prov[prov]``).
+
+        A bridge for people who know that library: it holds some 2.4 kB a record in memory.
+        """
+        from mlflow2prov.formats.bridge import to_prov
+
+        return to_prov(self)
+
+    @classmethod
+    def from_prov(cls, document: ProvDocument, store: Store | None = None) -> Graph:
+        """Return the records of a document of the ``prov`` library as a graph."""
+        from mlflow2prov.formats.bridge import from_prov
+
+        return from_prov(document, store)
+
+
+def declare_prefixes(graph: Graph, prefixes: Iterable[tuple[str, str]]) -> None:
+    """Fill the graph's prefix table; the standard prefixes are always there."""
+    rows = dict(STANDARD_PREFIXES)
+    rows.update(prefixes)
+    for prefix, iri in rows.items():
+        graph.store.run(f"INSERT INTO {graph.schema}.prefix VALUES (?, ?)", [prefix, iri])
+
+
+VOCABULARY_PREFIX = ("m2p", M2P)
+"""The prefix of the vocabulary, as documents of ours declare it."""

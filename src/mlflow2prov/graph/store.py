@@ -1,0 +1,214 @@
+"""Where graphs live: record tables in DuckDB, cached in memory up to a limit, compressed on disk.
+
+A store keeps its graphs in a file of its temporary folder, so that their size is bounded by the disk
+and not by the memory; a graph can also stand in a file that the user names.
+
+The tables of a graph (``schema`` is the graph's own):
+
+========================  ==================================================================
+``prefix``                prefix and IRI of each namespace; both are unique in the graph
+``name``                  id, prefix, local part of each identifier; equal ids are equal IRIs
+``attribute_key``         key, and the attribute name, datatype and language that it stands for
+``element``               bundle, kind, id, start and end time, attributes
+``relation``              bundle, kind, id, formal arguments ``a1``..``a5``, time, attributes
+``bundle``                id of each named bundle
+========================  ==================================================================
+
+``bundle`` 0 is the document itself; a missing identifier, argument, time or attribute list is NULL.
+``attributes`` is a list of ``{k, v}``: a key of ``attribute_key``, and the lexical form of the value.
+The rows stand in the order of the document.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow2prov.errors import GraphError
+from mlflow2prov.prov.records import MAX_REFERENCES
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+ARGUMENT_COLUMNS = tuple(f"a{n}" for n in range(1, MAX_REFERENCES + 1))
+"""The identifier columns of the relation table, in the order of a kind's formal arguments."""
+
+ATTRIBUTES_TYPE = "STRUCT(k INTEGER, v VARCHAR)[]"
+
+TABLES: dict[str, str] = {
+    "prefix": "prefix VARCHAR, iri VARCHAR",
+    "name": "id INTEGER, prefix VARCHAR, local VARCHAR",
+    "attribute_key": "key INTEGER, name VARCHAR, datatype VARCHAR, language VARCHAR",
+    "element": "bundle INTEGER, kind UTINYINT, id INTEGER, start_time VARCHAR, end_time VARCHAR, "
+    f"attributes {ATTRIBUTES_TYPE}",
+    "relation": "bundle INTEGER, kind UTINYINT, id INTEGER, "
+    + "".join(f"{column} INTEGER, " for column in ARGUMENT_COLUMNS)
+    + f"time VARCHAR, attributes {ATTRIBUTES_TYPE}",
+    "bundle": "id INTEGER",
+}
+"""The record tables of a graph and their columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """How much of the machine a store may use.
+
+    Attributes:
+        memory_limit: what DuckDB may hold in memory before it spills, such as ``1GiB``.
+        threads: how many threads DuckDB works with; None leaves it to DuckDB.
+        temporary_folder: where to spill; None is a folder of the system's own for such things.
+    """
+
+    memory_limit: str = "1GiB"
+    threads: int | None = None
+    temporary_folder: Path | None = None
+
+
+class Store:
+    """A DuckDB database in which graphs live side by side, each in a schema of its own.
+
+    Closing the store drops its graphs and removes what was spilled.
+    """
+
+    def __init__(self, settings: StoreSettings | None = None) -> None:
+        import duckdb
+
+        settings = settings or StoreSettings()
+        parent = settings.temporary_folder
+        self._folder = tempfile.mkdtemp(prefix="mlflow2prov-", dir=parent)
+        self._numbers = iter(range(1, 2**31))
+        self._lock = threading.RLock()
+        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": settings.memory_limit,
+                "temp_directory": str(Path(self._folder) / "spill"),
+                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": "false",
+            },
+        )
+        self.connection.execute("SET preserve_insertion_order = true")
+        self.connection.execute("SET TimeZone = 'UTC'")
+        # Rows keep the order of the left-hand table of a join: joins run as they are written.
+        self.connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        if settings.threads is not None:
+            self.connection.execute(f"SET threads = {int(settings.threads)}")
+        self._threads = int(self.scalar("SELECT current_setting('threads')"))
+        graphs = str(Path(self._folder) / "graphs.duckdb").replace("'", "''")
+        self.connection.execute(f"ATTACH '{graphs}' AS graphs")
+
+    def close(self) -> None:
+        """Drop everything that lives in the store, also on disk."""
+        self.connection.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """A folder for temporary files; it goes with the store."""
+        return Path(self._folder)
+
+    def run(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        with self._lock:
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def scalar(self, sql: str, parameters: list[Any] | None = None) -> Any:
+        """Return the first column of the first row of a query."""
+        rows = self.run(sql, parameters)
+        return rows[0][0]
+
+    def batches(self, sql: str, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query as Arrow batches, in order, without holding them all."""
+        cursor = self.connection.cursor()
+        try:
+            yield from cursor.sql(sql).to_arrow_reader(rows)
+        finally:
+            cursor.close()
+
+    def append(self, table: str, data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> None:
+        """Append Arrow data, whose columns are those of the table by name, to a table."""
+        columns = ", ".join(f'"{name}"' for name in data.schema.names)
+        with self._lock:
+            self.connection.register("arriving", data)
+            try:
+                self.connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM arriving")
+            finally:
+                self.connection.unregister("arriving")
+
+    def new_schema(self, stem: str, database: str = "graphs") -> str:
+        """Make an empty schema in the store's file, or in ``memory``; return its qualified name."""
+        schema = f"{database}.{stem}_{next(self._numbers)}"
+        self.run(f"CREATE SCHEMA {schema}")
+        return schema
+
+    def attach(self, file: Path, *, read_only: bool) -> str:
+        """Attach a DuckDB file and return the qualified name of its main schema.
+
+        Raises:
+            GraphError: the file can't be opened as a DuckDB database.
+        """
+        import duckdb
+
+        alias = f"file_{next(self._numbers)}"
+        quoted = str(file).replace("'", "''")
+        try:
+            self.run(f"ATTACH '{quoted}' AS {alias}{' (READ_ONLY)' if read_only else ''}")
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise GraphError(f"can't open the graph file {file}: {reason}") from error
+        return f"{alias}.main"
+
+    def detach(self, schema: str) -> None:
+        """Let go of an attached file; what was written to it is complete on disk then."""
+        alias = schema.split(".", 1)[0]
+        self.run(f"CHECKPOINT {alias}")
+        self.run(f"DETACH {alias}")
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """Within the ``with`` block, a join's rows come in the order of its left-hand table.
+
+        DuckDB keeps that order only in a pipeline of one thread; memory stays flat, unlike in a sort.
+        """
+        self.run("SET threads = 1")
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # the connection may be the very thing that failed
+                self.run(f"SET threads = {self._threads}")
+
+    @contextmanager
+    def scratch(self, stem: str) -> Iterator[str]:
+        """A schema in memory that is dropped at the end of the ``with`` block."""
+        schema = self.new_schema(stem, "memory")
+        try:
+            yield schema
+        finally:
+            with suppress(Exception):  # the connection may be the very thing that failed
+                self.run(f"DROP SCHEMA {schema} CASCADE")
+
+
+_default: Store | None = None
+
+
+def default_store() -> Store:
+    """Return the store that graphs live in when none is named; made at the first call."""
+    global _default
+    if _default is None:
+        _default = Store()
+        atexit.register(_default.close)
+    return _default
+
+
+def create_tables(store: Store, schema: str) -> None:
+    """Make the empty record tables of a graph in a schema."""
+    for table, columns in TABLES.items():
+        store.run(f"CREATE TABLE {schema}.{table} ({columns})")

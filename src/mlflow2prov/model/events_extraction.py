@@ -1,0 +1,118 @@
+"""What a document says of its own making (``provenance-model``, what always holds, 6)."""
+
+from __future__ import annotations
+
+from mlflow2prov.model.declare import Element, Event, associated, text, used
+
+SOFTWARE = Event(
+    name="software",
+    doc="The program that made the document.",
+    rows="SELECT version, settings FROM extraction_settings",
+    elements={
+        "software_ref": Element(
+            kind="agent",
+            prefix="agent",
+            name=("SoftwareAgent", "'mlflow2prov'", "version"),
+            types=("m2p:SoftwareAgent", "prov:SoftwareAgent"),
+            label="concat('mlflow2prov ', version)",
+            attributes={"name": text("'mlflow2prov'", always=True), "version": text("version", always=True)},
+        )
+    },
+)
+
+REPOSITORIES = Event(
+    name="repositories",
+    doc="The repository, in the state in which it was read.",
+    rows="""
+        SELECT r.*, s.settings, sha256(concat_ws(chr(10), r.remote, s.settings, array_to_string(r.heads, chr(10))))
+                   AS state
+        FROM git_repository r, extraction_settings s ORDER BY state
+    """,
+    elements={
+        "repository_ref": Element(
+            kind="entity",
+            prefix="repo",
+            name=("Repository", "state[1:16]"),
+            types=("m2p:Repository",),
+            label="concat('repository ', regexp_extract(coalesce(remote, path), '[^/]*$'))",
+            attributes={
+                "remote": text("remote"),
+                "heads": text("heads", many=True),
+                "settings": text("settings"),
+            },
+        )
+    },
+)
+
+STORES = Event(
+    name="stores",
+    doc="The MLflow store, in the state in which it was read.",
+    rows="""
+        WITH state AS (
+            SELECT sha256(concat(
+                (SELECT string_agg(concat_ws(' ', run_id, lifecycle_stage, status, end_ms), chr(10) ORDER BY run_id)
+                 FROM mlflow_run),
+                (SELECT string_agg(concat_ws(' ', name, version, stage, run_id), chr(10)
+                        ORDER BY workspace, name, version)
+                 FROM mlflow_model_version WHERE NOT is_deleted),
+                (SELECT string_agg(concat_ws(' ', name, alias, version), chr(10) ORDER BY workspace, name, alias)
+                 FROM mlflow_registered_model_alias)
+            )) AS content
+        )
+        SELECT m.*, sha256(concat_ws(chr(10), m.uri, m.mlflow_version, m.schema_version, state.content)) AS state
+        FROM mlflow_store m, state ORDER BY state
+    """,
+    elements={
+        "store_ref": Element(
+            kind="entity",
+            prefix="mlflow",
+            name=("TrackingStore", "state[1:16]"),
+            types=("m2p:TrackingStore",),
+            label="concat('MLflow store ', uri)",
+            attributes={
+                "uri": text("uri"),
+                "mlflow_version": text("mlflow_version"),
+                "schema_version": text("schema_version"),
+            },
+        )
+    },
+)
+
+READ = Event(
+    name="read",
+    doc="The states that were read.",
+    rows="""
+        SELECT state, repository_ref AS state_ref FROM repositories
+        UNION ALL SELECT state, store_ref FROM stores
+    """,
+)
+
+EXTRACTION = Event(
+    name="extraction",
+    doc="The extraction, named by the states that it read, without the clock.",
+    rows="""
+        SELECT sha256(concat(version, (SELECT string_agg(state, ' ' ORDER BY state_ref) FROM read))) AS state,
+               software_ref
+        FROM software
+    """,
+    elements={
+        "extraction_ref": Element(
+            kind="activity",
+            prefix="extraction",
+            name=("Extraction", "state[1:16]"),
+            types=("m2p:Extraction",),
+            label="'extraction by mlflow2prov'",
+        )
+    },
+    relations=(associated("extraction_ref", "software_ref", "Extractor"),),
+)
+
+EXTRACTION_SOURCES = Event(
+    name="extraction_sources",
+    doc="The extraction used the repository and the store.",
+    rows="SELECT e.extraction_ref, r.state_ref FROM read r, extraction e ORDER BY ALL",
+    relations=(used("extraction_ref", "state_ref"),),
+)
+
+EXTRACTION_EVENTS = (SOFTWARE, REPOSITORIES, STORES, READ, EXTRACTION, EXTRACTION_SOURCES)
+"""In an order in which each reads only rows of those before it."""

@@ -1,0 +1,347 @@
+"""The events of a Git history (``provenance-model``, part Git), and the people of all sources."""
+
+from __future__ import annotations
+
+from mlflow2prov.model.declare import (
+    Element,
+    Event,
+    associated,
+    attributed,
+    derived,
+    generated,
+    informed,
+    instant_s,
+    integer,
+    invalidated,
+    lexical,
+    specialization,
+    text,
+    used,
+)
+
+PEOPLE = Event(
+    name="people",
+    doc="Everyone who authored, committed, tagged, ran or registered something, once for each e-mail address.",
+    rows="""
+        WITH said AS (
+            SELECT author_email AS email, NULL AS username, author_name AS full_name FROM git_commit
+            UNION ALL SELECT committer_email, NULL, committer_name FROM git_commit
+            UNION ALL SELECT email, NULL, name FROM git_trailer
+            UNION ALL SELECT tagger_email, NULL, tagger_name FROM git_ref WHERE is_annotated
+            UNION ALL SELECT NULL, username, NULL FROM mlflow_user
+        )
+        , counted AS (
+            SELECT person(email, username, full_name) AS person_key, present(full_name) AS full_name,
+                   min(lower(trim(coalesce(present(trim(email)), username)))) AS address,
+                   min(username) AS username, count(*) AS times
+            FROM said GROUP BY ALL
+        )
+        SELECT person_key,
+               CASE WHEN starts_with(person_key, 'email:') THEN min(address) END AS email,
+               CASE WHEN starts_with(person_key, 'username:') THEN min(username) END AS username,
+               list(full_name ORDER BY full_name) FILTER (full_name IS NOT NULL) AS names,
+               first(full_name ORDER BY times DESC, full_name) FILTER (full_name IS NOT NULL) AS usual_name
+        FROM counted WHERE person_key IS NOT NULL
+        GROUP BY person_key ORDER BY person_key
+    """,
+    elements={
+        "person_ref": Element(
+            kind="agent",
+            prefix="=CASE WHEN starts_with(person_key, 'email:') THEN 'agent'"
+            " WHEN starts_with(person_key, 'username:') THEN 'mlflow' ELSE 'git' END",
+            name=("User", "regexp_replace(person_key, '^[a-z]+:', '')"),
+            types=("m2p:User", "prov:Person"),
+            label="coalesce(usual_name, username, email)",
+            attributes={"name": text("names", many=True), "email": text("email"), "username": text("username")},
+        )
+    },
+)
+
+COMMITS = Event(
+    name="commits",
+    doc="A commit is an activity of its author and its committer.",
+    rows="""
+        SELECT c.*, split_part(c.message, chr(10), 1) AS title, instant_s(c.authored_s) AS authored,
+               a.person_ref AS author_ref, k.person_ref AS committer_ref
+        FROM git_commit c
+        LEFT JOIN people a ON a.person_key = person(c.author_email, NULL, c.author_name)
+        LEFT JOIN people k ON k.person_key = person(c.committer_email, NULL, c.committer_name)
+        ORDER BY c.committed_s NULLS FIRST, c.commit
+    """,
+    elements={
+        "commit_ref": Element(
+            kind="activity",
+            prefix="git",
+            name=("Commit", "=commit"),
+            types=("m2p:Commit",),
+            label="concat(left(commit, 7), ' ', title)",
+            start="authored",
+            end="instant_s(committed_s)",
+            attributes={
+                "sha": text("commit", always=True),
+                "title": text("present(title)"),
+                "message": text("present(message)"),
+                "authored_at": instant_s("authored_s"),
+                "committed_at": instant_s("committed_s"),
+                "swhid": text("CASE WHEN length(commit) = 40 THEN 'swh:1:rev:' || commit END"),
+            },
+        )
+    },
+    relations=(
+        associated("commit_ref", "author_ref", "CommitAuthor"),
+        associated("commit_ref", "committer_ref", "Committer"),
+    ),
+)
+
+PARENTS = Event(
+    name="parents",
+    doc="A commit was informed by every parent of it.",
+    rows="""
+        SELECT DISTINCT c.commit_ref, p.commit_ref AS parent_ref
+        FROM git_parent g JOIN commits c ON c.commit = g.commit JOIN commits p ON p.commit = g.parent
+        ORDER BY ALL
+    """,
+    relations=(informed("commit_ref", "parent_ref"),),
+)
+
+TRAILERS = Event(
+    name="trailers",
+    doc="A commit is associated with the people whom its message's trailers name.",
+    rows="""
+        SELECT DISTINCT c.commit_ref, t.role, p.person_ref
+        FROM git_trailer t JOIN commits c ON c.commit = t.commit
+        JOIN people p ON p.person_key = person(t.email, NULL, t.name)
+        ORDER BY ALL
+    """,
+    relations=(associated("commit_ref", "person_ref", "=role"),),
+)
+
+SOURCE_TREES = Event(
+    name="source_trees",
+    doc="The tree of every commit that a branch, a tag or a run points at.",
+    rows="""
+        SELECT c.commit, c.tree, c.commit_ref, c.authored FROM commits c
+        SEMI JOIN (
+            SELECT commit FROM git_ref
+            UNION SELECT value FROM mlflow_tag WHERE key = 'mlflow.source.git.commit'
+        ) wanted ON wanted.commit = c.commit
+        ORDER BY c.commit_ref
+    """,
+    elements={
+        "tree_ref": Element(
+            kind="entity",
+            prefix="git",
+            name=("SourceTree", "=commit"),
+            types=("m2p:SourceTree", "prov:Collection"),
+            label="concat('tree @ ', left(commit, 7))",
+            attributes={
+                "sha": text("tree", always=True),
+                "commit": text("commit", always=True),
+                "swhid": text("CASE WHEN length(tree) = 40 THEN 'swh:1:dir:' || tree END"),
+            },
+        )
+    },
+    relations=(generated("tree_ref", "commit_ref", "SourceTree", "authored"),),
+)
+
+_FILE_NAME = "regexp_extract({}, '[^/]*$')"
+
+FILES = Event(
+    name="files",
+    doc="A commit added a file, which goes on through all its revisions and names.",
+    rows="""
+        SELECT r.path, r.path_bytes, path_part(r.path, r.path_bytes) AS path_key,
+               r.commit AS added_in, c.commit_ref, c.authored, c.author_ref
+        FROM git_revision r JOIN commits c ON c.commit = r.commit
+        WHERE r.is_new_file
+        ORDER BY c.commit_ref, path_key
+    """,
+    elements={
+        "file_ref": Element(
+            kind="entity",
+            prefix="git",
+            name=("File", "=added_in", "=path_key"),
+            types=("m2p:File",),
+            label=_FILE_NAME.format("path"),
+            attributes={
+                "name": text(_FILE_NAME.format("path"), always=True),
+                "first_path": text("path", always=True),
+                "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
+                "added_in": text("added_in", always=True),
+            },
+        )
+    },
+    relations=(
+        generated("file_ref", "commit_ref", "File", "authored"),
+        attributed("file_ref", "author_ref"),
+    ),
+)
+
+REVISIONS = Event(
+    name="revisions",
+    doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
+    rows="""
+        SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
+               f.file_ref, c.commit_ref, c.authored, c.author_ref
+        FROM git_revision r
+        JOIN commits c ON c.commit = r.commit
+        LEFT JOIN files f ON f.added_in = r.file_added_in
+            AND f.path_key = path_part(r.file_path, r.file_path_bytes)
+        ORDER BY c.commit_ref, path_key
+    """,
+    elements={
+        "revision_ref": Element(
+            kind="entity",
+            prefix="git",
+            name=("FileRevision", "=commit", "=path_key"),
+            types=("m2p:FileRevision",),
+            label=f"concat({_FILE_NAME.format('path')}, ' @ ', left(commit, 7))",
+            attributes={
+                "name": text(_FILE_NAME.format("path"), always=True),
+                "path": text("path", always=True),
+                "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
+                "commit": text("commit", always=True),
+                "status": text("status", always=True),
+                "blob": text("blob"),
+                "swhid": text(
+                    "CASE WHEN length(blob) = 40 AND mode <> '160000' THEN 'swh:1:cnt:' || blob END"
+                ),
+                "previous_path": text("previous_path"),
+                "previous_path_bytes": lexical("base64(previous_path_bytes)", "xsd:base64Binary"),
+                "similarity": integer("similarity"),
+            },
+        )
+    },
+    relations=(
+        generated(
+            "revision_ref",
+            "commit_ref",
+            "=CASE WHEN is_new_file THEN 'AddedRevision' ELSE 'ModifiedRevision' END",
+            "authored",
+        ),
+        specialization("revision_ref", "file_ref"),
+        attributed("revision_ref", "author_ref"),
+    ),
+)
+
+DERIVATIONS = Event(
+    name="derivations",
+    doc="A revision was derived from the one before it along the commit's own parents.",
+    rows="""
+        SELECT DISTINCT r.revision_ref, p.revision_ref AS previous_ref, r.commit_ref
+        FROM git_derivation d
+        JOIN revisions r ON r.commit = d.commit AND r.path_key = path_part(d.path, d.path_bytes)
+        JOIN revisions p ON p.commit = d.previous_commit
+            AND p.path_key = path_part(d.previous_path, d.previous_path_bytes)
+        ORDER BY ALL
+    """,
+    relations=(derived("revision_ref", "previous_ref", "commit_ref", ("prov:Revision",)),),
+)
+
+PREVIOUS_REVISIONS = Event(
+    name="previous_revisions",
+    doc="A commit used the revisions that its own were derived from.",
+    rows="""
+        SELECT DISTINCT d.commit_ref, d.previous_ref, c.authored
+        FROM derivations d JOIN commits c ON c.commit_ref = d.commit_ref ORDER BY ALL
+    """,
+    relations=(used("commit_ref", "previous_ref", "PreviousRevision", "authored"),),
+)
+
+DELETIONS = Event(
+    name="deletions",
+    doc="A commit deleted a file; deletion makes no revision.",
+    rows="""
+        SELECT DISTINCT c.commit_ref, r.revision_ref, r.file_ref, c.authored
+        FROM git_deletion d
+        JOIN commits c ON c.commit = d.commit
+        JOIN revisions r ON r.commit = d.revision_commit AND r.path_key = path_part(d.path, d.path_bytes)
+        ORDER BY ALL
+    """,
+    relations=(
+        used("commit_ref", "revision_ref", "DeletedRevision", "authored"),
+        invalidated("revision_ref", "commit_ref", "DeletedRevision", "authored"),
+        invalidated("file_ref", "commit_ref", "DeletedRevision", "authored"),
+    ),
+)
+
+BRANCHES = Event(
+    name="branches",
+    doc="A branch points at a commit, and so at its tree.",
+    rows="""
+        SELECT g.name, g.commit, t.tree_ref FROM git_ref g
+        JOIN source_trees t ON t.commit = g.commit
+        WHERE g.kind = 'branch' ORDER BY g.full_name
+    """,
+    elements={
+        "branch_ref": Element(
+            kind="entity",
+            prefix="repo",
+            name=("Branch", "name", "=commit"),
+            types=("m2p:Branch",),
+            label="name",
+            attributes={"name": text("name", always=True), "commit": text("commit", always=True)},
+        )
+    },
+    relations=(derived("branch_ref", "tree_ref"),),
+)
+
+TAGS = Event(
+    name="tags",
+    doc="A tag names a commit; an annotated one was made by its tagger.",
+    rows="""
+        SELECT g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref, instant_s(g.tagged_s) AS tagged
+        FROM git_ref g
+        JOIN source_trees t ON t.commit = g.commit
+        JOIN commits c ON c.commit = g.commit
+        LEFT JOIN people p ON g.is_annotated AND p.person_key = person(g.tagger_email, NULL, g.tagger_name)
+        WHERE g.kind = 'tag' ORDER BY g.full_name
+    """,
+    elements={
+        "tag_ref": Element(
+            kind="entity",
+            prefix="repo",
+            name=("Tag", "name", "=commit"),
+            types=("m2p:Tag",),
+            label="name",
+            attributes={
+                "name": text("name", always=True),
+                "commit": text("commit", always=True),
+                "message": text("present(message)"),
+                "tagger": text("coalesce(present(tagger_name), present(tagger_email))"),
+            },
+        ),
+        "tag_creation_ref": Element(
+            kind="activity",
+            prefix="repo",
+            name=("TagCreation", "name", "=commit"),
+            types=("m2p:TagCreation",),
+            label="concat('tag ', name)",
+            start="tagged",
+            end="tagged",
+            when="is_annotated",
+        ),
+    },
+    relations=(
+        derived("tag_ref", "tree_ref"),
+        generated("tag_ref", "tag_creation_ref", "Tag", "tagged"),
+        associated("tag_creation_ref", "tagger_ref", "Tagger"),
+        informed("tag_creation_ref", "CASE WHEN is_annotated THEN commit_ref END"),
+    ),
+)
+
+GIT_EVENTS = (
+    PEOPLE,
+    COMMITS,
+    PARENTS,
+    TRAILERS,
+    SOURCE_TREES,
+    FILES,
+    REVISIONS,
+    DERIVATIONS,
+    PREVIOUS_REVISIONS,
+    DELETIONS,
+    BRANCHES,
+    TAGS,
+)
+"""In an order in which each reads only rows of those before it."""

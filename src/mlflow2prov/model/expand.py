@@ -1,0 +1,199 @@
+"""The interpreter of the declared events: source tables in, record tables out, all in SQL.
+
+Each event's rows become a table with a running number ``n``; the identifier of its i-th element in
+row n is the integer base_i + n, so identifiers cost neither a hash nor a join. Every statement is
+set-based; what is held in memory is what DuckDB holds, within the store's limit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.model.declare import Attribute, Element, Event, Relation
+from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
+from mlflow2prov.model.events_git import GIT_EVENTS
+from mlflow2prov.model.events_mlflow import FACTS, RUN_EVENTS
+from mlflow2prov.model.events_models import MODEL_EVENTS
+from mlflow2prov.model.ids import MACROS
+from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
+from mlflow2prov.prov.records import KIND_BY_NAME
+
+log = logging.getLogger(__name__)
+
+EVENTS: tuple[Event, ...] = (*FACTS, *GIT_EVENTS, *RUN_EVENTS, *MODEL_EVENTS, *EXTRACTION_EVENTS)
+"""Every provenance event, in the order of a document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The IRIs in which things of the sources are named, and what the document says of its making."""
+
+    repository: str | None
+    store: str | None
+    version: str
+    settings: str
+
+
+def expand(graph: Graph, sources: str, names: Names, events: Iterable[Event] = EVENTS) -> None:
+    """Fill the empty graph with what the source tables of the schema ``sources`` say.
+
+    The schema gets a table for each event; it is the caller's to drop.
+    """
+    interpreter = _Interpreter(graph, sources)
+    interpreter.prepare(names)
+    for event in events:
+        interpreter.expand(event)
+    interpreter.finish()
+
+
+class _Interpreter:
+    """Expands one event after the other; keeps the next free identifier and the attribute keys."""
+
+    def __init__(self, graph: Graph, sources: str) -> None:
+        self._graph = graph
+        self._sources = sources
+        self._cursor = graph.store.connection.cursor()
+        self._cursor.execute(f"SET search_path = '{sources}'")
+        self._next_id = 1
+        self._keys: dict[tuple[str, str | None], int] = {}
+
+    def prepare(self, names: Names) -> None:
+        for macro in MACROS:
+            self._cursor.execute(f"CREATE MACRO {macro}")
+        self._cursor.execute("CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR)")
+        self._cursor.execute("INSERT INTO extraction_settings VALUES (?, ?)", [names.version, names.settings])
+        prefixes = [VOCABULARY_PREFIX, ("agent", AGENT), ("extraction", EXTRACTION), ("git", GIT)]
+        if names.repository:
+            prefixes.append(("repo", names.repository))
+        if names.store:
+            prefixes.append(("mlflow", names.store))
+        declare_prefixes(self._graph, prefixes)
+
+    def finish(self) -> None:
+        for (name, datatype), key in self._keys.items():
+            self._cursor.execute(
+                f"INSERT INTO {self._graph.schema}.attribute_key VALUES (?, ?, ?, NULL)", [key, name, datatype]
+            )
+        self._cursor.close()
+
+    def expand(self, event: Event) -> None:
+        rows = f"{event.name}_rows"
+        self._cursor.execute(
+            f"CREATE TABLE {rows} AS SELECT (row_number() OVER () - 1)::INTEGER AS n, * FROM ({event.rows})"
+        )
+        count = self._count(rows)
+        identifiers = "".join(
+            f", {self._identifier(element, count)} AS {alias}" for alias, element in event.elements.items()
+        )
+        view = event.view.format(rows=rows) if event.view else f"SELECT * FROM {rows}"
+        self._cursor.execute(f"CREATE VIEW {event.name} AS SELECT *{identifiers} FROM ({view})")
+        if not count:
+            return
+        with self._graph.store.in_order() if event.view else nullcontext():
+            for alias, element in event.elements.items():
+                self._insert_element(event.name, alias, element)
+            for relation in event.relations:
+                self._insert_relation(event.name, relation)
+        if event.elements:
+            log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
+
+    def _count(self, table: str) -> int:
+        row = self._cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(row[0]) if row else 0
+
+    def _identifier(self, element: Element, count: int) -> str:
+        base = self._next_id
+        self._next_id += count
+        identifier = f"({base} + n)::INTEGER"
+        return f"CASE WHEN {element.when} THEN {identifier} END" if element.when else identifier
+
+    def _insert_element(self, view: str, alias: str, element: Element) -> None:
+        where = f" WHERE {element.when}" if element.when else ""
+        prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
+        self._cursor.execute(
+            f"INSERT INTO {self._graph.schema}.name SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}"
+        )
+        attributes: list[tuple[str, Attribute]] = [
+            *(("prov:type", _qualified_name(name)) for name in element.types),
+            ("prov:label", Attribute(element.label, always=True)),
+            *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
+        ]
+        self._cursor.execute(
+            f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
+            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {self._attribute_list(attributes)} "
+            f"FROM {view}{where}"
+        )
+
+    def _insert_relation(self, view: str, relation: Relation) -> None:
+        kind = KIND_BY_NAME[relation.kind]
+        arguments: list[str] = [argument or "NULL" for argument in relation.arguments]
+        needed = {*range(kind.required), *relation.needs}
+        conditions = [f"({arguments[n]}) IS NOT NULL" for n in sorted(needed)]
+        if relation.when:
+            conditions.append(f"({relation.when})")
+        attributes = [("prov:type", _qualified_name(name)) for name in relation.types]
+        if relation.role:
+            attributes.append(("prov:role", _role(relation.role)))
+        columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
+        self._cursor.execute(
+            f"INSERT INTO {self._graph.schema}.relation SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
+            f"{relation.time or 'NULL'}, {self._attribute_list(attributes)} "
+            f"FROM {view} WHERE {' AND '.join(conditions)}"
+        )
+
+    def _attribute_list(self, attributes: list[tuple[str, Attribute]]) -> str:
+        """The SQL of an attribute list; NULL where it would be empty."""
+        if not attributes:
+            return "NULL"
+        single = [self._pair(name, attribute) for name, attribute in attributes if not attribute.many]
+        listed = f"[{', '.join(single)}]"
+        if any(not attribute.always for _, attribute in attributes if not attribute.many):
+            listed = f"list_filter({listed}, lambda a: a.v IS NOT NULL)"
+        for name, attribute in attributes:
+            if attribute.many:
+                values = f"list_transform({attribute.expression}, lambda a: {self._pair(name, Attribute('a', ready=True))})"
+                listed = f"list_concat({listed}, {values})"
+        if all(attribute.always for _, attribute in attributes):
+            return listed
+        return f"CASE WHEN len({listed}) > 0 THEN {listed} END" if len(attributes) == 1 else listed
+
+    def _pair(self, name: str, attribute: Attribute) -> str:
+        key = self._keys.setdefault((name, attribute.datatype), len(self._keys) + 1)
+        return f"{{k: {key}::INTEGER, v: {attribute.expression}}}"
+
+
+def _local_name(parts: tuple[str, ...]) -> str:
+    word, *rest = parts
+    pieces = [piece[1:] if piece.startswith("=") else f"part(({piece})::VARCHAR)" for piece in rest]
+    joined = ", '--', ".join(pieces)
+    return f"concat('{word}.', {joined})"
+
+
+def _qualified_name(name: str) -> Attribute:
+    return Attribute(name[1:] if name.startswith("=") else f"'{name}'", QUALIFIED_NAME, always=True)
+
+
+def _role(role: str) -> Attribute:
+    if role.startswith("="):
+        return Attribute(f"'m2p:' || ({role[1:]})", QUALIFIED_NAME)
+    return Attribute(f"'m2p:{role}'", QUALIFIED_NAME, always=True)
+
+
+def attribute_types(events: Iterable[Event] = EVENTS) -> Mapping[str, Mapping[str, Attribute]]:
+    """Return the attributes of each type of the vocabulary, as the events declare them.
+
+    >>> sorted(attribute_types()["RegisteredModelAlias"])
+    ['name']
+    """
+    found: dict[str, dict[str, Attribute]] = {}
+    for event in events:
+        for element in event.elements.values():
+            for name in element.types:
+                if name.startswith("m2p:"):
+                    found.setdefault(name[4:], {}).update(element.attributes)
+    return found

@@ -1,0 +1,167 @@
+"""Identifiers and lexical forms, minted in this one place.
+
+The local part of an identifier is ``Type.part--part``: the type, a dot, and the parts that fix the
+thing. Within a part every byte of its UTF-8 form outside ``A-Z a-z 0-9 _ .`` stands as ``-XX``, its
+hexadecimal value; ``--`` therefore never occurs inside a part. Such a name is an NCName (so that
+PROV-XML validates), readable, free of collisions and reversible (:func:`parts_of`).
+
+The same rules exist as SQL macros, since identifiers are minted in bulk.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+
+_CREDENTIALS = r"([A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2})[^\s/?#\"'<>\\]*@"
+_SIGNED = (
+    r"(?i)((?:[?&;]|\\u0026)(?:x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|googleaccessid|signature|sig"
+    r"|token|access_token|auth_token|id_token|private_token"
+    r"|api_key|apikey|key|secret|client_secret|password|passwd|pwd|sas|credential)=)[^&;\s\"'<>\\]*"
+)
+
+_FORBIDDEN = [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]
+"""The characters below U+10000 that XML 1.0 (section 2.2) has no place for, the surrogates apart."""
+
+
+def _show_all() -> str:
+    expression = "x"
+    for code in _FORBIDDEN:
+        escaped = "".join(f"\\x{byte:02x}" for byte in chr(code).encode())
+        expression = f"replace({expression}, chr({code}), '{escaped}')"
+    return f"show_all(x) AS {expression}"
+
+
+MACROS: tuple[str, ...] = (
+    _show_all(),
+    # an identifier's part
+    "part(x) AS replace(replace(replace(url_encode(x), '-', '%2D'), '~', '%7E'), '%', '-')",
+    # the part of a path that may have bytes that are no text
+    "path_part(x, bytes) AS CASE WHEN bytes IS NULL THEN part(x)"
+    " ELSE regexp_replace(hex(bytes), '(..)', '-\\1', 'g') END",
+    # a qualified name's local part made of a word of somebody's
+    "word(x) AS CASE WHEN regexp_matches(x, '^[A-Za-z_]') THEN part(x) ELSE '_' || part(x) END",
+    # text that XML 1.0 can hold
+    "shown(x) AS CASE WHEN regexp_matches(x, '[\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x{FFFE}\\x{FFFF}]')"
+    " THEN show_all(x) ELSE x END",
+    # instants
+    "instant_ms(x) AS CASE WHEN x BETWEEN -62135596800000 AND 253402300799999"
+    " THEN strftime(make_timestamp(x * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') END",
+    "instant_s(x) AS CASE WHEN x BETWEEN -62135596800 AND 253402300799"
+    " THEN strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ') END",
+    # xsd:double
+    "double_text(x) AS CASE WHEN isfinite(x) THEN x::VARCHAR WHEN isnan(x) THEN 'NaN'"
+    " WHEN x > 0 THEN 'INF' ELSE '-INF' END",
+    # a person: known by e-mail, else by user name in a store, else by name
+    "person(email, username, full_name) AS CASE WHEN coalesce(trim(email), '') <> '' THEN 'email:' || lower(trim(email))"
+    " WHEN contains(coalesce(username, ''), '@') THEN 'email:' || lower(trim(username))"
+    " WHEN coalesce(username, '') <> '' THEN 'username:' || username"
+    " WHEN coalesce(full_name, '') <> '' THEN 'name:' || full_name END",
+    "present(x) AS nullif(x, '')",
+)
+"""SQL macros, as ``name(arguments) AS expression``; the interpreter creates them all."""
+
+
+def redaction_sql(column: str) -> str:
+    """Return SQL for the text of a column without the credentials that stand in its URLs."""
+    credentials, signed = _CREDENTIALS.replace("'", "''"), _SIGNED.replace("'", "''")
+    return (
+        f"CASE WHEN contains({column}, '://') OR contains({column}, ':\\/\\/') THEN regexp_replace("
+        f"regexp_replace({column}, '{credentials}', '\\1', 'g'), '{signed}', '\\1REDACTED', 'g')"
+        f" ELSE {column} END"
+    )
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the user names, passwords and signatures that stand in its URLs.
+
+    >>> without_credentials("see https://ada:secret@example.org/data?sig=abc&x=1 and ssh://git@host/r")
+    'see https://example.org/data?sig=REDACTED&x=1 and ssh://host/r'
+    """
+    return re.sub(_SIGNED, r"\1REDACTED", re.sub(_CREDENTIALS, r"\1", text))
+
+
+def part(value: str | bytes) -> str:
+    """Return one part of an identifier.
+
+    >>> part("val/loss: 5 pc"), part("my-file.py")
+    ('val-2Floss-3A-205-20pc', 'my-2Dfile.py')
+    """
+    raw = value.encode() if isinstance(value, str) else value
+    return quote_from_bytes(raw, safe="").replace("-", "%2D").replace("~", "%7E").replace("%", "-")
+
+
+def local_name(type_name: str, *parts: str | bytes) -> str:
+    """Return the local part of an identifier.
+
+    >>> local_name("FileRevision", "4c30775", "src/train.py")
+    'FileRevision.4c30775--src-2Ftrain.py'
+    """
+    return f"{type_name}.{'--'.join(part(value) for value in parts)}"
+
+
+def parts_of(local: str) -> tuple[str, tuple[bytes, ...]]:
+    """Return the type and the exact parts that a local name was made from.
+
+    >>> parts_of("FileRevision.4c30775--src-2Ftrain.py")
+    ('FileRevision', (b'4c30775', b'src/train.py'))
+    """
+    type_name, _, rest = local.partition(".")
+    return type_name, tuple(unquote_to_bytes(piece.replace("-", "%")) for piece in rest.split("--"))
+
+
+def store_namespace(uri: str, host: str, base: str) -> str:
+    """Return the IRI in which the things of an MLflow store are named.
+
+    Args:
+        uri: the tracking URI; credentials are left out.
+        host: this machine's name, which a local store's IRI carries.
+        base: the folder that a relative path starts from.
+
+    >>> store_namespace("http://ada:secret@mlflow.example.org:5000/", "box", "/home/ada")
+    'http://mlflow.example.org:5000#'
+    >>> store_namespace("sqlite:///mlflow.db", "box", "/home/ada")
+    'file://box/home/ada/mlflow.db#'
+    """
+    cleaned = without_credentials(uri)
+    split = urlsplit(cleaned)
+    if split.scheme in {"http", "https"}:
+        return _iri(f"{split.scheme}://{split.netloc.lower()}{split.path.rstrip('/')}") + "#"
+    if split.scheme == "sqlite" or split.scheme.startswith("sqlite+"):
+        return _local_iri(cleaned.partition(":///")[2].partition("?")[0], host, base)
+    return _iri(cleaned) + "#"
+
+
+def repository_namespace(remote: str | None, path: str, host: str) -> str:
+    """Return the IRI in which a repository's branches and tags are named.
+
+    >>> repository_namespace("git@example.org:team/wine.git", "/home/ada/wine", "box")
+    'ssh://example.org/team/wine.git#'
+    >>> repository_namespace(None, "/home/ada/wine", "box")
+    'file://box/home/ada/wine#'
+    """
+    if not remote:
+        return _local_iri(path, host, "/")
+    scp_like = re.fullmatch(r"(?:[^@/:]+@)?([^/:]{2,}):(?!//)(.+)", remote)
+    if scp_like:
+        return _iri(f"ssh://{scp_like[1]}/{scp_like[2].lstrip('/')}") + "#"
+    if "://" in remote:
+        return _iri(without_credentials(remote).rstrip("/")) + "#"
+    return _local_iri(remote, host, path)
+
+
+def _local_iri(path: str, host: str, base: str) -> str:
+    absolute = path if path.startswith("/") or re.match(r"[A-Za-z]:", path) else f"{base.rstrip('/')}/{path}"
+    pieces: list[str] = []
+    for piece in absolute.replace("\\", "/").split("/"):
+        if piece == "..":
+            pieces = pieces[:-1]
+        elif piece not in {"", "."}:
+            pieces.append(piece)
+    return _iri(f"file://{host}/{'/'.join(pieces)}") + "#"
+
+
+def _iri(text: str) -> str:
+    """Percent-encode what an IRI can't hold (RFC 3987)."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return quote_from_bytes(raw, safe="/:@!$&()*+,;=%~[]?'")

@@ -1,0 +1,1 @@
+"""The PROV standard as data: record kinds, namespaces, text."""

@@ -1,0 +1,52 @@
+"""The door through which source tables come in: typed, and without credentials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mlflow2prov.graph.store import Store
+from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def create_source_tables(store: Store, schema: str) -> None:
+    """Make every source table, empty, in a schema."""
+    for table in SOURCE_TABLES.values():
+        columns = ", ".join(f'"{name}" {kind.value}' for name, kind in table.columns.items())
+        store.run(f"CREATE TABLE {schema}.{table.name} ({columns})")
+
+
+def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[str], str]) -> Counter[str]:
+    """Append a source's batches to the source tables of a schema; return the rows of each table.
+
+    Args:
+        store: where the schema is.
+        schema: one in which :func:`create_source_tables` was called.
+        batches: what a source yields; one batch is held at a time.
+        redaction: makes the SQL for a text column without the credentials in its URLs.
+    """
+    counts: Counter[str] = Counter()
+    statements = {table.name: _insert(schema, table, redaction) for table in SOURCE_TABLES.values()}
+    cursor = store.connection.cursor()
+    try:
+        for name, batch in batches:
+            if not batch.num_rows:
+                continue
+            counts[name] += batch.num_rows
+            cursor.register("arriving", batch)
+            cursor.execute(statements[name])
+            cursor.unregister("arriving")
+    finally:
+        cursor.close()
+    return counts
+
+
+def _insert(schema: str, table: Table, redaction: Callable[[str], str]) -> str:
+    names = [f'"{name}"' for name in table.columns]
+    values = [
+        redaction(f'"{name}"') if kind is Kind.TEXT else f'"{name}"' for name, kind in table.columns.items()
+    ]
+    return f"INSERT INTO {schema}.{table.name} ({', '.join(names)}) SELECT {', '.join(values)} FROM arriving"

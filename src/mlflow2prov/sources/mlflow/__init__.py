@@ -1,0 +1,1 @@
+"""MLflow stores: one file for each way in; all fill the same source tables."""

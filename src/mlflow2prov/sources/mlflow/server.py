@@ -1,0 +1,316 @@
+"""The way into MLflow over HTTP: everything that a tracking server tells, as source tables.
+
+Works with servers from MLflow 2.5 on; what a version does not have leaves its tables empty.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.sources.mlflow import server_rows as rows
+from mlflow2prov.sources.mlflow import server_wire as wire
+from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Query, RefusedError
+from mlflow2prov.sources.mlflow.parts import PARTS
+from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
+from mlflow2prov.sources.mlflow.server_history import HistoryReader
+from mlflow2prov.sources.tables import Batches
+
+_logger = logging.getLogger(__name__)
+
+_API = "api/2.0/mlflow"
+_EXPERIMENTS_PER_SEARCH = 500
+_FIRST_PAGE_RUNS = 1_000
+_PAGE_RUNS = range(50, 50_001)
+_PAGE_BYTES = 16 * 1024 * 1024
+_IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
+_MOST_MISSING_VERSIONS = 100_000
+
+
+class _Page(Protocol):
+    @property
+    def next_page_token(self) -> str | None: ...
+
+
+_P = TypeVar("_P", bound=_Page)
+
+
+def read_server(url: str, *, settings: HttpSettings, skip: frozenset[str] = frozenset()) -> Batches:
+    """Batches of every MLflow source table that the tracking server at ``url`` can fill.
+
+    The same tables with the same values as from the server's database, but for what a server does not tell:
+    when runs were deleted, all but the number of deleted versions, deleted registered models, and the places
+    that versions are stored at.
+
+    Holds a page of runs (about 16 MB of JSON) at a time, with 65,536 points of metrics, 10,000 versions of
+    models, and the identifiers of all runs, datasets and logged models.
+
+    Args:
+        url: of the server, with or without path and credentials.
+        settings: how to talk to it.
+        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+
+    Raises:
+        SourceError: the server can't be reached or read, or is no MLflow server.
+        UsageError: ``url`` is not a server's, or ``skip`` has an unknown part.
+    """
+    if unknown := sorted(skip - set(PARTS)):
+        raise UsageError(f"unknown parts to skip: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return _read(HttpClient(url, settings), settings.workspace or "default", skip)
+
+
+def _read(client: HttpClient, workspace: str, skip: frozenset[str]) -> Batches:
+    with client:
+        yield from _ServerReader(client, workspace, skip).read()
+
+
+class _ServerReader:
+    """One reading of one server; keeps the identifiers that tell what is still to be read."""
+
+    def __init__(self, client: HttpClient, workspace: str, skip: frozenset[str]) -> None:
+        self._client = client
+        self._workspace = workspace
+        self._skip = skip
+        self._history = HistoryReader(client)
+        self._artifacts = ArtifactReader(client)
+        self._runs: set[str] = set()
+        self._datasets: set[tuple[str, str, str]] = set()
+        self._models: set[str] = set()
+        self._linked_models: dict[str, None] = {}
+
+    def read(self) -> Batches:
+        """Every table, experiments first."""
+        yield rows.batch("mlflow_store", [(self._client.uri, self._version(), None)])
+        experiments = self._experiments()
+        experiment_ids = [experiment.experiment_id for experiment in experiments]
+        yield from rows.batches(rows.EXPERIMENTS, experiments)
+        if "registered_models" not in self._skip:
+            yield from self._registry()
+        if "logged_models" not in self._skip:
+            yield from self._logged_models(experiment_ids)
+        for runs in self._run_pages(experiment_ids):
+            yield from self._read_runs(runs)
+        if "logged_models" not in self._skip:
+            yield from self._deleted_logged_models()
+        self._artifacts.report()
+
+    def _version(self) -> str | None:
+        try:
+            text = self._client.request("version").decode("utf-8", "replace").strip()
+        except RefusedError as error:
+            if error.status == 401:
+                raise
+            return None
+        return text if 0 < len(text) < 40 and "<" not in text else None
+
+    def _experiments(self) -> list[wire.Experiment]:
+        query: Query = [("max_results", 50_000), ("view_type", "ALL")]
+        pages = self._pages(wire.ExperimentPage, f"{_API}/experiments/search", query)
+        found = {it.experiment_id: it for page in pages for it in page.experiments}
+        _logger.info("%s has %d experiments", self._client.uri, len(found))
+        return sorted(found.values(), key=lambda it: (len(it.experiment_id), it.experiment_id))
+
+    def _pages(self, kind: type[_P], path: str, query: Query, *, optional: bool = False) -> Iterator[_P]:
+        """The pages of a search by GET; where it is ``optional``, none from a server that lacks it."""
+        token: str | None = None
+        while True:
+            asked = [*query, ("page_token", token)] if token else query
+            page = (self._client.ask_if_known if optional else self._client.ask)(kind, path, query=asked)
+            if page is None:
+                return
+            yield page
+            token = _next_token(page, token, path)
+            if token is None:
+                return
+
+    # ---- Runs ----------------------------------------------------------------------------------
+
+    def _run_pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
+        for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
+            some = experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]
+            for page in self._run_search(some):
+                new = {run.info.run_id: run for run in page if run.info.run_id not in self._runs}
+                self._runs.update(new)
+                if new:
+                    yield list(new.values())
+        _logger.info("%s has %d runs", self._client.uri, len(self._runs))
+
+    def _run_search(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
+        """Pages of runs, oldest first so that runs that start meanwhile shift none of them."""
+        path = f"{_API}/runs/search"
+        body: dict[str, object] = {
+            "experiment_ids": experiment_ids,
+            "run_view_type": "ALL",
+            "order_by": ["attribute.start_time ASC"],
+        }
+        size = _FIRST_PAGE_RUNS
+        token: str | None = None
+        while True:
+            body |= {"max_results": size} | ({"page_token": token} if token else {})
+            try:
+                content = self._client.request(path, body=body)
+            except RefusedError as error:
+                if error.status in (401, 403, 404) or size <= _PAGE_RUNS.start:
+                    raise
+                size = max(_PAGE_RUNS.start, size // 4)
+                continue
+            page = self._client.understand(content, wire.RunPage, path)
+            yield page.runs
+            token = _next_token(page, token, path)
+            if token is None:
+                return
+            per_run = len(content) / max(1, len(page.runs))
+            size = min(max(_PAGE_RUNS.start, int(_PAGE_BYTES / per_run)), _PAGE_RUNS.stop - 1)
+
+    def _read_runs(self, runs: list[wire.Run]) -> Batches:
+        yield from rows.batches(rows.RUNS, runs)
+        if "metric_history" in self._skip:
+            yield from rows.batches(rows.LATEST_METRICS, runs)
+        else:
+            yield from self._history.read(runs)
+        if "datasets" not in self._skip:
+            yield from self._read_datasets(runs)
+        if "logged_models" not in self._skip:
+            yield from self._read_links(runs)
+        if "artifacts" not in self._skip:
+            yield from self._artifacts.read(
+                [Owner("run", it.info.run_id, it.info.artifact_uri) for it in runs]
+            )
+
+    def _read_datasets(self, runs: Sequence[wire.Run]) -> Batches:
+        found: dict[tuple[str, str, str], rows.Row] = {}
+        for run in runs:
+            for taken in run.inputs.dataset_inputs:
+                key = (run.info.experiment_id, taken.dataset.name, taken.dataset.digest)
+                if key not in self._datasets:
+                    found[key] = rows.dataset(run.info.experiment_id, taken.dataset)
+        self._datasets.update(found)
+        if found:
+            yield rows.batch("mlflow_dataset", list(found.values()))
+        yield from rows.batches(rows.DATASET_INPUTS, runs)
+
+    def _read_links(self, runs: Sequence[wire.Run]) -> Batches:
+        """Links of runs and logged models; inputs take a request a run, so only where there are models."""
+        linked = list(runs)
+        if self._models or any(run.outputs.model_outputs for run in runs):
+            linked = list(self._client.in_order(self._with_model_inputs, runs))
+        for run in linked:
+            for link in (*run.inputs.model_inputs, *run.outputs.model_outputs):
+                self._linked_models[link.model_id] = None
+        yield from rows.batches(rows.MODEL_LINKS, linked)
+
+    def _with_model_inputs(self, run: wire.Run) -> wire.Run:
+        query = [("run_id", run.info.run_id)]
+        full = self._client.ask_if_known(wire.OneRun, f"{_API}/runs/get", query=query)
+        return run if full is None else full.run
+
+    # ---- Logged models -------------------------------------------------------------------------
+
+    def _logged_models(self, experiment_ids: Sequence[str]) -> Batches:
+        for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
+            some = experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]
+            for page in self._logged_model_search(some):
+                new = {it.info.model_id: it for it in page if it.info.model_id not in self._models}
+                self._models.update(new)
+                yield from self._read_logged_models(list(new.values()), "active")
+
+    def _logged_model_search(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.LoggedModel]]:
+        path = f"{_API}/logged-models/search"
+        body: dict[str, object] = {
+            "experiment_ids": experiment_ids,
+            "max_results": 1_000,
+            "order_by": [{"field_name": "creation_timestamp", "ascending": True}],
+        }
+        token: str | None = None
+        while True:
+            page = self._client.ask_if_known(wire.LoggedModelPage, path, body=body)
+            if page is None:
+                return
+            yield page.models
+            token = _next_token(page, token, path)
+            if token is None:
+                return
+            body["page_token"] = token
+
+    def _deleted_logged_models(self) -> Batches:
+        """Logged models that a search keeps back, as far as runs or versions still name them."""
+        missing = sorted(set(self._linked_models) - self._models)
+        answers = self._client.in_order(self._deleted_logged_model, missing)
+        yield from self._read_logged_models([model for model in answers if model], "deleted")
+
+    def _deleted_logged_model(self, model_id: str) -> wire.LoggedModel | None:
+        path, query = f"{_API}/logged-models/{model_id}", [("allow_deleted", "true")]
+        try:
+            answer = self._client.ask_if_known(wire.OneLoggedModel, path, query=query)
+        except RefusedError as error:
+            if error.status not in (400, 403):
+                raise
+            return None
+        return answer.model if answer else None
+
+    def _read_logged_models(self, models: Sequence[wire.LoggedModel], stage: str) -> Batches:
+        yield from rows.batches(rows.logged_models(stage), models)
+        if "artifacts" not in self._skip:
+            owners = [Owner("logged_model", it.info.model_id, it.info.artifact_uri) for it in models]
+            yield from self._artifacts.read(owners)
+
+    # ---- Registry ------------------------------------------------------------------------------
+
+    def _registry(self) -> Batches:
+        models = {it.name: it for page in self._registry_pages() for it in page}
+        yield from rows.batches(rows.registered_models(self._workspace), list(models.values()))
+        numbers: dict[str, set[int]] = {}
+        for versions in self._version_pages():
+            new = [it for it in versions if it.version not in numbers.setdefault(it.name, set())]
+            for it in new:
+                numbers[it.name].add(it.version)
+                model_id = it.model_id or rows.model_id_of(it.source)
+                if model_id:
+                    self._linked_models[model_id] = None
+            yield from rows.batches(rows.model_versions(self._workspace), new)
+        missing = [row for name in numbers for row in self._missing_versions(name, numbers[name])]
+        if missing:
+            yield rows.batch("mlflow_model_version", missing)
+
+    def _registry_pages(self) -> Iterator[list[wire.RegisteredModel]]:
+        path = f"{_API}/registered-models/search"
+        for query in self._registry_queries(1_000):
+            for page in self._tolerant_pages(wire.RegisteredModelPage, path, query):
+                yield page.registered_models
+
+    def _version_pages(self) -> Iterator[list[wire.ModelVersion]]:
+        path = f"{_API}/model-versions/search"
+        for query in self._registry_queries(10_000):
+            for page in self._tolerant_pages(wire.ModelVersionPage, path, query):
+                yield page.model_versions
+
+    def _registry_queries(self, size: int) -> Iterable[Query]:
+        return [("max_results", size)], [("max_results", size), ("filter", _IS_PROMPT)]
+
+    def _tolerant_pages(self, kind: type[_P], path: str, query: Query) -> Iterator[_P]:
+        """The pages of a search of the registry; none where the server does not understand its filter."""
+        try:
+            yield from self._pages(kind, path, query, optional=True)
+        except RefusedError as error:
+            if error.status != 400 or not any(name == "filter" for name, _ in query):
+                raise
+            _logger.debug("%s has no prompts", self._client.uri)
+
+    def _missing_versions(self, name: str, numbers: set[int]) -> list[rows.Row]:
+        if max(numbers) - len(numbers) > _MOST_MISSING_VERSIONS:
+            _logger.warning(
+                "the version numbers of model %s have too many gaps to conclude deletions from", name
+            )
+            return []
+        gaps = (number for number in range(1, max(numbers)) if number not in numbers)
+        return [rows.missing_version(self._workspace, name, number) for number in gaps]
+
+
+def _next_token(page: _Page, token: str | None, path: str) -> str | None:
+    """The token of the page after ``page``, which ``token`` led to."""
+    following = page.next_page_token or None
+    if following is not None and following == token:
+        raise SourceError(f"/{path} of the MLflow server leads from a page to itself; see the server's log")
+    return following

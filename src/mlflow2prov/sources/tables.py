@@ -1,0 +1,344 @@
+"""The source tables: every plain fact that a source may yield, declared once.
+
+A source yields ``(table name, pyarrow.RecordBatch)`` pairs whose batches have exactly the columns
+declared here, in this order. Whichever way a fact was read (HTTP, database, files), it lands in the
+same table, so that nothing behind the sources can tell the ways apart.
+
+Units are in the names: ``_ms`` is milliseconds and ``_s`` seconds since 1970-01-01T00:00:00Z,
+``_bytes`` a size. What a source does not know is NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Batches: TypeAlias = "Iterator[tuple[str, pa.RecordBatch]]"
+"""What a source yields: the name of a source table and a batch of its rows."""
+
+
+class Kind(Enum):
+    """The type of a source column; the value is DuckDB's name for it."""
+
+    NAME = "VARCHAR"
+    """An exact string that names something: kept to the letter."""
+    TEXT = "TEXT"
+    """A string for people or URLs: credentials in it are removed when it is taken in."""
+    BYTES = "BLOB"
+    INT = "BIGINT"
+    FLOAT = "DOUBLE"
+    FLAG = "BOOLEAN"
+    NAMES = "VARCHAR[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One source table: its name, what a row is, and its columns in order."""
+
+    name: str
+    row: str
+    columns: dict[str, Kind]
+
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that every batch of this table has.
+
+        >>> SOURCE_TABLES["git_parent"].schema().names
+        ['commit', 'position', 'parent']
+        """
+        import pyarrow as pa
+
+        types = {
+            Kind.NAME: pa.string(),
+            Kind.TEXT: pa.string(),
+            Kind.BYTES: pa.binary(),
+            Kind.INT: pa.int64(),
+            Kind.FLOAT: pa.float64(),
+            Kind.FLAG: pa.bool_(),
+            Kind.NAMES: pa.list_(pa.string()),
+        }
+        return pa.schema([(name, types[kind]) for name, kind in self.columns.items()])
+
+
+def _table(name: str, row: str, /, **columns: Kind) -> Table:
+    return Table(name, row, columns)
+
+
+_NAME, _TEXT, _BYTES, _INT, _FLOAT, _FLAG, _NAMES = Kind
+
+_TABLES = (
+    # ---- Git -----------------------------------------------------------------------------------
+    _table(
+        "git_repository",
+        "the repository itself, one row for each",
+        path=_NAME,  # absolute path of the work tree or of the bare repository
+        remote=_TEXT,  # URL of `origin`, else NULL
+        heads=_NAMES,  # "<sha> <full ref name>" of every branch and tag, sorted
+        is_shallow=_FLAG,
+    ),
+    _table(
+        "git_commit",
+        "a commit that some branch or tag reaches; rows come parents first",
+        commit=_NAME,
+        tree=_NAME,
+        author_name=_TEXT,
+        author_email=_TEXT,
+        authored_s=_INT,
+        committer_name=_TEXT,
+        committer_email=_TEXT,
+        committed_s=_INT,
+        message=_TEXT,
+    ),
+    _table("git_parent", "a parent of a commit, first parent at position 0", commit=_NAME, position=_INT, parent=_NAME),
+    _table(
+        "git_trailer",
+        "a person named in a commit message's trailer",
+        commit=_NAME,
+        position=_INT,
+        role=_NAME,  # CoAuthor
+        name=_TEXT,
+        email=_TEXT,
+    ),
+    _table(
+        "git_revision",
+        "a revision of a file that a commit made",
+        commit=_NAME,
+        path=_NAME,  # text for people; bytes that are not text shown as \xNN
+        path_bytes=_BYTES,  # the exact path, only where `path` is not exact
+        status=_NAME,  # A M R C T
+        similarity=_INT,  # per cent, for R and C
+        blob=_NAME,  # object name of the content
+        mode=_NAME,  # file mode in octal, such as 100644
+        previous_path=_NAME,  # for R and C
+        previous_path_bytes=_BYTES,
+        file_added_in=_NAME,  # the file that it is a revision of: the commit that added it,
+        file_path=_NAME,  # and the path it was added at
+        file_path_bytes=_BYTES,
+        is_new_file=_FLAG,  # the commit added the file, too
+    ),
+    _table(
+        "git_derivation",
+        "a revision that another one was made from, reached along the commit's own parents",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        position=_INT,  # of the parent that it was reached along
+        previous_commit=_NAME,
+        previous_path=_NAME,
+        previous_path_bytes=_BYTES,
+    ),
+    _table(
+        "git_deletion",
+        "a file that a commit deleted",
+        commit=_NAME,
+        revision_commit=_NAME,  # the last revision of the file
+        path=_NAME,
+        path_bytes=_BYTES,
+        file_added_in=_NAME,
+        file_path=_NAME,
+        file_path_bytes=_BYTES,
+    ),
+    _table(
+        "git_ref",
+        "a branch, or a tag that peels to a commit",
+        kind=_NAME,  # branch or tag
+        name=_TEXT,  # short name: main, origin/main, v1.0
+        full_name=_NAME,
+        commit=_NAME,
+        is_annotated=_FLAG,
+        message=_TEXT,
+        tagger_name=_TEXT,
+        tagger_email=_TEXT,
+        tagged_s=_INT,
+    ),
+    _table(
+        "git_entry_point",
+        "where a file that a run names as its source stood at the run's commit",
+        commit=_NAME,
+        source=_NAME,  # as the run spells it
+        candidates=_INT,  # how many files of the commit's tree could be meant
+        path=_NAME,  # the file, where there is exactly one candidate
+        path_bytes=_BYTES,
+        revision_commit=_NAME,  # the commit that made its revision
+    ),
+    # ---- MLflow --------------------------------------------------------------------------------
+    _table(
+        "mlflow_store",
+        "the store itself, one row for each",
+        uri=_TEXT,  # without credentials
+        mlflow_version=_NAME,
+        schema_version=_NAME,
+    ),
+    _table(
+        "mlflow_experiment",
+        "an experiment",
+        experiment_id=_NAME,
+        name=_TEXT,
+        artifact_location=_TEXT,
+        lifecycle_stage=_NAME,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+    ),
+    _table("mlflow_experiment_tag", "a tag of an experiment", experiment_id=_NAME, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_run",
+        "a run",
+        run_id=_NAME,
+        experiment_id=_NAME,
+        name=_TEXT,
+        user_id=_TEXT,
+        status=_NAME,  # RUNNING SCHEDULED FINISHED FAILED KILLED
+        lifecycle_stage=_NAME,  # active or deleted
+        start_ms=_INT,
+        end_ms=_INT,
+        deleted_ms=_INT,
+        artifact_uri=_TEXT,
+    ),
+    _table("mlflow_param", "a parameter of a run", run_id=_NAME, key=_NAME, value=_TEXT),
+    _table("mlflow_tag", "a tag of a run", run_id=_NAME, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_metric",
+        "a logged point of a metric of a run",
+        run_id=_NAME,
+        key=_NAME,
+        step=_INT,
+        timestamp_ms=_INT,
+        value=_FLOAT,  # NaN and the infinities are themselves
+    ),
+    _table(
+        "mlflow_dataset",
+        "a dataset",
+        experiment_id=_NAME,
+        name=_TEXT,
+        digest=_NAME,
+        source_type=_NAME,
+        source=_TEXT,
+        schema=_TEXT,
+        profile=_TEXT,
+    ),
+    _table(
+        "mlflow_dataset_input",
+        "a dataset that a run took in, one row for each context (NULL where it has none)",
+        run_id=_NAME,
+        name=_TEXT,
+        digest=_NAME,
+        context=_TEXT,
+    ),
+    _table(
+        "mlflow_logged_model",
+        "a logged model (MLflow 3)",
+        model_id=_NAME,
+        experiment_id=_NAME,
+        name=_TEXT,
+        artifact_location=_TEXT,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+        status=_NAME,  # PENDING READY UPLOAD_FAILED UNSPECIFIED
+        status_message=_TEXT,
+        lifecycle_stage=_NAME,
+        model_type=_TEXT,
+        source_run_id=_NAME,
+    ),
+    _table("mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_NAME, value=_TEXT),
+    _table("mlflow_logged_model_tag", "a tag of a logged model", model_id=_NAME, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_logged_model_metric",
+        "a logged point of a metric of a logged model",
+        model_id=_NAME,
+        run_id=_NAME,
+        key=_NAME,
+        step=_INT,
+        timestamp_ms=_INT,
+        value=_FLOAT,
+        dataset_name=_TEXT,
+        dataset_digest=_NAME,
+    ),
+    _table(
+        "mlflow_model_link",
+        "a logged model that a run took in or put out",
+        run_id=_NAME,
+        model_id=_NAME,
+        direction=_NAME,  # input or output
+        step=_INT,
+    ),
+    _table(
+        "mlflow_registered_model",
+        "a registered model",
+        workspace=_NAME,  # `default` where the store has none
+        name=_TEXT,
+        description=_TEXT,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+    ),
+    _table("mlflow_registered_model_tag", "a tag of a registered model", workspace=_NAME, name=_TEXT, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_registered_model_alias",
+        "an alias and the version it points at",
+        workspace=_NAME,
+        name=_TEXT,
+        alias=_TEXT,
+        version=_INT,
+    ),
+    _table(
+        "mlflow_model_version",
+        "a version of a registered model, deleted ones included where the store still knows them",
+        workspace=_NAME,
+        name=_TEXT,
+        version=_INT,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+        description=_TEXT,
+        user_id=_TEXT,
+        stage=_NAME,  # None Staging Production Archived; NULL for a deleted one
+        source=_TEXT,  # a redacted value is NULL, not the word
+        run_id=_NAME,
+        model_id=_NAME,
+        status=_NAME,
+        status_message=_TEXT,
+        run_link=_TEXT,
+        storage_location=_TEXT,
+        is_deleted=_FLAG,
+        is_inferred=_FLAG,  # concluded from a gap in the numbers
+        deleted_ms=_INT,
+    ),
+    _table(
+        "mlflow_model_version_tag",
+        "a tag of a version of a registered model",
+        workspace=_NAME,
+        name=_TEXT,
+        version=_INT,
+        key=_NAME,
+        value=_TEXT,
+    ),
+    _table(
+        "mlflow_artifact",
+        "a file or folder among the artifacts of a run or of a logged model",
+        owner=_NAME,  # run or logged_model
+        owner_id=_NAME,
+        path=_NAME,  # relative, with slashes, no leading or trailing one
+        is_dir=_FLAG,
+        size_bytes=_INT,
+    ),
+    _table(
+        "mlflow_model_file",
+        "an MLmodel file and what stands beside it, read",
+        owner=_NAME,
+        owner_id=_NAME,
+        path=_NAME,  # of the folder that holds MLmodel; empty for a logged model's own root
+        flavors=_NAMES,  # sorted
+        signature_inputs=_TEXT,
+        signature_outputs=_TEXT,
+        model_uuid=_NAME,
+        mlflow_version=_NAME,
+        created_ms=_INT,
+        python_version=_NAME,
+        requirements=_NAMES,  # of requirements.txt, else conda.yaml; stripped, sorted, without comments; NULL if unknown
+    ),
+)
+
+SOURCE_TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+"""Every source table by its name."""
