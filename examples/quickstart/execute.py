@@ -8,12 +8,12 @@ processes can't be forked, each is a new one, which is only slower.
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import runpy
 import sys
 import tempfile
 from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,10 @@ IMPORTS = [
     "sklearn.linear_model",
 ]
 
+_FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+_CONTEXT = multiprocessing.get_context("forkserver" if _FORKS else "spawn")
+_Process: type[BaseProcess] = _CONTEXT.Process  # type: ignore[attr-defined]  # declared of the subclasses only
+
 
 class Ended(NamedTuple):
     """What became of a script: its exit code and what it wrote."""
@@ -39,7 +43,9 @@ class Ended(NamedTuple):
 
 def warm_up() -> None:
     """Start the slow imports in the background, with the environment of this process."""
-    if "forkserver" in multiprocessing.get_all_start_methods():
+    if _FORKS:
+        import multiprocessing.forkserver
+
         multiprocessing.set_forkserver_preload(IMPORTS)
         multiprocessing.forkserver.ensure_running()
 
@@ -52,11 +58,9 @@ def execute(command: tuple[str, ...], folder: Path, environment: Mapping[str, st
         folder: The working directory.
         environment: All of the script's environment variables.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if forks else "spawn")
     with tempfile.TemporaryDirectory() as place:
         outputs = Path(place, "stdout"), Path(place, "stderr")
-        process = context.Process(target=_become, args=(command, folder, dict(environment), outputs))
+        process = _Process(target=_become, args=(command, folder, dict(environment), outputs))
         process.start()
         process.join()
         code = process.exitcode

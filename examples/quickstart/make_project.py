@@ -27,6 +27,8 @@ from store import Store, mlflow_counts
 from story import STORY
 
 REPOSITORY, DATABASE, ARTIFACTS, TRUTH = "wine-quality", "mlflow.db", "artifacts", "truth.json"
+MARKER = ".made-by-make-project"
+"""The file that tells a folder made here from other folders."""
 
 NOTES = {
     "changes": "Each commit's changes to its first parent; a merge's are what differs from every parent.",
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         make_project(output.resolve(), os.environ)
-    except RuntimeError as error:
+    except (RuntimeError, ImportError, OSError) as error:
         print(f"The project could not be made: {error}", file=sys.stderr)
         return 1
     return 0
@@ -72,6 +74,7 @@ def make_project(output: Path, outside: Mapping[str, str]) -> dict[str, Any]:
         RuntimeError: Git or a script of the project failed; the message is its own.
     """
     output.mkdir(parents=True, exist_ok=True)
+    (output / MARKER).write_text("Made by make_project.py: this folder may be removed.\n", encoding="utf-8")
     environment = _environment(output, outside)
     _take_on(environment)
     warm_up()

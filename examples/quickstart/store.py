@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from execute import execute
 from story import Training
@@ -64,7 +66,8 @@ class Store:
         Raises:
             RuntimeError: The script ended otherwise than the story has it; the message is its own.
         """
-        who = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), training.user.login)
+        names = ("MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER", "LNAME", "USERNAME")
+        who = dict.fromkeys(names, training.user.login)
         done = execute(training.command, self.repository, {**self.environment, **who})
         if bool(done.code) != training.fails:
             script = " ".join(training.command)
@@ -216,9 +219,7 @@ def _folders(files: list[str]) -> set[str]:
 
 def _count_below(location: str) -> tuple[int, int]:
     """The numbers of files and folders below an artifact location on this machine."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    below = list(Path(local_file_uri_to_path(location)).rglob("*"))
+    below = list(Path(url2pathname(urlsplit(location).path)).rglob("*"))
     return sum(path.is_file() for path in below), sum(path.is_dir() for path in below)
 
 
@@ -247,6 +248,8 @@ def mlflow_counts(books: Json) -> dict[str, int]:
         "deleted_logged_models": _deleted(models),
         "logged_model_params": sum(model["params"] for model in models),
         "logged_model_metric_points": sum(model["metric_points"] for model in models),
+        "logged_model_files": sum(model["files"] for model in models),
+        "logged_model_folders": sum(model["folders"] for model in models),
         "registered_models": len(books["registered_models"]),
         "registered_model_tags": sum(len(model["tags"]) for model in books["registered_models"]),
         "aliases": sum(len(model["aliases"]) for model in books["registered_models"]),

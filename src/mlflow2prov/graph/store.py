@@ -102,8 +102,7 @@ class Store:
         if settings.threads is not None:
             self.connection.execute(f"SET threads = {int(settings.threads)}")
         self._threads = int(self.scalar("SELECT current_setting('threads')"))
-        graphs = str(Path(self._folder) / "graphs.duckdb").replace("'", "''")
-        self.connection.execute(f"ATTACH '{graphs}' AS graphs")
+        self.connection.execute("ATTACH ':memory:' AS graphs (COMPRESS)")
 
     def close(self) -> None:
         """Drop everything that lives in the store, also on disk."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +20,9 @@ from urllib3 import exceptions as failures
 import mlflow2prov
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+from mlflow2prov.sources.mlflow.server_wire import decode
 
-__all__ = ["HttpClient", "HttpSettings", "Query", "RefusedError", "decode", "without_credentials"]
+__all__ = ["HttpClient", "HttpSettings", "Query", "RefusedError", "without_credentials"]
 
 if TYPE_CHECKING:
     from urllib3.connectionpool import ConnectionPool
@@ -100,23 +99,14 @@ class HttpClient:
         content = None if body is None else msgspec.json.encode(body)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         begun = time.perf_counter()
+        target, plan = self.target(path, query), self._retries(retries)
         try:
-            answer = self._pool.request(
-                method,
-                self.target(path, query),
-                body=content,
-                headers=headers,
-                retries=self._retries(retries),
-            )
+            answer = self._pool.request(method, target, body=content, headers=headers, retries=plan)
         except (failures.HTTPError, ssl.SSLError, OSError) as error:
             raise self._unreachable(error, path) from None
+        spent_ms = (time.perf_counter() - begun) * 1000
         _logger.debug(
-            "%s %s: %d, %d bytes, %.0f ms",
-            method,
-            urlsplit(self.target(path)).path,
-            answer.status,
-            len(answer.data),
-            (time.perf_counter() - begun) * 1000,
+            "%s /%s: %d, %d bytes, %.0f ms", method, path, answer.status, len(answer.data), spent_ms
         )
         self._met = True
         if answer.status != 200:
@@ -276,38 +266,6 @@ class _Retry(urllib3.Retry):
         return left
 
 
-_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
-_decoders_lock = threading.Lock()
-
-
-def decode(content: bytes, kind: type[_T]) -> _T:
-    """The JSON text ``content`` as ``kind``; numbers may stand in quotes, and bare ``NaN`` is understood.
-
-    Raises:
-        ValueError: it is no JSON, or of another form.
-
-    >>> decode(b'{"a": NaN, "b": "7"}', dict[str, float])
-    {'a': nan, 'b': 7.0}
-    """
-    with _decoders_lock:
-        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind, strict=False))
-    try:
-        return decoder.decode(content)  # type: ignore[no-any-return]
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        lenient = _without_surrogates(json.loads(content.decode("utf-8", "backslashreplace")))
-        return msgspec.convert(lenient, kind, strict=False)
-
-
-def _without_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return value
-
-
 def without_credentials(text: str) -> str:
     """``text`` with the user name and password of every URL in it taken out.
 
@@ -402,7 +360,7 @@ def _complaint(answer: urllib3.BaseHTTPResponse) -> tuple[str, str]:
 
 
 def _said(message: str) -> str:
-    line = without_credentials(message.strip().split("\n")[0])[:200]
+    line = without_credentials(message.strip().split("\n")[0])[:200].rstrip(".")
     return f": {line}" if line else ""
 
 

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Query, RefusedError
-from mlflow2prov.sources.mlflow.parts import PARTS
+from mlflow2prov.sources.mlflow.parts import require_known
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
 from mlflow2prov.sources.tables import Batches
@@ -56,8 +56,7 @@ def read_server(url: str, *, settings: HttpSettings, skip: frozenset[str] = froz
         SourceError: the server can't be reached or read, or is no MLflow server.
         UsageError: ``url`` is not a server's, or ``skip`` has an unknown part.
     """
-    if unknown := sorted(skip - set(PARTS)):
-        raise UsageError(f"unknown parts to skip: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    require_known(skip)
     return _read(HttpClient(url, settings), settings.workspace or "default", skip)
 
 

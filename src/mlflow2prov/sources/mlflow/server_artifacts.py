@@ -11,26 +11,31 @@ import posixpath
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+from mlflow2prov.sources.mlflow.artifacts import local_path, read_artifacts
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError, without_credentials
-from mlflow2prov.sources.mlflow.model_file import parse_model_file
+from mlflow2prov.sources.mlflow.model_file import (
+    BESIDE,
+    MODEL_FILE,
+    MOST_BYTES,
+    ModelFile,
+    parse_model_file,
+    to_batch,
+)
 from mlflow2prov.sources.mlflow.server_rows import Row, batch
-from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+from mlflow2prov.sources.tables import Batches
 
 _logger = logging.getLogger(__name__)
+_Model = tuple[str, str, str, ModelFile]
 
 _API = "api/2.0/mlflow"
 _PROXY = "api/2.0/mlflow-artifacts/artifacts"
 _ATTEMPTS = 3
 _RETRIES = 1
-_MOST_FILE_BYTES = 5_000_000
 _HUGE = 2**63
-_BESIDE = ("requirements.txt", "python_env.yaml", "conda.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class _Found:
 
     owner: Owner
     artifacts: list[Row] = field(default_factory=list)
-    models: list[Row] = field(default_factory=list)
+    models: list[_Model] = field(default_factory=list)
     error: RefusedError | None = None
     is_given_up: bool = False
     unread: int = 0
@@ -98,6 +103,7 @@ class ArtifactReader:
         self._left_out: Counter[tuple[str, str]] = Counter()
         self._reasons: dict[tuple[str, str], str] = {}
         self._unread_models = 0
+        self._names: dict[str, frozenset[str] | None] = {}
 
     def read(self, owners: Sequence[Owner]) -> Batches:
         """Batches of ``mlflow_artifact`` and ``mlflow_model_file`` of ``owners``, all of which it holds.
@@ -105,33 +111,51 @@ class ArtifactReader:
         What the server can't list but is a folder of this machine is listed from there.
         """
         artifacts: list[Row] = []
-        models: list[Row] = []
+        models: list[_Model] = []
         local: list[tuple[str, str, str]] = []
-        for found in self._client.in_order(self._find, [owner for owner in owners if owner.uri]):
+        for found in self._client.in_order(self._find, self._with_files(owners)):
             artifacts += found.artifacts
             models += found.models
             self._unread_models += found.unread
             if found.error is None and not found.is_given_up:
                 continue
-            if _is_local_folder(found.owner.uri or ""):
+            if _is_here(found.owner.uri or ""):
                 local.append((found.owner.kind, found.owner.owner_id, found.owner.uri or ""))
             else:
                 self._leave_out(found)
         if artifacts:
             yield batch("mlflow_artifact", artifacts)
         if models:
-            yield batch("mlflow_model_file", models)
+            yield "mlflow_model_file", to_batch(models)
         if local:
             yield from read_artifacts(local)
 
     def report(self) -> None:
         """Say which artifacts were left out, in one warning for each store."""
         for (kind, store), count in sorted(self._left_out.items()):
-            what = "runs" if kind == "run" else "logged models"
-            reason = self._reasons[kind, store]
-            _logger.warning("artifacts of %d %s at %s are left out: %s", count, what, store, reason)
+            what = f"{count} {kind.replace('_', ' ')}{'' if count == 1 else 's'}"
+            reason = self._reasons.get((kind, store), "the store can't be reached")
+            _logger.warning("artifacts of %s at %s are left out: %s", what, store, reason)
         if self._unread_models:
             _logger.warning("%d MLmodel files could not be read and are plain files", self._unread_models)
+
+    def _with_files(self, owners: Sequence[Owner]) -> list[Owner]:
+        """Those of ``owners`` that may have files: one request tells it of all that lie side by side."""
+        folders = {owner.owner_id: _folder_of_folders(owner) for owner in owners if owner.uri}
+        sizes = Counter(folders.values())
+        for folder, size in sizes.items():
+            if folder is not None and size > 1 and folder not in self._names:
+                self._names[folder] = self._names_in(folder)
+        names = {owner_id: self._names.get(folder or "") for owner_id, folder in folders.items()}
+        return [owner for owner in owners if owner.uri and _may_be_in(names[owner.owner_id], owner)]
+
+    def _names_in(self, folder: str) -> frozenset[str] | None:
+        """The names in a folder of the server's own store, or None where it does not tell."""
+        try:
+            page = self._client.ask(wire.FilePage, _PROXY, query=[("path", folder)], retries=_RETRIES)
+        except RefusedError:
+            return None
+        return None if page.next_page_token else frozenset(posixpath.basename(it.path) for it in page.files)
 
     def _leave_out(self, found: _Found) -> None:
         key = found.owner.kind, found.owner.store
@@ -174,12 +198,13 @@ class ArtifactReader:
         folders: list[tuple[str, list[wire.File]]] = [("", top)]
         while folders:
             folder, files = folders.pop(0)
-            if "MLmodel" in {posixpath.basename(file.path) for file in files if not file.is_dir}:
+            if MODEL_FILE in {posixpath.basename(file.path) for file in files if not file.is_dir}:
                 self._read_model(way, found, folder, files)
             for file in files:
                 path = posixpath.join(folder, posixpath.basename(file.path))
                 size = None if file.is_dir else file.file_size
-                found.artifacts.append((owner.kind, owner.owner_id, path, file.is_dir, size))
+                shown = text_of(path.encode())[0]
+                found.artifacts.append((owner.kind, owner.owner_id, shown, file.is_dir, size))
                 if file.is_dir:
                     folders.append((path, self._list(way, path)))
         found.artifacts.sort(key=lambda row: row[2])
@@ -200,7 +225,7 @@ class ArtifactReader:
     def _read_model(self, way: _Way, found: _Found, folder: str, files: Sequence[wire.File]) -> None:
         """Read the MLmodel file in ``folder`` and what of its kind stands beside it."""
         sizes = {posixpath.basename(file.path): file.file_size or 0 for file in files if not file.is_dir}
-        wanted = [name for name in ("MLmodel", *_BESIDE) if sizes.get(name, _HUGE) <= _MOST_FILE_BYTES]
+        wanted = [name for name in (MODEL_FILE, *BESIDE) if sizes.get(name, _HUGE) <= MOST_BYTES]
         try:
             contents = {
                 name: self._content(way, found.owner, posixpath.join(folder, name)) for name in wanted
@@ -208,9 +233,11 @@ class ArtifactReader:
         except RefusedError as error:
             _logger.debug("MLmodel of %s %s: %s", found.owner.kind, found.owner.owner_id, error)
             contents = {}
-        row = _model_row(found.owner, folder, contents)
-        found.models += [row] if row else []
-        found.unread += row is None
+        model = _model(contents)
+        found.unread += model is None
+        if model is not None:
+            place = text_of(folder.encode())[0]
+            found.models.append((found.owner.kind, found.owner.owner_id, place, model))
 
     def _content(self, way: _Way, owner: Owner, path: str) -> bytes:
         """The content of a file, by ``way``, or by the last one that the owner has."""
@@ -236,32 +263,42 @@ def _ways(owner: Owner) -> list[_Way]:
         files = f"ajax-api/2.0/{place}/files"
         directories = f"api/2.0/{place}/directories"
         ways = [_Way(directories, (), "artifact_directory_path", "", files, (), "artifact_file_path")]
-    parts = urlsplit(owner.uri or "")
-    root = parts.path.strip("/")
-    if parts.scheme == "mlflow-artifacts" and not parts.netloc and root:
+    root = _proxied_path(owner.uri or "")
+    if root:
         ways.append(_Way(_PROXY, (), "path", root, f"{_PROXY}/{root}", (), None))
     return ways
 
 
-def _model_row(owner: Owner, folder: str, contents: dict[str, bytes]) -> Row | None:
-    """The row of ``mlflow_model_file`` for a folder's MLmodel file, or None where it can't be read."""
-    mlmodel = contents.get("MLmodel")
+def _model(contents: dict[str, bytes]) -> ModelFile | None:
+    """What a folder's MLmodel file says, or None where it can't be read."""
+    mlmodel = contents.get(MODEL_FILE)
     if mlmodel is None:
         return None
-    requirements, python_env, conda = (contents.get(name) for name in _BESIDE)
-    parsed = parse_model_file(mlmodel, requirements=requirements, python_env=python_env, conda=conda)
-    if parsed is None:
-        return None
-    columns = list(SOURCE_TABLES["mlflow_model_file"].columns)[3:]
-    return (owner.kind, owner.owner_id, folder, *(getattr(parsed, column) for column in columns))
+    requirements, python_env, conda = (contents.get(name) for name in BESIDE)
+    return parse_model_file(mlmodel, requirements=requirements, python_env=python_env, conda=conda)
 
 
-def _is_local_folder(uri: str) -> bool:
-    """Whether ``uri`` names a folder that is there on this machine."""
+def _is_here(uri: str) -> bool:
+    """Whether ``uri`` names a folder of this machine that is there."""
+    path = local_path(uri) if "\0" not in uri else None
+    return path is not None and path.is_absolute() and path.is_dir()
+
+
+def _proxied_path(uri: str) -> str:
+    """The path of ``uri`` in the server's own store, or nothing where it lies elsewhere."""
     parts = urlsplit(uri)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(url2pathname(parts.path)).is_dir()
-    return not parts.scheme and Path(uri).is_absolute() and Path(uri).is_dir()
+    return parts.path.strip("/") if parts.scheme == "mlflow-artifacts" and not parts.netloc else ""
+
+
+def _folder_of_folders(owner: Owner) -> str | None:
+    """The folder that has the owner's own folder beside those of others, such as an experiment's."""
+    above, _, last = _proxied_path(owner.uri or "").rpartition("/")
+    folder, _, name = above.rpartition("/")
+    return folder if folder and last == "artifacts" and name == owner.owner_id else None
+
+
+def _may_be_in(names: frozenset[str] | None, owner: Owner) -> bool:
+    return names is None or owner.owner_id in names
 
 
 def _stands_in(folder: str, path: str) -> bool:

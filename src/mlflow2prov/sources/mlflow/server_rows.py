@@ -78,7 +78,7 @@ def _run(run: wire.Run) -> list[Row]:
         (
             info.run_id,
             info.experiment_id,
-            known(info.run_name),
+            known(info.run_name) or _run_name_tag(run),
             known(info.user_id),
             known(info.status),
             known(info.lifecycle_stage),
@@ -88,6 +88,11 @@ def _run(run: wire.Run) -> list[Row]:
             known(info.artifact_uri),
         )
     ]
+
+
+def _run_name_tag(run: wire.Run) -> str | None:
+    """The name of a run whose record has none, as MLflow shows it."""
+    return next((known(tag.value) for tag in run.data.tags if tag.key == "mlflow.runName"), None)
 
 
 def _dataset_inputs(run: wire.Run) -> list[Row]:

@@ -5,9 +5,14 @@ Fields that a version of the server does not send have a default. Times are mill
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import threading
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
+
+_T = TypeVar("_T")
 
 Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -246,3 +251,35 @@ class FilePage(Struct, frozen=True):
 
     files: list[File] = []
     next_page_token: str | None = None
+
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_decoders_lock = threading.Lock()
+
+
+def decode(content: bytes, kind: type[_T]) -> _T:
+    """The JSON text ``content`` as ``kind``; numbers may stand in quotes, and bare ``NaN`` is understood.
+
+    Raises:
+        ValueError: it is no JSON, or of another form.
+
+    >>> decode(b'{"a": NaN, "b": "7"}', dict[str, float])
+    {'a': nan, 'b': 7.0}
+    """
+    with _decoders_lock:
+        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind, strict=False))
+    try:
+        return decoder.decode(content)  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        lenient = _without_surrogates(json.loads(content.decode("utf-8", "backslashreplace")))
+        return msgspec.convert(lenient, kind, strict=False)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value

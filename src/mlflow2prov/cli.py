@@ -1,0 +1,273 @@
+"""The command line: thin over the public functions; the one place that reads environment and terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlflow2prov import __version__
+from mlflow2prov.commands import COMMANDS, Command, Option, Step, step
+from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow2prov.graph.statistics import Statistics
+
+_EPILOG = """\b
+Commands chain like a Unix pipe; a stream of documents flows through them:
+  mlflow2prov extract --repository_path . --mlflow_url http://localhost:5000 \\
+      save --output result --format json statistics --resolution fine
+
+Exit codes: 0 all went well, 1 a failure at run time, 2 wrong usage."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    try:
+        group.main(args=arguments, prog_name="mlflow2prov", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        return 130
+    except ConfigurationError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        return error.exit_code
+    except Mlflow2ProvError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  the reader went away: nothing to flush to
+        return 1
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except OSError as error:
+        _complain(_os_reason(error))
+        return 1
+    return 0
+
+
+def _os_reason(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _complain(message: str) -> None:
+    click.echo(f"mlflow2prov: error: {message}", err=True)
+
+
+def _validate(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    from mlflow2prov import config
+
+    steps = config.read(value, os.environ)
+    click.echo(f"{value} is valid: {' → '.join(made.command.name for made in steps)}", err=True)
+    context.exit(0)
+
+
+@click.group(
+    chain=True,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND1 [ARGS]... [COMMAND2 [ARGS]...]...",
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="mlflow2prov")
+@click.option("--config", "config_file", metavar="FILE", help="Run the steps of a YAML configuration.")
+@click.option(
+    "--validate",
+    metavar="FILE",
+    callback=_validate,
+    expose_value=False,
+    help="Check a configuration, print every problem with its line, and exit with 0 or 2.",
+)
+@click.option("--verbose", is_flag=True, help="Say more on standard error, each request included.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--log_format", "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def group(context: click.Context, config_file: str | None, verbose: bool, quiet: bool, log_format: str) -> None:
+    """Turn a Git history and an MLflow store into one W3C PROV graph."""
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other")
+    if config_file and context.invoked_subcommand:
+        raise click.UsageError("give --config or commands, not both")
+    if not config_file and not context.invoked_subcommand:
+        click.echo(context.get_help())
+        context.exit(0)
+    _set_up_log(verbose=verbose, quiet=quiet, as_json=log_format == "json")
+
+
+@group.result_callback()
+def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> None:
+    from mlflow2prov import pipeline
+
+    if config_file:
+        from mlflow2prov import config
+
+        steps = config.read(config_file, os.environ)
+    else:
+        steps = made or []
+    surroundings = pipeline.Surroundings(environment=os.environ, host=platform.node(), show=_show)
+    with _progress():
+        pipeline.run(steps, surroundings)
+
+
+def _command(declared: Command) -> click.Command:
+    def make_step(**options: Any) -> Step:
+        for option in declared.options:
+            if option.separated:
+                options[option.name] = _separate(option, options[option.name])
+        try:
+            return step(declared, options)
+        except UsageError as error:
+            raise click.UsageError(str(error), click.get_current_context()) from error
+
+    return click.Command(
+        declared.name,
+        callback=make_step,
+        params=[_option(option) for option in declared.options],
+        help=f"{declared.help}\n\n\b\nExample:\n  {declared.example}",
+        short_help=declared.help.split(":")[0].rstrip("."),
+    )
+
+
+def _option(declared: Option) -> click.Option:
+    spellings = [f"--{declared.name}"]
+    if "_" in declared.name:
+        spellings.append(f"--{declared.name.replace('_', '-')}")
+    shown = declared.default if declared.default not in (None, (), False) else None
+    text = f"{declared.help} [default: {' '.join([shown] if isinstance(shown, str) else shown)}]" if shown else declared.help
+    kind: Any = click.Choice(declared.choices) if declared.kind == "choice" and not declared.separated else None
+    return click.Option(
+        [*spellings, declared.name],
+        help=text + (" Can be repeated." if declared.repeatable else ""),
+        is_flag=declared.kind == "flag",
+        default=False if declared.kind == "flag" else None,
+        multiple=declared.repeatable,
+        required=declared.required,
+        type=kind,
+        metavar=declared.metavar,
+    )
+
+
+def _separate(declared: Option, values: Sequence[str]) -> tuple[str, ...]:
+    pieces = tuple(piece.strip() for value in values for piece in value.split(",") if piece.strip())
+    for piece in pieces:
+        if piece not in declared.choices:
+            raise click.BadParameter(
+                f"{piece!r} is not one of {', '.join(declared.choices)}.", param_hint=f"--{declared.name}"
+            )
+    return pieces
+
+
+for _declared in COMMANDS:
+    group.add_command(_command(_declared))
+
+
+def _show(counted: Statistics) -> None:
+    """Print counts as a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for title in ("what", "name"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("count", justify="right")
+    before = None
+    for what, name, count in counted.rows:
+        if before is not None and what != before:
+            table.add_section()
+        table.add_row(what if what != before else "", name, f"{count:,}")
+        before = what
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import datetime
+
+        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        return json.dumps(
+            {
+                "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "message": record.getMessage(),
+            }
+        )
+
+
+class _TextFormatter(logging.Formatter):
+    """The message, after its level where it is a warning or worse."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"mlflow2prov: {level}{record.getMessage()}"
+
+
+def _set_up_log(*, verbose: bool, quiet: bool, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
+    logger = logging.getLogger("mlflow2prov")
+    logger.handlers = [handler]
+    logger.propagate = False
+    handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO if sys.stderr.isatty() and not quiet else handler.level)
+
+
+class _progress:  # noqa: N801  used as a context manager only
+    """On a terminal, shows the last thing that was logged while the chain runs."""
+
+    def __enter__(self) -> None:
+        self._status: Any = None
+        logger = logging.getLogger("mlflow2prov")
+        if not sys.stderr.isatty() or logger.getEffectiveLevel() != logging.INFO:
+            return
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._status = console.status("working …")
+        self._status.__enter__()
+        logger.addHandler(_StatusHandler(self._status.update))
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._status is None:
+            return
+        logger = logging.getLogger("mlflow2prov")
+        logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, _StatusHandler)]
+        self._status.__exit__(*exception)
+
+
+class _StatusHandler(logging.Handler):
+    """Hands each message to a function."""
+
+    def __init__(self, update: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._update = update
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._update(record.getMessage())
+
+
+def schema_file() -> Path:
+    """Return the path of the JSON Schema of the configuration, which the package ships."""
+    return Path(__file__).parent / "configuration.schema.json"

@@ -1,0 +1,208 @@
+"""The commands and their options, declared once.
+
+The command line (``cli``), the YAML configuration and its JSON Schema (``config``) are all made from
+this table, so that they can't drift apart; ``pipeline`` has a step of the same name for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow2prov.errors import UsageError
+from mlflow2prov.formats import readable, writable
+from mlflow2prov.graph.statistics import RESOLUTIONS
+from mlflow2prov.sources.mlflow.parts import PARTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a command.
+
+    Attributes:
+        name: with underscores; the command line takes hyphens as well.
+        help: one sentence.
+        kind: ``text``, ``flag`` or ``choice``.
+        choices: of a choice.
+        default: where it is not given; a tuple for one that can be repeated.
+        repeatable: can be given several times; a list in the configuration.
+        separated: its values may also stand in one text, with commas between them.
+        required: has to be given.
+        metavar: what help shows for the value.
+        shorthands: words of the configuration that stand for a value, such as ``fine: true``.
+    """
+
+    name: str
+    help: str
+    kind: str = "text"
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    repeatable: bool = False
+    separated: bool = False
+    required: bool = False
+    metavar: str | None = None
+    shorthands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command of the chain: its name, what it does, an example, and its options."""
+
+    name: str
+    help: str
+    example: str
+    options: tuple[Option, ...] = ()
+    one_of: tuple[str, ...] = ()
+    """Options of which at least one has to be given."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name="extract",
+        help="Add the provenance of a Git repository and an MLflow store as one document.",
+        example="mlflow2prov extract --repository_path . --mlflow_url sqlite:///mlflow.db save --output result",
+        one_of=("repository_path", "mlflow_url"),
+        options=(
+            Option(name="repository_path", help="A Git repository: a work tree or a bare one.", metavar="PATH"),
+            Option(
+                name="mlflow_url",
+                help="An MLflow store: http(s)://HOST of a server, or sqlite:///FILE, which is only read.",
+                metavar="URL",
+            ),
+            Option(name="mlflow_namespace", help="Names the store's things in this namespace.", metavar="IRI"),
+            Option(
+                name="repository_namespace",
+                help="Names the repository's branches and tags in this namespace.",
+                metavar="IRI",
+            ),
+            Option(
+                name="skip",
+                help=f"Parts of the store to leave out: {', '.join(PARTS)}.",
+                kind="choice",
+                choices=PARTS,
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="PART,…",
+            ),
+            Option(
+                name="database",
+                help="Keep the graph in this DuckDB file, which load reads.",
+                metavar="FILE",
+            ),
+        ),
+    ),
+    Command(
+        name="load",
+        help="Add one document for each file.",
+        example="mlflow2prov load --input a.json --input b.json merge save --output both",
+        options=(
+            Option(
+                name="input",
+                help="A file to read; - is standard input.",
+                repeatable=True,
+                required=True,
+                default=(),
+                metavar="FILE",
+            ),
+            Option(
+                name="format",
+                help="The format of the files, where their names don't tell.",
+                kind="choice",
+                choices=readable(),
+            ),
+        ),
+    ),
+    Command(
+        name="merge",
+        help="Reduce all documents so far to one, unified by identifier.",
+        example="mlflow2prov load --input a.json --input b.json merge statistics",
+    ),
+    Command(
+        name="transform",
+        help="Change each document.",
+        example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
+        options=(
+            Option(
+                name="eliminate_duplicates",
+                help="Keep identical elements and relations once.",
+                kind="flag",
+                default=False,
+            ),
+        ),
+    ),
+    Command(
+        name="save",
+        help="Write each document, and pass it on: NAME.json, or NAME-1.json, NAME-2.json, … where several pass.",
+        example="mlflow2prov extract --repository_path . save --output result --format json",
+        options=(
+            Option(
+                name="output",
+                help="The path to write to, without suffix; - is standard output.",
+                required=True,
+                metavar="NAME",
+            ),
+            Option(
+                name="format",
+                help="The format to write.",
+                kind="choice",
+                choices=writable(),
+                default=("json",),
+                repeatable=True,
+            ),
+        ),
+    ),
+    Command(
+        name="statistics",
+        help="Print how much each document holds, and pass it on.",
+        example="mlflow2prov load --input a.json statistics --resolution fine --format csv",
+        options=(
+            Option(
+                name="resolution",
+                help="coarse counts elements by kind; fine counts relations and types, too.",
+                kind="choice",
+                choices=RESOLUTIONS,
+                default="coarse",
+                shorthands=RESOLUTIONS,
+            ),
+            Option(
+                name="format",
+                help="How to print the counts.",
+                kind="choice",
+                choices=("table", "csv"),
+                default="table",
+            ),
+        ),
+    ),
+)
+"""Every command, in the order in which help lists them."""
+
+COMMAND_BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command with a value for each of its options."""
+
+    command: Command
+    options: dict[str, Any]
+
+
+def step(command: Command, given: dict[str, Any]) -> Step:
+    """Return the step for a command with the options that were given; the others get their defaults.
+
+    Raises:
+        UsageError: one that is needed is missing.
+
+    >>> step(COMMAND_BY_NAME["statistics"], {"resolution": "fine"}).options
+    {'resolution': 'fine', 'format': 'table'}
+    """
+    options = {option.name: option.default for option in command.options} | {
+        name: value for name, value in given.items() if value is not None and value != ()
+    }
+    for option in command.options:
+        if option.required and options[option.name] in (None, ()):
+            raise UsageError(f"{command.name} needs --{option.name}")
+    if command.one_of and not any(options[name] for name in command.one_of):
+        raise UsageError(f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both")
+    return Step(command, options)

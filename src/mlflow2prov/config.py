@@ -1,0 +1,239 @@
+"""The YAML configuration: the commands of the command line with the same words, as a list of steps.
+
+``read`` finds every problem of a file with its line; ``schema`` makes the JSON Schema for editors.
+Both interpret :data:`mlflow2prov.commands.COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, step
+from mlflow2prov.errors import ConfigurationError, UsageError
+
+_VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}?")
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def read(path: str | Path, environment: Mapping[str, str]) -> list[Step]:
+    """Return the steps that a configuration file asks for.
+
+    Args:
+        path: of the YAML file.
+        environment: what ``${NAME}`` and ``${NAME:-default}`` are replaced from; ``$$`` is a dollar sign.
+
+    Raises:
+        ConfigurationError: with every problem and its line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError([f"can't read {path}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{path} is not a text file in UTF-8"]) from error
+    return parse(text, str(path), environment)
+
+
+def parse(text: str, name: str, environment: Mapping[str, str]) -> list[Step]:
+    """Return the steps that the text of a configuration asks for; ``name`` is for messages.
+
+    >>> [step.command.name for step in parse("- load: {input: [a.json]}\\n- merge:\\n", "x.yaml", {})]
+    ['load', 'merge']
+    """
+    reader = _Reader(name, environment)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError([_yaml_problem(name, error)]) from error
+    steps = reader.steps(root)
+    if reader.problems:
+        raise ConfigurationError(reader.problems)
+    return steps
+
+
+def _yaml_problem(name: str, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{name}: not YAML: {str(error).splitlines()[0]}"
+    return f"{name}:{mark.line + 1}: not YAML: {getattr(error, 'problem', None) or 'it can not be read'}"
+
+
+class _Reader:
+    """Walks the nodes of a YAML document and collects problems."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self._name = name
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def steps(self, root: yaml.Node | None) -> list[Step]:
+        if root is None:
+            self.problems.append(f"{self._name}: the configuration is empty; it has to be a list of steps")
+            return []
+        if not isinstance(root, yaml.SequenceNode) or not root.value:
+            self._problem(root, "the configuration has to be a list of steps, such as '- extract: {...}'")
+            return []
+        return [made for node in root.value if (made := self._step(node)) is not None]
+
+    def _problem(self, node: yaml.Node, message: str) -> None:
+        self.problems.append(f"{self._name}:{node.start_mark.line + 1}: {message}")
+
+    def _step(self, node: yaml.Node) -> Step | None:
+        if isinstance(node, yaml.ScalarNode):
+            pair: tuple[yaml.Node, yaml.Node] = (node, yaml.ScalarNode("tag:yaml.org,2002:null", ""))
+        elif isinstance(node, yaml.MappingNode) and len(node.value) == 1:
+            pair = node.value[0]
+        else:
+            self._problem(node, "a step has to be one command with its options, such as 'save: {output: result}'")
+            return None
+        word = str(pair[0].value)
+        command = COMMAND_BY_NAME.get(word)
+        if command is None:
+            self._problem(pair[0], f"no command {word!r}; there is: {', '.join(COMMAND_BY_NAME)}")
+            return None
+        before = len(self.problems)
+        options = self._options(command, pair[1])
+        try:
+            made = step(command, options)
+        except UsageError as error:
+            self._problem(pair[0], str(error).replace("--", ""))
+        return made if len(self.problems) == before else None
+
+    def _options(self, command: Command, node: yaml.Node) -> dict[str, Any]:
+        if _is_null(node):
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, f"the options of {command.name} have to be a mapping, such as {{name: value}}")
+            return {}
+        options = {option.name: option for option in command.options}
+        shorthands = {word: option for option in command.options for word in option.shorthands}
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            word = str(key.value).replace("-", "_")
+            option = options.get(word) or shorthands.get(word)
+            if option is None:
+                known = ", ".join(options) or "none"
+                self._problem(key, f"{command.name} has no option {key.value!r}; there is: {known}")
+            elif option.name in values:
+                self._problem(key, f"{command.name} is given {option.name!r} twice")
+            elif word in options:
+                values[option.name] = self._value(option, value)
+            elif self._flag(option, value):
+                values[option.name] = word
+        return values
+
+    def _value(self, option: Option, node: yaml.Node) -> Any:
+        if option.kind == "flag":
+            return self._flag(option, node)
+        if not option.repeatable:
+            return self._scalar(option, node)
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        values: list[Any] = []
+        for one in nodes:
+            if option.separated and isinstance(one, yaml.ScalarNode) and "," in one.value:
+                pieces = [piece.strip() for piece in one.value.split(",")]
+                values += [self._scalar(option, one, piece) for piece in pieces if piece]
+            else:
+                values.append(self._scalar(option, one))
+        return tuple(values)
+
+    def _flag(self, option: Option, node: yaml.Node) -> bool:
+        text = self._expanded(node) if isinstance(node, yaml.ScalarNode) else ""
+        if _is_null(node) or text.lower() not in _TRUTH:
+            self._problem(node, f"{option.name} has to be true or false")
+            return False
+        return _TRUTH[text.lower()]
+
+    def _scalar(self, option: Option, node: yaml.Node, text: str | None = None) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            expected = "a text or a list of texts" if option.repeatable else "a text"
+            self._problem(node, f"{option.name} has to be {expected}")
+            return None
+        if _is_null(node):
+            return None
+        value = self._expanded(node, text)
+        if option.kind == "choice" and value not in option.choices:
+            self._problem(node, f"no {option.name} {value!r}; there is: {', '.join(option.choices)}")
+        return value
+
+    def _expanded(self, node: yaml.ScalarNode, text: str | None = None) -> str:
+        def replacement(match: re.Match[str]) -> str:
+            if match[0] == "$$":
+                return "$"
+            if match[1] is None:
+                self._problem(node, f"{match[0]!r} is no variable; write ${{NAME}} or ${{NAME:-default}}")
+                return ""
+            value = self._environment.get(match[1]) or match[2]
+            if value is None:
+                self._problem(node, f"the environment has no variable {match[1]}, and no default is given")
+                return ""
+            return value
+
+        return _VARIABLE.sub(replacement, node.value if text is None else text)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the configuration, for editors; the package ships it.
+
+    >>> schema()["type"]
+    'array'
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mlflow2prov configuration",
+        "description": "A list of steps; documents flow through them like through a Unix pipe.",
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "anyOf": [
+                *({"type": "string", "const": command.name} for command in COMMANDS if not _needs(command)),
+                *(_command_schema(command) for command in COMMANDS),
+            ]
+        },
+    }
+
+
+def _needs(command: Command) -> list[str]:
+    return [option.name for option in command.options if option.required] + list(command.one_of)
+
+
+def _command_schema(command: Command) -> dict[str, Any]:
+    properties = {word: definition for option in command.options for word, definition in _option_schemas(option)}
+    options: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
+    required = [option.name for option in command.options if option.required]
+    if required:
+        options["required"] = required
+    if command.one_of:
+        options["anyOf"] = [{"required": [name]} for name in command.one_of]
+    value: dict[str, Any] = options if _needs(command) else {"anyOf": [{"type": "null"}, options]}
+    return {
+        "type": "object",
+        "description": command.help,
+        "required": [command.name],
+        "additionalProperties": False,
+        "properties": {command.name: value},
+    }
+
+
+def _option_schemas(option: Option) -> Iterator[tuple[str, dict[str, Any]]]:
+    single: dict[str, Any]
+    if option.kind == "flag":
+        single = {"type": ["boolean", "string"]}
+    elif option.kind == "choice" and not option.separated:
+        single = {"anyOf": [{"enum": list(option.choices)}, {"type": "string", "pattern": r"\$\{"}]}
+    else:
+        single = {"type": ["string", "number"]}
+    definition = {"anyOf": [single, {"type": "array", "items": single}]} if option.repeatable else single
+    for word in dict.fromkeys((option.name, option.name.replace("_", "-"))):
+        yield word, {"description": option.help, **definition}
+    for word in option.shorthands:
+        yield word, {"description": f"Short for {option.name}: {word}.", "type": ["boolean", "string"]}

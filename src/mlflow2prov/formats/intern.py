@@ -1,0 +1,241 @@
+"""From records whose identifiers are text, as files have them, to the record tables of a graph.
+
+A reader appends Arrow batches to two staging tables and names the prefixes; :meth:`Staging.finish`
+turns identifiers into the graph's integers. Readers of all formats share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mlflow2prov.errors import FormatError
+from mlflow2prov.graph.graph import Graph, declare_prefixes
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS, ATTRIBUTES_TYPE, Store, default_store
+from mlflow2prov.prov.namespaces import STANDARD_PREFIXES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLANK = "_"
+"""The prefix of identifiers that hold within one document only."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Records of one kind on their way into a staging table; attributes lie flat, one after the other."""
+
+    bundle: str
+    kind: int
+    names: list[str | None] = field(default_factory=list)
+    others: list[list[str | None]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+
+class Staging:
+    """The staging tables of one document; a context manager that drops them."""
+
+    def __init__(self, store: Store | None, file_name: str) -> None:
+        self.store = store or default_store()
+        self.file_name = file_name
+        self.keys: dict[tuple[str, str | None, str | None], int] = {}
+        self._scratch = self.store.scratch("staging")
+        self.prefixes: dict[str, str] = dict(STANDARD_PREFIXES)
+
+    def __enter__(self) -> Staging:
+        self.schema = self._scratch.__enter__()
+        arguments = ", ".join(f"{column} VARCHAR" for column in ARGUMENT_COLUMNS)
+        self.store.run(
+            f"CREATE TABLE {self.schema}.element (bundle VARCHAR, kind UTINYINT, name VARCHAR, start_time VARCHAR, "
+            f"end_time VARCHAR, attributes {ATTRIBUTES_TYPE})"
+        )
+        self.store.run(
+            f"CREATE TABLE {self.schema}.relation (bundle VARCHAR, kind UTINYINT, name VARCHAR, {arguments}, "
+            f"time VARCHAR, attributes {ATTRIBUTES_TYPE})"
+        )
+        self.store.run(f"CREATE TABLE {self.schema}.bundle (name VARCHAR)")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._scratch.__exit__(None, None, None)
+
+    def declare(self, prefixes: dict[str, str]) -> dict[str, str]:
+        """Take in the prefixes of a document or bundle; return what tokens' prefixes turn into.
+
+        The mapping has those prefixes only that get another name, since theirs stands for another
+        IRI already or their IRI has a prefix already.
+        """
+        renamed: dict[str, str] = {}
+        by_iri = {iri: prefix for prefix, iri in self.prefixes.items()}
+        for prefix, iri in prefixes.items():
+            if self.prefixes.get(prefix) == iri:
+                continue
+            if iri in by_iri:
+                renamed[prefix] = by_iri[iri]
+                continue
+            fresh, number = prefix, 1
+            while fresh in self.prefixes:
+                fresh, number = f"{prefix or 'ns'}_{number}", number + 1
+            if fresh != prefix:
+                renamed[prefix] = fresh
+            self.prefixes[fresh] = iri
+            by_iri[iri] = fresh
+        return renamed
+
+    def key(self, name: str, datatype: str | None, language: str | None) -> int:
+        """The attribute key of a name, datatype and language."""
+        return self.keys.setdefault((name, datatype, language), len(self.keys) + 1)
+
+    def add_bundle(self, name: str) -> None:
+        """Say that the document has a bundle of that name, be it empty."""
+        self.store.run(f"INSERT INTO {self.schema}.bundle VALUES (?)", [name])
+
+    def append(self, table: str, columns: Columns, names: Sequence[str]) -> None:
+        """Append records of one kind; ``names`` are the staging columns of ``columns.others``."""
+        if not columns.names:
+            return
+        import pyarrow as pa
+
+        count = len(columns.names)
+        arrays: dict[str, pa.Array] = {
+            "bundle": pa.array([columns.bundle], pa.string()).take(pa.array([0] * count, pa.int32())),
+            "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
+            "name": pa.array(columns.names, pa.string()),
+        }
+        for name, values in zip(names, columns.others, strict=True):
+            arrays[name] = pa.array(values, pa.string())
+        arrays["attributes"] = _attribute_lists(columns)
+        self.store.append(f"{self.schema}.{table}", pa.table(arrays))
+
+    def finish(self) -> Graph:
+        """Return the staged document as a graph.
+
+        Raises:
+            FormatError: an identifier's prefix is not declared.
+        """
+        graph = Graph.empty(self.store)
+        with self.store.in_order():
+            self._keep_blank_names()
+            self._number_names()
+            self._check_prefixes()
+            self._fill(graph)
+        return graph
+
+    def _keep_blank_names(self) -> None:
+        """A blank name is kept only where something refers to it."""
+        referred = " UNION ALL ".join(f"SELECT {column} FROM {self.schema}.relation" for column in ARGUMENT_COLUMNS)
+        self.store.run(
+            f"UPDATE {self.schema}.relation SET name = NULL WHERE starts_with(name, '_:') "
+            f"AND name NOT IN (SELECT a1 FROM ({referred}) WHERE starts_with(a1, '_:'))"
+        )
+
+    def _number_names(self) -> None:
+        tokens = [
+            f"SELECT name AS token FROM {self.schema}.bundle",
+            *(f"SELECT {column} FROM {self.schema}.relation" for column in ("name", *ARGUMENT_COLUMNS)),
+        ]
+        run = self.store.run
+        run(
+            f"CREATE TABLE {self.schema}.described AS SELECT name AS token FROM {self.schema}.element "
+            "GROUP BY name ORDER BY min(rowid)"
+        )
+        run(
+            f"CREATE TABLE {self.schema}.token AS SELECT (row_number() OVER ())::INTEGER AS id, token FROM ("
+            f"SELECT token FROM {self.schema}.described UNION ALL "
+            f"(SELECT DISTINCT token FROM ({' UNION ALL '.join(tokens)}) t "
+            f"ANTI JOIN {self.schema}.described d ON d.token = t.token WHERE token IS NOT NULL ORDER BY token))"
+        )
+        self._unify_spellings()
+
+    def _unify_spellings(self) -> None:
+        """Where one namespace's IRI continues another's, two spellings may be one identifier."""
+        iris = sorted(self.prefixes.values())
+        if not any(longer.startswith(iri) for iri, longer in zip(iris, iris[1:], strict=False)):
+            return
+        pairs = ", ".join("(?, ?)" for _ in self.prefixes)
+        parameters = [text for pair in self.prefixes.items() for text in pair]
+        self.store.run(
+            f"CREATE TABLE {self.schema}.iri AS SELECT t.id, concat(p.iri, t.token[position(':' IN t.token) + 1:]) AS iri "
+            f"FROM {self.schema}.token t JOIN (VALUES {pairs}) p(prefix, iri) "
+            "ON p.prefix = CASE WHEN contains(t.token, ':') THEN split_part(t.token, ':', 1) ELSE '' END",
+            parameters,
+        )
+        self.store.run(
+            f"UPDATE {self.schema}.token t SET id = u.id FROM (SELECT id AS old, min(id) OVER (PARTITION BY iri) AS id "
+            f"FROM {self.schema}.iri) u WHERE u.old = t.id AND u.id <> t.id"
+        )
+
+    def _check_prefixes(self) -> None:
+        known = [*self.prefixes, BLANK]
+        marks = ", ".join("?" for _ in known)
+        rows = self.store.run(
+            f"SELECT token FROM (SELECT token, CASE WHEN contains(token, ':') THEN split_part(token, ':', 1) ELSE '' END "
+            f"AS prefix FROM {self.schema}.token) WHERE prefix NOT IN ({marks}) ORDER BY token LIMIT 1",
+            known,
+        )
+        if rows:
+            raise unknown_prefix(self.file_name, rows[0][0])
+
+    def _fill(self, graph: Graph) -> None:
+        run, schema = self.store.run, self.schema
+        declare_prefixes(graph, self.prefixes.items())
+        run(
+            f"INSERT INTO {graph.schema}.name SELECT id, CASE WHEN contains(token, ':') THEN split_part(token, ':', 1) "
+            "ELSE '' END, token[position(':' IN token) + 1:] "
+            f"FROM (SELECT id, min(token) AS token FROM {schema}.token GROUP BY id) ORDER BY id"
+        )
+        run(
+            f"INSERT INTO {graph.schema}.element SELECT coalesce(b.id, 0), e.kind, t.id, e.start_time, e.end_time, "
+            f"e.attributes FROM {schema}.element e LEFT JOIN {schema}.token b ON b.token = e.bundle "
+            f"LEFT JOIN {schema}.token t ON t.token = e.name"
+        )
+        arguments = [column for column in ARGUMENT_COLUMNS if self._is_used(column)]
+        ids = ", ".join(f"t_{column}.id" if column in arguments else "NULL" for column in ARGUMENT_COLUMNS)
+        joins = " ".join(f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}" for column in arguments)
+        run(
+            f"INSERT INTO {graph.schema}.relation SELECT coalesce(b.id, 0), r.kind, t.id, {ids}, r.time, r.attributes "
+            f"FROM {schema}.relation r LEFT JOIN {schema}.token b ON b.token = r.bundle "
+            f"LEFT JOIN {schema}.token t ON t.token = r.name {joins}"
+        )
+        run(
+            f"INSERT INTO {graph.schema}.bundle SELECT t.id FROM {schema}.bundle b JOIN {schema}.token t ON t.token = b.name"
+        )
+        insert_keys(graph, ((key, *names) for names, key in self.keys.items()))
+
+    def _is_used(self, column: str) -> bool:
+        return bool(self.store.scalar(f"SELECT count({column}) FROM {self.schema}.relation"))
+
+
+def insert_keys(graph: Graph, rows: Iterable[tuple[int, str, str | None, str | None]]) -> None:
+    """Fill the graph's table of attribute keys."""
+    import pyarrow as pa
+
+    listed = list(rows)
+    columns = list(zip(*listed, strict=True)) or [[], [], [], []]
+    names = ("key", "name", "datatype", "language")
+    types = (pa.int32(), pa.string(), pa.string(), pa.string())
+    data = {name: pa.array(column, kind) for name, column, kind in zip(names, columns, types, strict=True)}
+    graph.store.append(f"{graph.schema}.attribute_key", pa.table(data))
+
+
+def unknown_prefix(file_name: str, token: str) -> FormatError:
+    """The error for an identifier whose prefix the document does not declare."""
+    if ":" not in token:
+        return FormatError(f"{file_name}: {token!r} has no prefix, and the document declares no default namespace")
+    return FormatError(f"{file_name}: the prefix of {token!r} is not declared in the document")
+
+
+def _attribute_lists(columns: Columns) -> pa.Array:
+    import pyarrow as pa
+
+    struct = pa.StructArray.from_arrays(
+        [pa.array(columns.keys, pa.int32()), pa.array(columns.values, pa.string())], names=["k", "v"]
+    )
+    ends = pa.array([0, *columns.ends], pa.int32())
+    lists = pa.ListArray.from_arrays(ends, struct)
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, pa.scalar(None, lists.type))

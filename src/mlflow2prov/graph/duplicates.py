@@ -1,0 +1,30 @@
+"""Identical elements and relations, once."""
+
+from __future__ import annotations
+
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.unify import log, unify
+
+
+def eliminate_duplicates(graph: Graph) -> Graph:
+    """Return the graph with identical elements and relations once.
+
+    Records of one identifier become one, with the attributes of all; relations without identifier
+    are identical where arguments, time and attributes are. Nothing formal is lost: records of one
+    identifier that contradict each other stay. Doing it again changes nothing.
+
+    >>> from prov.model import ProvDocument
+    >>> document = ProvDocument()
+    >>> _ = document.add_namespace("ex", "http://example.org/")
+    >>> for _ in range(2):
+    ...     _ = document.wasAttributedTo("ex:report", "ex:ada")
+    >>> Graph.from_prov(document).eliminate_duplicates().count("relation")
+    1
+    """
+    result = Graph.empty(graph.store)
+    for table in ("prefix", "name", "attribute_key", "bundle"):
+        graph.store.run(f"INSERT INTO {result.schema}.{table} SELECT * FROM {graph.schema}.{table} ORDER BY rowid")
+    conflicts = unify(graph.store, graph.schema, result)
+    if conflicts:
+        log.warning("%d identifiers have records that contradict each other; all of these are kept", conflicts)
+    return result

@@ -1,0 +1,76 @@
+"""What the sources say that no event could take up: counted, and reported."""
+
+from __future__ import annotations
+
+import logging
+
+from mlflow2prov.graph.store import Store
+
+log = logging.getLogger(__name__)
+
+_OF_NO_RUN = "ANTI JOIN mlflow_run r ON r.run_id = t.run_id"
+_OF_NO_MODEL = "ANTI JOIN mlflow_registered_model m ON m.workspace = t.workspace AND m.name = t.name"
+_OF_NO_LOGGED_MODEL = "ANTI JOIN mlflow_logged_model m ON m.model_id = t.model_id"
+
+UNMAPPED: tuple[tuple[str, str], ...] = (
+    ("params of runs that the store does not have", f"mlflow_param t {_OF_NO_RUN}"),
+    ("tags of runs that the store does not have", f"mlflow_tag t {_OF_NO_RUN}"),
+    ("metric points of runs that the store does not have", f"mlflow_metric t {_OF_NO_RUN}"),
+    ("dataset inputs of runs that the store does not have", f"mlflow_dataset_input t {_OF_NO_RUN}"),
+    (
+        "dataset inputs that name no known dataset",
+        "mlflow_dataset_input t ANTI JOIN mlflow_dataset d ON d.name = t.name AND d.digest = t.digest",
+    ),
+    ("versions of models that the registry does not have", f"mlflow_model_version t {_OF_NO_MODEL}"),
+    ("tags of models that the registry does not have", f"mlflow_registered_model_tag t {_OF_NO_MODEL}"),
+    (
+        "tags of model versions that the registry does not have",
+        "mlflow_model_version_tag t ANTI JOIN mlflow_model_version v "
+        "ON v.workspace = t.workspace AND v.name = t.name AND v.version = t.version",
+    ),
+    (
+        "aliases of versions that the registry does not have",
+        "mlflow_registered_model_alias t ANTI JOIN mlflow_model_version v "
+        "ON v.workspace = t.workspace AND v.name = t.name AND v.version = t.version",
+    ),
+    (
+        "tags of experiments that the store does not have",
+        "mlflow_experiment_tag t ANTI JOIN mlflow_experiment e ON e.experiment_id = t.experiment_id",
+    ),
+    ("params of logged models that the store does not have", f"mlflow_logged_model_param t {_OF_NO_LOGGED_MODEL}"),
+    ("tags of logged models that the store does not have", f"mlflow_logged_model_tag t {_OF_NO_LOGGED_MODEL}"),
+    (
+        "metric points of logged models that the store does not have",
+        f"mlflow_logged_model_metric t {_OF_NO_LOGGED_MODEL}",
+    ),
+    (
+        "runs nested in runs that the store does not have",
+        "run_facts t ANTI JOIN mlflow_run r ON r.run_id = t.parent_run_id WHERE t.parent_run_id IS NOT NULL",
+    ),
+    (
+        "runs of commits that the repository does not have",
+        "run_facts t ANTI JOIN git_commit c ON c.commit = t.source_git_commit "
+        "WHERE t.source_git_commit IS NOT NULL AND EXISTS (FROM git_repository)",
+    ),
+)
+"""What is counted, and the rows that are."""
+
+
+def report_unmapped(store: Store, sources: str) -> dict[str, int]:
+    """Count what no event took up, in the schema that was expanded; log a warning for each sort.
+
+    Returns:
+        The counts that are not zero.
+    """
+    cursor = store.connection.cursor()
+    found: dict[str, int] = {}
+    try:
+        cursor.execute(f"SET search_path = '{sources}'")
+        for what, rows in UNMAPPED:
+            count = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone()
+            if count and count[0]:
+                found[what] = int(count[0])
+                log.warning("left out: %s %s", f"{count[0]:,}", what)
+    finally:
+        cursor.close()
+    return found

@@ -1,0 +1,311 @@
+"""The steps of a chain: the one place that joins sources, model, graph and formats.
+
+A stream of documents flows through the steps; each step is a function from an iterator of graphs and
+its options to an iterator of graphs.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from mlflow2prov import __version__
+from mlflow2prov.commands import Step
+from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.graph.files import whole_file
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import Store, create_tables, default_store
+
+if TYPE_CHECKING:
+    from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.sources.tables import Batches
+
+log = logging.getLogger(__name__)
+
+LARGE_BYTES = 500 * 2**20
+"""From this size on, what will be written is said beforehand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a run is given by its surroundings; ``cli`` fills it in.
+
+    Attributes:
+        environment: environment variables, for MLflow's own settings.
+        host: this machine's name, which the namespaces of local stores carry.
+        stdin, stdout: binary, for the file name ``-``.
+        show: prints statistics for a person.
+        store: where graphs live; None is the default one.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    host: str = field(default_factory=platform.node)
+    stdin: BinaryIO = field(default_factory=lambda: sys.stdin.buffer)
+    stdout: BinaryIO = field(default_factory=lambda: sys.stdout.buffer)
+    show: Callable[[Statistics], None] | None = None
+    store: Store | None = None
+
+
+def run(steps: Iterable[Step], surroundings: Surroundings) -> int:
+    """Run a chain of steps; return how many documents came out of it."""
+    documents: Iterator[Graph] = iter(())
+    for step in steps:
+        documents = STEPS[step.command.name](documents, step.options, surroundings)
+    return sum(1 for _ in documents)
+
+
+def extract(
+    repository_path: str | Path | None = None,
+    mlflow_url: str | None = None,
+    *,
+    mlflow_namespace: str | None = None,
+    repository_namespace: str | None = None,
+    skip: Sequence[str] = (),
+    database: str | Path | None = None,
+    surroundings: Surroundings | None = None,
+) -> Graph:
+    """Return the provenance of a Git repository, of an MLflow store, or of both, linked.
+
+    Args:
+        repository_path: a work tree or a bare repository.
+        mlflow_url: ``http(s)://…`` of a tracking server, or ``sqlite:///…`` of its database, which is
+            only ever read.
+        mlflow_namespace: the IRI in which the store's things are named; by default it derives from
+            the URL without credentials, and for a local store from the host name and path.
+        repository_namespace: the IRI in which branches and tags are named; by default it derives
+            from the URL of ``origin``, else from the host name and path.
+        skip: parts of the store to leave out, such as ``metric_history``.
+        database: keep the graph in this DuckDB file.
+        surroundings: environment variables and the like.
+
+    Raises:
+        UsageError: neither source is given, or a part or URL is unknown.
+        SourceError: a source can't be read.
+    """
+    if not repository_path and not mlflow_url:
+        raise UsageError("extract needs a repository path or an MLflow URL, or both")
+    surroundings = surroundings or Surroundings()
+    store = surroundings.store or default_store()
+    with ExitStack() as stack:
+        if database is None:
+            graph = Graph.empty(store)
+        else:
+            unfinished = stack.enter_context(whole_file(Path(database)))
+            graph = Graph(store, store.attach(unfinished, read_only=False))
+            stack.callback(store.detach, graph.schema)
+            create_tables(store, graph.schema)
+        sources = stack.enter_context(store.scratch("sources"))
+        names = _take_in_sources(
+            store, sources, repository_path, mlflow_url, frozenset(skip), surroundings
+        )
+        _expand(graph, sources, names, mlflow_namespace, repository_namespace)
+    return graph if database is None else Graph.open(database, store)
+
+
+@dataclass(frozen=True, slots=True)
+class _Namespaces:
+    repository: str | None
+    store: str | None
+
+
+def _take_in_sources(
+    store: Store,
+    sources: str,
+    repository_path: str | Path | None,
+    mlflow_url: str | None,
+    skip: frozenset[str],
+    surroundings: Surroundings,
+) -> _Namespaces:
+    """Fill the source tables; the store comes first, since its runs name commits and files."""
+    from mlflow2prov.model.ids import redaction_sql, repository_namespace, store_namespace
+    from mlflow2prov.sources.intake import create_source_tables, take_in
+
+    create_source_tables(store, sources)
+    repository_iri = store_iri = None
+    if mlflow_url:
+        counts = take_in(store, sources, _store_batches(mlflow_url, skip, surroundings), redaction_sql)
+        log.info("read the MLflow store: %s runs, %s metric points", *_counts(counts, "mlflow_run", "mlflow_metric"))
+        _say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
+        store_iri = store_namespace(mlflow_url, surroundings.host, str(Path.cwd()))
+    if repository_path:
+        from mlflow2prov.sources.git import read_repository
+
+        points = store.run(
+            f"SELECT DISTINCT c.value, coalesce(s.value, '') FROM {sources}.mlflow_tag c "
+            f"LEFT JOIN {sources}.mlflow_tag s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
+            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' ORDER BY ALL"
+        )
+        counts = take_in(store, sources, read_repository(repository_path, entry_points=points), redaction_sql)
+        log.info("read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision"))
+        rows = store.run(f"SELECT remote, path FROM {sources}.git_repository")
+        repository_iri = repository_namespace(*rows[0], surroundings.host)
+    return _Namespaces(repository_iri, store_iri)
+
+
+def _counts(counts: Mapping[str, int], *tables: str) -> list[str]:
+    return [f"{counts[table]:,}" for table in tables]
+
+
+def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -> Batches:
+    """The way into an MLflow store that its URL asks for."""
+    scheme = url.split(":", 1)[0].lower() if ":" in url else ""
+    if scheme in {"http", "https"}:
+        from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+        from mlflow2prov.sources.mlflow.server import read_server
+
+        return read_server(url, settings=HttpSettings.from_environment(surroundings.environment), skip=skip)
+    if scheme == "sqlite":
+        from mlflow2prov.sources.mlflow.database import read_database
+
+        return read_database(url, skip=skip)
+    from mlflow2prov.model.ids import without_credentials
+
+    raise UsageError(
+        f"can't read an MLflow store at {without_credentials(url)!r}: the URL must start with http://, https:// or sqlite:///"
+    )
+
+
+def _expand(
+    graph: Graph, sources: str, found: _Namespaces, store_iri: str | None, repository_iri: str | None
+) -> None:
+    from mlflow2prov.model.expand import Names, expand
+    from mlflow2prov.model.unmapped import report_unmapped
+
+    names = Names(
+        repository=repository_iri or found.repository,
+        store=store_iri or found.store,
+        version=__version__,
+        settings="renames: 50 %, limit 1000; history: branches and tags",
+    )
+    expand(graph, sources, names)
+    report_unmapped(graph.store, sources)
+
+
+def load(
+    *inputs: str | Path, format: str | None = None, surroundings: Surroundings | None = None  # noqa: A002
+) -> Graph:
+    """Return the document in a file as a graph; several files are merged into one.
+
+    Args:
+        inputs: paths; ``-`` is standard input. A DuckDB file that ``extract`` or ``Graph.keep`` made
+            is opened as it is.
+        format: the format, where the names don't tell.
+
+    Raises:
+        FormatError: a file can't be read.
+    """
+    surroundings = surroundings or Surroundings()
+    graphs = [_load_one(str(name), format, surroundings) for name in inputs]
+    return graphs[0] if len(graphs) == 1 else merge(graphs)
+
+
+def _load_one(name: str, format_name: str | None, surroundings: Surroundings) -> Graph:
+    from mlflow2prov import formats
+
+    if name == "-":
+        return formats.read_from(surroundings.stdin, "standard input", format_name, surroundings.store)
+    if format_name is None and Path(name).suffix == ".duckdb":
+        return Graph.open(name, surroundings.store)
+    return formats.read(name, format_name, surroundings.store)
+
+
+def merge(graphs: Sequence[Graph]) -> Graph:
+    """Return the union of graphs, unified by identifier (see :mod:`mlflow2prov.graph.merge`)."""
+    from mlflow2prov.graph.merge import merge as merge_graphs
+
+    return merge_graphs(graphs)
+
+
+def _extract_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    yield from documents
+    yield extract(**options, surroundings=surroundings)
+
+
+def _load_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    yield from documents
+    for name in options["input"]:
+        yield _load_one(name, options["format"], surroundings)
+
+
+def _merge_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    graphs = list(documents)
+    if not graphs:
+        raise UsageError("merge has no document to work on: put extract or load before it")
+    yield merge(graphs)
+
+
+def _transform_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    for graph in _some(documents, "transform"):
+        yield graph.eliminate_duplicates() if options["eliminate_duplicates"] else graph
+
+
+def _save_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    from mlflow2prov import formats
+
+    output, numbered, waiting = options["output"], 0, _some(documents, "save")
+    graph: Graph | None = next(waiting)
+    while graph is not None:
+        following = next(waiting, None)
+        numbered += 1 if numbered or following is not None else 0
+        name = f"{output}-{numbered}" if numbered else output
+        for format_name in options["format"]:
+            if output == "-":
+                formats.write_to(graph, surroundings.stdout, format_name)
+                surroundings.stdout.flush()
+            else:
+                _say_size(_json_bytes(graph), Path(name).parent, f"writing {name}.{format_name} takes")
+                path = formats.write(graph, name, format_name)
+                log.info("wrote %s", path)
+        yield graph
+        graph = following
+
+
+def _statistics_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+    for graph in _some(documents, "statistics"):
+        counted = graph.statistics(options["resolution"])
+        if options["format"] == "table" and surroundings.show is not None:
+            surroundings.show(counted)
+        else:
+            surroundings.stdout.write(counted.to_csv().encode())
+            surroundings.stdout.flush()
+        yield graph
+
+
+def _some(documents: Iterator[Graph], command: str) -> Iterator[Graph]:
+    """The documents; a usage error where there is none."""
+    first = next(documents, None)
+    if first is None:
+        raise UsageError(f"{command} has no document to work on: put extract or load before it")
+    yield first
+    yield from documents
+
+
+def _json_bytes(graph: Graph) -> int:
+    """About how large a graph is as PROV-JSON: measured means of 480 and 190 bytes a record."""
+    return graph.count("element") * 480 + graph.count("relation") * 190
+
+
+def _say_size(needed_bytes: int, folder: Path, what: str) -> None:
+    """Say beforehand what a large output needs, and what there is."""
+    if needed_bytes < LARGE_BYTES or not folder.is_dir():
+        return
+    free = shutil.disk_usage(folder).free
+    log.warning("%s about %.1f GB; %.1f GB are free there", what, needed_bytes / 1e9, free / 1e9)
+
+
+STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Iterator[Graph]]] = {
+    "extract": _extract_step,
+    "load": _load_step,
+    "merge": _merge_step,
+    "transform": _transform_step,
+    "save": _save_step,
+    "statistics": _statistics_step,
+}
+"""A step for each command."""

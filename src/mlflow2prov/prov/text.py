@@ -1,0 +1,42 @@
+"""Making text that XML 1.0 can hold out of bytes."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML 1.0 (section 2.2) has no place for; the surrogates can't come out of UTF-8."""
+
+
+def clean_text(value: bytes) -> str:
+    r"""Return the text of a message or a name, whatever bytes it is made of.
+
+    Bytes that are not UTF-8, and the bytes of characters that XML 1.0 forbids, are shown as ``\xNN``
+    (two lower-case hexadecimal digits); the rest is itself. There is never a lone surrogate in it.
+
+    >>> clean_text("Zoë".encode()), clean_text(b"Zo\xeb\x00"), clean_text(b"a\tb\n")
+    ('Zoë', 'Zo\\xeb\\x00', 'a\tb\n')
+    """
+    text = value.decode("utf-8", "backslashreplace")
+    return _NOT_XML.sub(_shown, text) if _NOT_XML.search(text) else text
+
+
+def text_of(path: bytes) -> tuple[str, bytes | None]:
+    r"""Return the text that shows a path, and the path's exact bytes where the text does not say them.
+
+    A path that is UTF-8 of characters that XML 1.0 can hold is its own text, and the second value is
+    None; that goes for backslashes, quotes, tabs and newlines, too. Of any other path the text is that
+    of :func:`clean_text`, and the second value is the path.
+
+    >>> text_of(b"src/train.py"), text_of(b"caf\xe9.csv")
+    (('src/train.py', None), ('caf\\xe9.csv', b'caf\xe9.csv'))
+    """
+    try:
+        text = path.decode("utf-8")
+    except UnicodeDecodeError:
+        return clean_text(path), path
+    return (clean_text(path), path) if _NOT_XML.search(text) else (text, None)
+
+
+def _shown(character: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character[0].encode())

@@ -1,0 +1,222 @@
+"""A Git repository as source tables: commits, files through all their revisions, branches and tags."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow2prov.errors import SourceError
+from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.git_entry_points import EntryPoints
+from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_log import LoggedCommit, log_arguments, read_log
+from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_refs import Person, Ref, detached_head, mapped, read_refs, ref_rows
+from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
+from mlflow2prov.sources.tables import Batches
+
+_LOG = logging.getLogger(__name__)
+
+
+def read_repository(
+    path: str | Path, *, entry_points: Collection[tuple[str, str]] = (), find_copies: bool = False
+) -> Batches:
+    """Yield a Git repository's source tables, in batches of 50,000 rows at most.
+
+    Everything that a branch, a tag or a detached ``HEAD`` reaches is read, and what the commits of
+    ``entry_points`` reach, if they exist. Git does the reading, in one pass over the log; renames are
+    those that ``git log -M`` finds. Memory: see :class:`History`; rows of trailers, refs and entry
+    points are held to the end, and so is a line of 100 bytes for each commit.
+
+    Args:
+        path: a work tree or a folder in it, or a bare repository.
+        entry_points: pairs of a commit's full object name and of the source that a run at that commit
+            names; each pair whose commit exists gives a row of ``git_entry_point``.
+        find_copies: also find the files that were copied from one that the same commit changed.
+
+    Raises:
+        SourceError: there is no repository, Git can't read it, or there is no Git.
+    """
+    folder = str(Path(path).absolute())
+    if not Path(folder).exists():
+        raise SourceError(f"there is no {folder}: name a Git work tree or a bare repository")
+    if not Path(folder).is_dir():
+        raise SourceError(
+            f"{folder} is a file and not a Git repository: name a work tree or a bare repository"
+        )
+    git = Git(folder)
+    layout = _layout(git)
+    refs = read_refs(git)
+    head = detached_head(git)
+    yield from _repository_rows(git, layout, refs, head)
+    wanted = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
+    starts = {ref.commit for ref in refs} | ({head} if head else set()) | {sha.encode() for sha, _ in wanted}
+    if not starts:
+        _LOG.warning("The Git repository %s has no commits.", layout.path)
+        return
+    found = EntryPoints(wanted, _roots(git, layout) if wanted else [])
+    yield from _history(git, layout, sorted(starts), found, find_copies, refs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    path: str
+    is_shallow: bool
+    is_partial: bool
+
+
+def _layout(git: Git) -> _Layout:
+    """Return where a repository is and how much of it is there; warn where that is not all."""
+    is_shallow = git.output("rev-parse", "--is-shallow-repository").strip() == b"true"
+    top = git.answer("rev-parse", "--show-toplevel") or git.output("rev-parse", "--absolute-git-dir")
+    path = Path(os.fsdecode(top.removesuffix(b"\n"))).resolve()
+    if path.name == ".git":
+        path = path.parent
+    promised = r"^(remote\..*\.promisor|extensions\.partialclone)$"
+    is_partial = git.answer("config", "--get-regexp", promised) is not None
+    if is_shallow:
+        _LOG.warning(
+            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", path
+        )
+    return _Layout(str(path), is_shallow, is_partial)
+
+
+def _repository_rows(git: Git, layout: _Layout, refs: Sequence[Ref], head: bytes | None) -> Batches:
+    remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
+    remote = remotes.partition(b"\0")[0] if remotes else b""
+    heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in refs]
+    heads += [f"{head.decode()} HEAD"] if head else []
+    row = (clean_text(os.fsencode(layout.path)), known(remote), sorted(heads), layout.is_shallow)
+    yield from batches_of_rows("git_repository", [row])
+
+
+def _history(
+    git: Git, layout: _Layout, starts: list[bytes], found: EntryPoints, find_copies: bool, refs: Sequence[Ref]
+) -> Batches:
+    """Yield the rows of everything that the commits to start from reach, and of the refs."""
+    arguments = log_arguments(find_copies, _must_be_exact(git, layout, starts))
+    commits, trailers, points = CommitRows(), _Trailers(), list[tuple[object, ...]]()
+    with git.running(*arguments, lines=starts) as output:
+        history = History(children_of(git.output("rev-list", "--parents", "--stdin", lines=starts)))
+        revisions = RevisionRows(history)
+        for commit in read_log(output):
+            state = history.add(commit)
+            commits.add(commit)
+            trailers.add(commit)
+            points += found.rows(history.commits[-1], state, history)
+            if commits.pending >= BATCH_ROWS or history.pending >= BATCH_ROWS:
+                yield from commits.take()
+                yield from revisions.take()
+    yield from commits.take()
+    yield from revisions.take()
+    people = mapped(git, [*trailers.people(), *(ref.tagger for ref in refs)])
+    yield from batches_of_rows("git_trailer", trailers.rows(people))
+    yield from batches_of_rows("git_ref", ref_rows(refs, people))
+    yield from batches_of_rows("git_entry_point", points)
+    _report(layout, history, commits.undated)
+
+
+def _report(layout: _Layout, history: History, undated: int) -> None:
+    sizes = len(history.commits), len(history.commit_of), len(history.first_of)
+    _LOG.info("Read %s: %d commits, %d revisions, %d files.", layout.path, *sizes)
+    if undated:
+        _LOG.warning(
+            "%d commits have a time that Git can't read or that is outside the years 1 to 9999: it is left out.",
+            undated,
+        )
+
+
+def _must_be_exact(git: Git, layout: _Layout, starts: Iterable[bytes]) -> bool:
+    """Return whether blobs are missing, which comparing contents would need; warn if so."""
+    if not layout.is_partial:
+        return False
+    if git.answer("rev-list", "--objects", "--quiet", "--stdin", lines=starts) is not None:
+        return False
+    _LOG.warning(
+        "The Git repository %s is a partial clone without some contents: a file that was renamed"
+        " and changed in one commit counts as deleted and added.",
+        layout.path,
+    )
+    return True
+
+
+def _existing(
+    git: Git, entry_points: Collection[tuple[str, str]], tips: Iterable[bytes], is_partial: bool
+) -> list[tuple[str, str]]:
+    """Return those pairs, each once, whose commit is in the repository with all that it reaches."""
+    pairs = [pair for pair in dict.fromkeys(entry_points) if _is_plain(*pair)]
+    asked = sorted({sha.encode() for sha, _ in pairs})
+    if not asked:
+        answers = []
+    else:
+        answers = git.output("cat-file", "--batch-check", lines=asked).splitlines()
+    there = [
+        sha for sha, answer in zip(asked, answers, strict=True) if answer.split(b" ")[1:2] == [b"commit"]
+    ]
+    whole = set(_whole(git, there, [b"^" + tip for tip in tips], is_partial))
+    known_pairs = [pair for pair in pairs if pair[0].encode() in whole]
+    if len(known_pairs) < len(entry_points):
+        _LOG.info(
+            "%d of %d sources of runs are at commits that are not in the repository.",
+            len(entry_points) - len(known_pairs),
+            len(entry_points),
+        )
+    return known_pairs
+
+
+def _is_plain(sha: str, source: str) -> bool:
+    """Return whether a commit's name is a full one, and a source text that has bytes."""
+    is_full = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha) is not None
+    return is_full and not re.search("[\ud800-\udfff]", source)
+
+
+def _whole(git: Git, commits: list[bytes], reached: list[bytes], is_partial: bool) -> list[bytes]:
+    """Return the commits of which everything that they reach is there, as for all that a ref reaches."""
+    walk = ["rev-list", "--quiet", "--objects", *(["--filter=blob:none"] if is_partial else []), "--stdin"]
+    if not commits or git.answer(*walk, lines=[*commits, *reached]) is not None:
+        return commits
+    return [commit for commit in commits if git.answer(*walk, lines=[commit, *reached]) is not None]
+
+
+def _roots(git: Git, layout: _Layout) -> list[str]:
+    """Return the folders in which the repository is checked out, as spelled by Git and as asked for."""
+    lines = git.output("worktree", "list", "--porcelain").split(b"\n")
+    trees = [os.fsdecode(line.removeprefix(b"worktree ")) for line in lines if line.startswith(b"worktree ")]
+    asked = [git.folder] if str(Path(git.folder).resolve()) == layout.path else []
+    return [*dict.fromkeys([layout.path, *asked, *trees])]
+
+
+class _Trailers:
+    """The people whom ``Co-authored-by`` trailers name, commit by commit."""
+
+    def __init__(self) -> None:
+        self._named: list[tuple[str, list[Person]]] = []
+
+    def add(self, commit: LoggedCommit) -> None:
+        """Note down those of a commit."""
+        values = [value.strip() for value in commit.co_authors.split(b"\n")]
+        people = [_person(value) for value in values if value]
+        if people:
+            self._named.append((commit.sha.decode(), people))
+
+    def people(self) -> Iterable[Person]:
+        """Return everyone named."""
+        return {person for _, people in self._named for person in people}
+
+    def rows(self, mapping: dict[Person, Person]) -> list[tuple[object, ...]]:
+        """Return the rows of ``git_trailer``, each person of a commit once."""
+        return [
+            (sha, position, "CoAuthor", *map(known, person))
+            for sha, people in self._named
+            for position, person in enumerate(dict.fromkeys(mapping.get(each, each) for each in people))
+        ]
+
+
+def _person(value: bytes) -> Person:
+    """Return the name and the e-mail address of a trailer's value."""
+    match = re.fullmatch(rb"(.*?)\s*<([^<>]*)>.*", value, re.DOTALL)
+    return (match[1], match[2].strip()) if match else (value, b"")

@@ -1,0 +1,261 @@
+"""The one pass over a history that knows, at every commit, which revision each path stands at.
+
+The state of a commit is a persistent map from path to revision, shared with its parents' but for
+what the commit changes. It starts as the first parent's. A commit that is no merge changes it as Git
+reports: added and copied paths begin a new file; modified and renamed ones go on with the file that
+the path (or the old path) belonged to, as it stood at the parent; deleted ones end it.
+
+For a merge, what differs from the first parent is decided path by path. A path whose content and
+mode are another parent's stands at that parent's revision, and nothing is made. Any other is a new
+revision, made from the revision that each parent has there; a parent that lacks the path, but has
+the same file under another one (renamed on one side), gives that. Where no parent has the path the
+file is new, also where Git calls it renamed. A file is deleted by a merge where every parent had it,
+under whatever path, and the result has it under none.
+"""
+
+from __future__ import annotations
+
+from array import array
+from binascii import unhexlify
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from immutables import Map
+
+from mlflow2prov.prov.text import text_of
+from mlflow2prov.sources.git_log import Change, LoggedCommit
+
+State: TypeAlias = "Map[int, int]"
+"""For each path of a commit's tree, by number, the number of its revision."""
+
+_GITLINK = b"160000"
+
+
+class Paths:
+    """Every path seen so far, numbered in the order in which they came: its bytes, and its text.
+
+    Held are about 300 bytes for each path.
+    """
+
+    def __init__(self) -> None:
+        self.number: dict[bytes, int] = {}
+        self.exact: list[bytes] = []
+        self.text: list[str] = []
+        self.odd: dict[int, bytes] = {}
+        """The exact bytes of the paths whose text does not say them."""
+
+    def number_of(self, path: bytes) -> int:
+        """Return the number of a path, a new one if need be."""
+        number = self.number.get(path)
+        if number is None:
+            number = self.number[path] = len(self.exact)
+            text, odd = text_of(path)
+            self.exact.append(path)
+            self.text.append(text)
+            if odd is not None:
+                self.odd[number] = odd
+        return number
+
+
+class History:
+    """All revisions, files and commits so far, as numbers in compact arrays.
+
+    Held are about 35 bytes for each revision, 150 for each commit, 300 for each path, and the states
+    of those commits whose children are not all done: a map of the whole tree for each line of history
+    that is open at the time, of which the lines share what they have in common. What the commits made
+    since the last :meth:`take` comes on top.
+
+    Attributes:
+        paths: every path seen so far.
+        commits: the object names of the commits in the order of their numbers.
+        commit_of: for each revision the commit that made it; likewise ``path_of`` and ``file_of``.
+        first_of: for each file its first revision.
+        new_revisions: for each revision since the last ``take`` its change and the number of the path
+            that it was renamed or copied from (-1 for none).
+        derivations: (revision, position of the parent, previous revision), since the last ``take``.
+        deletions: (commit, last revision), since the last ``take``.
+    """
+
+    def __init__(self, children: dict[bytes, int]) -> None:
+        self.paths = Paths()
+        self.commits: list[str] = []
+        self.commit_of = array("i")
+        self.path_of = array("i")
+        self.file_of = array("i")
+        self.first_of = array("i")
+        self.new_revisions: list[tuple[Change, int]] = []
+        self.derivations: list[tuple[int, int, int]] = []
+        self.deletions: list[tuple[int, int]] = []
+        self._content = bytearray()
+        self._width = 0
+        self._modes: dict[bytes, int] = {}
+        self._other_paths: dict[int, list[int]] = {}
+        self._children = children
+        self._states: dict[bytes, State] = {}
+
+    @property
+    def pending(self) -> int:
+        """How many rows wait to be taken."""
+        return len(self.new_revisions) + len(self.derivations) + len(self.deletions)
+
+    def take(self) -> None:
+        """Forget the rows that wait, which were made into batches."""
+        self.new_revisions, self.derivations, self.deletions = [], [], []
+
+    def add(self, commit: LoggedCommit) -> State:
+        """Take in the next commit, whose parents were all taken in, and return its state."""
+        number = len(self.commits)
+        self.commits.append(commit.sha.decode())
+        parents = [self._states[sha] for sha in commit.parents]
+        changes = _one_per_path(commit.changes)
+        if len(parents) > 1:
+            state = self._merge(number, parents, changes)
+        else:
+            state = self._plain(number, parents[0] if parents else Map(), changes)
+        for sha in set(commit.parents):
+            self._children[sha] -= 1
+            if not self._children[sha]:
+                del self._states[sha]
+        if self._children.get(commit.sha):
+            self._states[commit.sha] = state
+        return state
+
+    def _plain(self, commit: int, old: State, changes: Sequence[Change]) -> State:
+        """Return the state after a commit with at most one parent."""
+        number_of = self.paths.number_of
+        lost: list[int] = []
+        written: list[tuple[int, int]] = []
+        for change in changes:
+            path, letter = number_of(change.path), change.status[:1]
+            if letter == b"D":
+                lost.append(path)
+                continue
+            origin = path if change.source is None else number_of(change.source)
+            previous = None if letter == b"A" else old.get(origin)
+            file = None if previous is None or letter == b"C" else self.file_of[previous]
+            revision = self._revision(commit, path, file, change, -1 if change.source is None else origin)
+            if previous is not None:
+                self.derivations.append((revision, 0, previous))
+            if letter == b"R":
+                lost.append(origin)
+                self._moved(self.file_of[revision], origin, path)
+            written.append((path, revision))
+        return self._without(commit, lost, [old], _changed(old, lost, written))
+
+    def _merge(self, commit: int, parents: Sequence[State], changes: Sequence[Change]) -> State:
+        """Return the state after a merge, whose changes are those against its first parent."""
+        number_of = self.paths.number_of
+        lost: list[int] = []
+        written: list[tuple[int, int]] = []
+        for change in changes:
+            path, letter = number_of(change.path), change.status[:1]
+            if letter == b"D":
+                lost.append(path)
+                continue
+            if letter == b"R":
+                assert change.source is not None
+                lost.append(number_of(change.source))
+            written.append((path, self._merged(commit, path, change, parents)))
+        return self._without(commit, lost, parents, _changed(parents[0], lost, written))
+
+    def _without(self, commit: int, lost: Sequence[int], parents: Sequence[State], state: State) -> State:
+        """Note down the files that end with a commit, of those at lost paths, and return its state."""
+        for path in lost:
+            last = parents[0].get(path)
+            if last is None:
+                continue
+            file = self.file_of[last]
+            still = self._standing(path, file, state)
+            if still is None and all(self._standing(path, file, other) is not None for other in parents[1:]):
+                self.deletions.append((commit, last))
+        return state
+
+    def _merged(self, commit: int, path: int, change: Change, parents: Sequence[State]) -> int:
+        """Return the revision at a path of a merge that differs from the first parent's."""
+        there = [parent.get(path) for parent in parents]
+        content = self._content_of(change)
+        for revision in there[1:]:
+            if revision is not None and self._is(revision, content):
+                return revision
+        files = list(dict.fromkeys(self.file_of[revision] for revision in there if revision is not None))
+        previous: list[tuple[int, int]] = []
+        for position, (revision, parent) in enumerate(zip(there, parents, strict=True)):
+            if revision is None:
+                standing = (self._standing(path, file, parent) for file in files)
+                revision = next((found for found in standing if found is not None), None)
+            if revision is not None:
+                previous.append((position, revision))
+        file = self.file_of[previous[0][1]] if previous else None
+        status = b"M" if previous else b"A"
+        made = self._revision(commit, path, file, change._replace(status=status), -1)
+        self.derivations += [(made, position, revision) for position, revision in previous]
+        return made
+
+    def _revision(self, commit: int, path: int, file: int | None, change: Change, source: int) -> int:
+        """Note down a new revision, of a new file where ``file`` is None, and return its number."""
+        revision = len(self.commit_of)
+        if file is None:
+            file = len(self.first_of)
+            self.first_of.append(revision)
+        self.commit_of.append(commit)
+        self.path_of.append(path)
+        self.file_of.append(file)
+        content = self._content_of(change)
+        self._content += content
+        self._width = len(content)
+        self.new_revisions.append((change, source))
+        return revision
+
+    def _content_of(self, change: Change) -> bytes:
+        """Return a mode and an object name as a few bytes."""
+        mode = self._modes.setdefault(change.mode, len(self._modes))
+        return mode.to_bytes(2) + unhexlify(change.blob)
+
+    def _is(self, revision: int, content: bytes) -> bool:
+        start = revision * self._width
+        return self._content[start : start + self._width] == content
+
+    def is_submodule(self, revision: int) -> bool:
+        """Return whether a revision is a pointer to a commit of another repository, and no file."""
+        start = revision * self._width
+        return self._modes.get(_GITLINK) == int.from_bytes(self._content[start : start + 2])
+
+    def _moved(self, file: int, origin: int, path: int) -> None:
+        known = self._other_paths.setdefault(file, [origin])
+        if path not in known:
+            known.append(path)
+
+    def _standing(self, path: int, file: int, state: State) -> int | None:
+        """Return a file's revision in a state: at a path, or at any other that it ever had."""
+        for candidate in (path, *self._other_paths.get(file, ())):
+            revision = state.get(candidate)
+            if revision is not None and self.file_of[revision] == file:
+                return revision
+        return None
+
+
+def _changed(old: State, lost: Sequence[int], written: Sequence[tuple[int, int]]) -> State:
+    """Return a state without the paths that are lost, and with the revisions that were written."""
+    if not lost and not written:
+        return old
+    new = old.mutate()
+    for path in lost:
+        new.pop(path, None)
+    for path, revision in written:
+        new[path] = revision
+    return new.finish()
+
+
+def _one_per_path(changes: list[Change]) -> list[Change]:
+    """Return the changes with the last one of each path, for trees that (wrongly) name a path twice."""
+    by_path = {change.path: change for change in changes}
+    return changes if len(by_path) == len(changes) else list(by_path.values())
+
+
+def children_of(lines: bytes) -> dict[bytes, int]:
+    """Return how many commits have each commit as a parent, from ``git rev-list --parents``."""
+    counts: dict[bytes, int] = {}
+    for line in lines.splitlines():
+        for parent in set(line.split()[1:]):
+            counts[parent] = counts.get(parent, 0) + 1
+    return counts

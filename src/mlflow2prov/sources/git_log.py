@@ -1,0 +1,155 @@
+"""Reading the output of one ``git log``: every commit with its raw changes, parents before children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import IO, NamedTuple
+
+_CHUNK_BYTES = 1 << 20
+
+RENAME_LIMIT = 1000
+"""How many added times deleted paths of a commit (its square) are searched for inexact renames."""
+
+
+class Change(NamedTuple):
+    """A path that differs from the first parent.
+
+    Attributes:
+        mode: the file mode afterwards, six octal digits.
+        blob: the object name of the content afterwards, in hexadecimal.
+        status: one letter, with the similarity in per cent behind it for ``R`` and ``C``.
+        source: the path that it was renamed or copied from, else None.
+        path: the path.
+    """
+
+    mode: bytes
+    blob: bytes
+    status: bytes
+    source: bytes | None
+    path: bytes
+
+
+class LoggedCommit(NamedTuple):
+    """A commit as the log shows it; text is UTF-8 where the commit says how it is encoded.
+
+    Attributes:
+        sha: the full object name, like ``tree`` and ``parents``.
+        co_authors: the values of its ``Co-authored-by`` trailers, one per line.
+        authored: seconds since 1970 in decimal, empty where Git can't read them; ``committed`` likewise.
+        changes: against the first parent, or against nothing for a commit without one.
+    """
+
+    sha: bytes
+    parents: list[bytes]
+    tree: bytes
+    author: tuple[bytes, bytes]
+    authored: bytes
+    committer: tuple[bytes, bytes]
+    committed: bytes
+    co_authors: bytes
+    message: bytes
+    changes: list[Change]
+
+
+_FIELDS = (
+    "%H",
+    "%P",
+    "%T",
+    "%aN",
+    "%aE",
+    "%at",
+    "%cN",
+    "%cE",
+    "%ct",
+    "%(trailers:key=Co-authored-by,valueonly,unfold,separator=%x0A)",
+    "%B",
+)
+
+
+def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
+    """Return the ``git log`` command whose output :func:`read_log` reads.
+
+    It takes the commits to start from on its standard input.
+
+    Args:
+        find_copies: also find files that were copied from one that the same commit changed.
+        exact_renames: find only renames that leave the content as it was, which needs no blob.
+    """
+    renames = "--find-renames=100%" if exact_renames else "--find-renames"
+    return [
+        "log",
+        "--stdin",
+        "--topo-order",
+        "--reverse",
+        "--encoding=UTF-8",
+        "--no-show-signature",
+        "--no-notes",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-relative",
+        "--ignore-submodules=none",
+        "-O/dev/null",
+        "--diff-merges=first-parent",
+        "--raw",
+        "--no-abbrev",
+        "-z",
+        renames,
+        *(["--find-copies"] if find_copies else []),
+        f"-l{RENAME_LIMIT}",
+        f"--format={'%x00'.join(_FIELDS)}",
+    ]
+
+
+def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
+    """Yield the commits of a log in its order.
+
+    One commit and a chunk of 1 MiB are held at a time. An output that breaks off ends the commits;
+    the program's exit code says why.
+    """
+    tokens = chain.from_iterable(_pieces(output))
+    token = next(tokens, None)
+    while token is not None:
+        fields = [token, *islice(tokens, len(_FIELDS) - 1)]
+        if len(fields) < len(_FIELDS):
+            return
+        changes: list[Change] = []
+        token = next(tokens, None)
+        while token is not None and token[:2].lstrip(b"\n")[:1] == b":":
+            _, mode, _, blob, status = token.split(b" ")
+            path = next(tokens, b"")
+            if status[0] in b"RC":
+                changes.append(Change(mode, blob, status, path, next(tokens, b"")))
+            else:
+                changes.append(Change(mode, blob, status, None, path))
+            token = next(tokens, None)
+        yield _commit(fields, changes)
+
+
+def _commit(fields: list[bytes], changes: list[Change]) -> LoggedCommit:
+    sha, parents, tree, name, email, authored, c_name, c_email, committed, co_authors, message = fields
+    return LoggedCommit(
+        sha,
+        parents.split(),
+        tree,
+        (name, email),
+        authored,
+        (c_name, c_email),
+        committed,
+        co_authors,
+        message,
+        changes,
+    )
+
+
+def _pieces(output: IO[bytes]) -> Iterator[list[bytes]]:
+    """Yield the output cut at its NUL bytes, a list for each chunk."""
+    read = getattr(output, "read1", output.read)
+    held: list[bytes] = []
+    while chunk := read(_CHUNK_BYTES):
+        held.append(chunk)
+        if b"\0" in chunk:
+            pieces = b"".join(held).split(b"\0")
+            held = [pieces.pop()]
+            yield pieces

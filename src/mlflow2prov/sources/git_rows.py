@@ -1,0 +1,171 @@
+"""Making Arrow batches of the source tables out of what a pass over a history has found."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.git_history import History
+from mlflow2prov.sources.git_log import LoggedCommit
+from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+
+BATCH_ROWS = 50_000
+
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+"""The first second of the year 1 and the last one of the year 9999."""
+
+Column = Sequence[Any]
+
+
+def seconds_of(digits: bytes) -> int | None:
+    """Return an instant that Git gives in decimal, or None where it is none of the years 1 to 9999.
+
+    >>> seconds_of(b"1600000000"), seconds_of(b""), seconds_of(b"99999999999999")
+    (1600000000, None, None)
+    """
+    if not re.fullmatch(rb"-?[0-9]{1,12}", digits):
+        return None
+    seconds = int(digits)
+    return seconds if _FIRST_S <= seconds <= _LAST_S else None
+
+
+def known(value: bytes) -> str | None:
+    """Return the text of a name or a message, or None where it is empty."""
+    return clean_text(value) or None
+
+
+def batches_of(table: str, columns: Sequence[Column]) -> Batches:
+    """Yield the rows of a source table, given by its columns, in batches of ``BATCH_ROWS`` at most."""
+    import pyarrow as pa
+
+    schema = SOURCE_TABLES[table].schema()
+    for start in range(0, len(columns[0]), BATCH_ROWS):
+        arrays = [
+            pa.array(column[start : start + BATCH_ROWS], type=field.type)
+            for column, field in zip(columns, schema, strict=True)
+        ]
+        yield table, pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def batches_of_rows(table: str, rows: Sequence[tuple[Any, ...]]) -> Batches:
+    """Yield the rows of a source table in batches of ``BATCH_ROWS`` at most."""
+    if rows:
+        yield from batches_of(table, list(zip(*rows, strict=True)))
+
+
+class CommitRows:
+    """The rows of ``git_commit`` and ``git_parent`` that wait to become batches.
+
+    Attributes:
+        undated: how many commits have an authored or committed time that is no instant of the
+            years 1 to 9999.
+    """
+
+    def __init__(self) -> None:
+        self.undated = 0
+        self._commits: list[tuple[Any, ...]] = []
+        self._parents: list[tuple[Any, ...]] = []
+
+    @property
+    def pending(self) -> int:
+        """How many rows wait."""
+        return max(len(self._commits), len(self._parents))
+
+    def add(self, commit: LoggedCommit) -> None:
+        """Note down a commit and its parents."""
+        sha = commit.sha.decode()
+        authored, committed = seconds_of(commit.authored), seconds_of(commit.committed)
+        self.undated += authored is None or committed is None
+        self._commits.append(
+            (
+                sha,
+                commit.tree.decode(),
+                *map(known, commit.author),
+                authored,
+                *map(known, commit.committer),
+                committed,
+                known(commit.message.strip(b"\n")),
+            )
+        )
+        for position, parent in enumerate(commit.parents):
+            self._parents.append((sha, position, parent.decode()))
+
+    def take(self) -> Batches:
+        """Yield what waits, and forget it."""
+        commits, parents = self._commits, self._parents
+        self._commits, self._parents = [], []
+        yield from batches_of_rows("git_commit", commits)
+        yield from batches_of_rows("git_parent", parents)
+
+
+class RevisionRows:
+    """What turns the revisions, derivations and deletions of a history into batches."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._taken = 0
+
+    def take(self) -> Batches:
+        """Yield what the history has found since the last time."""
+        history = self._history
+        if history.new_revisions:
+            yield from batches_of("git_revision", self._revisions())
+        if history.derivations:
+            yield from batches_of("git_derivation", self._derivations())
+        if history.deletions:
+            yield from batches_of("git_deletion", self._deletions())
+        self._taken = len(history.commit_of)
+        history.take()
+
+    def _revisions(self) -> list[Column]:
+        history, start = self._history, self._taken
+        changes, sources = zip(*history.new_revisions, strict=True)
+        files = history.file_of[start:]
+        added = array("i", (history.first_of[file] for file in files))
+        return [
+            self._commits(history.commit_of[start:]),
+            *self._paths(history.path_of[start:]),
+            *_statuses([change.status for change in changes]),
+            [change.blob for change in changes],
+            [change.mode for change in changes],
+            *self._paths(sources),
+            *self._made(added),
+            [revision == first for revision, first in enumerate(added, start)],
+        ]
+
+    def _derivations(self) -> list[Column]:
+        revisions, positions, previous = zip(*self._history.derivations, strict=True)
+        return [*self._made(revisions), positions, *self._made(previous)]
+
+    def _deletions(self) -> list[Column]:
+        history = self._history
+        commits, last = zip(*history.deletions, strict=True)
+        added = [history.first_of[history.file_of[revision]] for revision in last]
+        made_in, *paths = self._made(last)
+        return [self._commits(commits), made_in, *paths, *self._made(added)]
+
+    def _made(self, revisions: Iterable[int]) -> list[Column]:
+        """Return the columns that name revisions: the commit, the path, its bytes."""
+        history, numbers = self._history, list(revisions)
+        return [
+            self._commits(map(history.commit_of.__getitem__, numbers)),
+            *self._paths([history.path_of[number] for number in numbers]),
+        ]
+
+    def _commits(self, numbers: Iterable[int]) -> Column:
+        return list(map(self._history.commits.__getitem__, numbers))
+
+    def _paths(self, numbers: Sequence[int]) -> list[Column]:
+        """Return the columns of paths and of their exact bytes; a negative number is NULL."""
+        paths = self._history.paths
+        odd: Column = list(map(paths.odd.get, numbers)) if paths.odd else [None] * len(numbers)
+        return [[paths.text[number] if number >= 0 else None for number in numbers], odd]
+
+
+def _statuses(statuses: Sequence[bytes]) -> Iterator[Column]:
+    """Yield the columns of letters and of similarities."""
+    split = {status: (status[:1], int(status[1:]) if status[1:] else None) for status in set(statuses)}
+    yield from zip(*(split[status] for status in statuses), strict=True)

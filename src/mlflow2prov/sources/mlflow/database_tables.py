@@ -1,0 +1,351 @@
+"""How the tables of MLflow's database make source tables: one declaration for each.
+
+A column is a list of SQL expressions, best first: the first one whose columns the database has is read, so
+that one declaration fits every version of the schema. Expressions name columns as ``alias.column``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NARROW_ROWS = 65_536
+WIDE_ROWS = 8_192
+WIDEST_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How one query fills one source table.
+
+    Attributes:
+        table: the source table.
+        tables: the SQL tables, by the alias that expressions name them by.
+        source: the text behind FROM.
+        columns: for each column of the source table the expressions to try. A table for which none of
+            them can be read is left out; ``NULL`` at the end makes a column optional.
+        rows: how many rows a batch has, fewer where a row may be long.
+        part: the name of the part that leaves it out.
+        instead_of: the name of the part without which, and only without which, it is read.
+        is_nan: the expression that tells, where the value of a metric is not a number.
+    """
+
+    table: str
+    tables: Mapping[str, str]
+    source: str
+    columns: Mapping[str, tuple[str, ...]]
+    rows: int = WIDE_ROWS
+    part: str | None = None
+    instead_of: str | None = None
+    is_nan: str | None = None
+
+
+def _known(column: str) -> str:
+    """A text that is NULL where it is empty: over HTTP the two can't be told apart."""
+    return f"nullif({column}, '')"
+
+
+def _optional(column: str) -> tuple[str, ...]:
+    return _known(column), "NULL"
+
+
+def _number(column: str) -> tuple[str, ...]:
+    return column, "NULL"
+
+
+def _tags(
+    table: str, sql: str, owner: Mapping[str, tuple[str, ...]], *, prefix: str = "", part: str | None = None
+) -> Reading:
+    """A table of pairs, whose values are taken as they are, the empty ones as well."""
+    columns = {**owner, "key": (f"t.{prefix}key",), "value": (f"t.{prefix}value",)}
+    return Reading(table=table, tables={"t": sql}, source=f"{sql} AS t", columns=columns, part=part)
+
+
+def _points(sql: str, *, part: str | None = None, instead_of: str | None = None) -> Reading:
+    return Reading(
+        table="mlflow_metric",
+        tables={"m": sql},
+        source=f"{sql} AS m",
+        columns={
+            "run_id": ("m.run_uuid",),
+            "key": ("m.key",),
+            "step": ("m.step",),
+            "timestamp_ms": ("m.timestamp",),
+            "value": ("m.value",),
+        },
+        rows=NARROW_ROWS,
+        part=part,
+        instead_of=instead_of,
+        is_nan="m.is_nan",
+    )
+
+
+def _links(direction: str, source_type: str, destination_type: str) -> Reading:
+    return Reading(
+        table="mlflow_model_link",
+        tables={"i": "inputs"},
+        source="inputs AS i"
+        f" WHERE i.source_type = '{source_type}' AND i.destination_type = '{destination_type}'",
+        columns={
+            "run_id": ("i.source_id",),
+            "model_id": ("i.destination_id",),
+            "direction": (f"'{direction}'",),
+            "step": ("i.step", "0"),
+        },
+        rows=NARROW_ROWS,
+        part="logged_models",
+    )
+
+
+def _workspace(alias: str) -> tuple[str, ...]:
+    return _known(f"{alias}.workspace"), "'default'"
+
+
+def _registry(table: str, sql: str, columns: Mapping[str, tuple[str, ...]]) -> Reading:
+    return Reading(
+        table=table,
+        tables={"v": sql},
+        source=f"{sql} AS v",
+        columns={"workspace": _workspace("v"), "name": ("v.name",), **columns},
+        part="registered_models",
+    )
+
+
+def _told(column: str, redacted: str) -> tuple[str, ...]:
+    """A text that MLflow overwrites with a word where the version is deleted."""
+    return f"nullif(nullif({column}, ''), '{redacted}')", "NULL"
+
+
+_DELETED = "v.current_stage = 'Deleted_Internal'"
+_MODEL_ID = (
+    "CASE WHEN v.source GLOB 'models:/m-[0-9a-f]*'"
+    " AND rtrim(substr(v.source, 11), '/') NOT GLOB '*[^0-9a-f]*' THEN rtrim(substr(v.source, 9), '/') END"
+)
+_NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND n.key = 'mlflow.runName')"
+_STATUS = (
+    "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED'"
+    " ELSE 'UNSPECIFIED' END"
+)
+
+READINGS: tuple[Reading, ...] = (
+    Reading(
+        table="mlflow_experiment",
+        tables={"e": "experiments"},
+        source="experiments AS e",
+        columns={
+            "experiment_id": ("e.experiment_id",),
+            "name": ("e.name",),
+            "artifact_location": _optional("e.artifact_location"),
+            "lifecycle_stage": _optional("e.lifecycle_stage"),
+            "created_ms": _number("e.creation_time"),
+            "last_updated_ms": _number("e.last_update_time"),
+        },
+    ),
+    _tags("mlflow_experiment_tag", "experiment_tags", {"experiment_id": ("t.experiment_id",)}),
+    Reading(
+        table="mlflow_run",
+        tables={"r": "runs", "n": "tags"},
+        source="runs AS r",
+        columns={
+            "run_id": ("r.run_uuid",),
+            "experiment_id": ("r.experiment_id",),
+            "name": (f"coalesce({_known('r.name')}, {_known(_NAME_TAG)})", *_optional("r.name")),
+            "user_id": _optional("r.user_id"),
+            "status": _optional("r.status"),
+            "lifecycle_stage": _optional("r.lifecycle_stage"),
+            "start_ms": _number("r.start_time"),
+            "end_ms": _number("r.end_time"),
+            "deleted_ms": _number("r.deleted_time"),
+            "artifact_uri": _optional("r.artifact_uri"),
+        },
+    ),
+    _tags("mlflow_param", "params", {"run_id": ("t.run_uuid",)}),
+    _tags("mlflow_tag", "tags", {"run_id": ("t.run_uuid",)}),
+    _points("metrics", part="metric_history"),
+    _points("latest_metrics", instead_of="metric_history"),
+    Reading(
+        table="mlflow_dataset",
+        tables={"d": "datasets"},
+        source="datasets AS d",
+        columns={
+            "experiment_id": ("d.experiment_id",),
+            "name": ("d.name",),
+            "digest": ("d.digest",),
+            "source_type": _optional("d.dataset_source_type"),
+            "source": _optional("d.dataset_source"),
+            "schema": _optional("d.dataset_schema"),
+            "profile": _optional("d.dataset_profile"),
+        },
+        rows=WIDEST_ROWS,
+        part="datasets",
+    ),
+    Reading(
+        table="mlflow_dataset_input",
+        tables={"i": "inputs", "d": "datasets", "c": "input_tags"},
+        source="inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id"
+        " LEFT JOIN input_tags AS c ON c.input_uuid = i.input_uuid AND c.name = 'mlflow.data.context'"
+        " WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
+        columns={
+            "run_id": ("i.destination_id",),
+            "name": ("d.name",),
+            "digest": ("d.digest",),
+            "context": ("c.value",),
+        },
+        rows=NARROW_ROWS,
+        part="datasets",
+    ),
+    Reading(
+        table="mlflow_logged_model",
+        tables={"m": "logged_models"},
+        source="logged_models AS m",
+        columns={
+            "model_id": ("m.model_id",),
+            "experiment_id": ("m.experiment_id",),
+            "name": _optional("m.name"),
+            "artifact_location": _optional("m.artifact_location"),
+            "created_ms": _number("m.creation_timestamp_ms"),
+            "last_updated_ms": _number("m.last_updated_timestamp_ms"),
+            "status": (_STATUS, "NULL"),
+            "status_message": _optional("m.status_message"),
+            "lifecycle_stage": _optional("m.lifecycle_stage"),
+            "model_type": _optional("m.model_type"),
+            "source_run_id": _optional("m.source_run_id"),
+        },
+        part="logged_models",
+    ),
+    _tags(
+        "mlflow_logged_model_param",
+        "logged_model_params",
+        {"model_id": ("t.model_id",)},
+        prefix="param_",
+        part="logged_models",
+    ),
+    _tags(
+        "mlflow_logged_model_tag",
+        "logged_model_tags",
+        {"model_id": ("t.model_id",)},
+        prefix="tag_",
+        part="logged_models",
+    ),
+    Reading(
+        table="mlflow_logged_model_metric",
+        tables={"m": "logged_model_metrics"},
+        source="logged_model_metrics AS m",
+        columns={
+            "model_id": ("m.model_id",),
+            "run_id": _optional("m.run_id"),
+            "key": ("m.metric_name",),
+            "step": ("m.metric_step",),
+            "timestamp_ms": ("m.metric_timestamp_ms",),
+            "value": ("m.metric_value",),
+            "dataset_name": _optional("m.dataset_name"),
+            "dataset_digest": _optional("m.dataset_digest"),
+        },
+        rows=NARROW_ROWS,
+        part="logged_models",
+    ),
+    _links("input", "RUN_INPUT", "MODEL_INPUT"),
+    _links("output", "RUN_OUTPUT", "MODEL_OUTPUT"),
+    _registry(
+        "mlflow_registered_model",
+        "registered_models",
+        {
+            "description": _optional("v.description"),
+            "created_ms": _number("v.creation_time"),
+            "last_updated_ms": _number("v.last_updated_time"),
+        },
+    ),
+    _registry(
+        "mlflow_registered_model_tag", "registered_model_tags", {"key": ("v.key",), "value": ("v.value",)}
+    ),
+    _registry(
+        "mlflow_registered_model_alias",
+        "registered_model_aliases",
+        {"alias": ("v.alias",), "version": ("v.version",)},
+    ),
+    _registry(
+        "mlflow_model_version",
+        "model_versions",
+        {
+            "version": ("v.version",),
+            "created_ms": _number("v.creation_time"),
+            "last_updated_ms": _number("v.last_updated_time"),
+            "description": _optional("v.description"),
+            "user_id": _optional("v.user_id"),
+            "stage": (f"CASE WHEN {_DELETED} THEN NULL ELSE {_known('v.current_stage')} END",),
+            "source": _told("v.source", "REDACTED-SOURCE-PATH"),
+            "run_id": _told("v.run_id", "REDACTED-RUN-ID"),
+            "model_id": (_MODEL_ID, "NULL"),
+            "status": _optional("v.status"),
+            "status_message": _optional("v.status_message"),
+            "run_link": _told("v.run_link", "REDACTED-RUN-LINK"),
+            "storage_location": _optional("v.storage_location"),
+            "is_deleted": (f"coalesce({_DELETED}, 0)",),
+            "is_inferred": ("0",),
+            "deleted_ms": (f"CASE WHEN {_DELETED} THEN v.last_updated_time END", "NULL"),
+        },
+    ),
+    _registry(
+        "mlflow_model_version_tag",
+        "model_version_tags",
+        {"version": ("v.version",), "key": ("v.key",), "value": ("v.value",)},
+    ),
+)
+"""Every query, in the order that they are made in."""
+
+NEEDED_TABLES: tuple[str, ...] = ("experiments", "runs")
+"""The tables without which a database is not MLflow's."""
+
+KNOWN_REVISIONS: frozenset[str] = frozenset(
+    {
+        "7f2a7d5fae7d",
+        "2d6e25af4d3e",
+        "acf3f17fdcc7",
+        "867495a8f9d4",
+        "5b0e9adcef9c",
+        "4465047574b1",
+        "f5a4f2784254",
+        "0584bdc529eb",
+        "400f98739977",
+        "6953534de441",
+        "bda7b8c39065",
+        "cbc13b556ace",
+        "770bee3ae1dd",
+        "a1b2c3d4e5f6",
+        "de4033877273",
+        "1a0cddfcaa16",
+        "534353b11cbc",
+        "71994744cf8e",
+        "3da73c924c2f",
+        "bf29a5ff90ea",
+        "1bd49d398cd23",
+        "b7c8d9e0f1a2",
+        "5d2d30f0abce",
+        "c9d4e5f6a7b8",
+        "2c33131f4dae",
+        "d3e4f5a6b7c8",
+        "d0e1f2a3b4c5",
+        "c8d9e0f1a2b3",
+        "1b5f0d9ad7c1",
+        "e1f2a3b4c5d6",
+        "76601a5f987d",
+        "c3d6457b6d8a",
+        "a5b4c3d2e1f0",
+        "ae8bbe7743c9",
+        "7d34483879f0",
+        "da6fb0208061",
+        "89d3d66ed43f",
+        "b7e4c1a90f23",
+        "a8b9c0d1e2f3",
+        "c1d2e3f4a5b6",
+        "c3d9e7f1a2b4",
+        "6f8d9c3b2a1e",
+        "1971f2d9a75b",
+        "17e22815139b",
+        "b7e2c1a4d9f3",
+        "75868b020152",
+        "dc11669786a5",
+        "f4a9b2c7d1e6",
+    }
+)
+"""Revisions of the schema, of MLflow 2.5 to 3.18, that these declarations are known to fit."""

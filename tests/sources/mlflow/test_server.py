@@ -1,0 +1,508 @@
+"""The HTTP way into MLflow, against a real server, and against one whose faults are made on purpose."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Answer, MlflowServer, Request, certificate, door, filled_server
+
+from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.sources.mlflow import server_wire as wire
+from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+from mlflow2prov.sources.mlflow.database import read_database
+from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
+from mlflow2prov.sources.mlflow.server import read_server
+from mlflow2prov.sources.mlflow.server_history import HistoryReader
+from mlflow2prov.sources.tables import SOURCE_TABLES
+
+Tables = dict[str, list[dict[str, Any]]]
+QUICK = HttpSettings(max_retries=2, backoff_factor=0.01, backoff_jitter=0, timeout_s=20)
+ONCE = HttpSettings(max_retries=0, timeout_s=20)
+
+
+def tables_of(batches: Any) -> Tables:
+    found: Tables = {}
+    for name, batch in batches:
+        assert batch.schema.equals(SOURCE_TABLES[name].schema())
+        assert batch.num_rows > 0
+        found.setdefault(name, []).extend(batch.to_pylist())
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    with filled_server(tmp_path_factory.mktemp("mlflow-server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tables(server: MlflowServer) -> Tables:
+    return tables_of(read_server(server.url, settings=QUICK))
+
+
+def only(tables: Tables, table: str, **fixed: object) -> list[dict[str, Any]]:
+    return [row for row in tables[table] if all(row[name] == value for name, value in fixed.items())]
+
+
+def sortable(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(row, sort_keys=True, default=repr) for row in rows)
+
+
+# ---- What is read ------------------------------------------------------------------------------
+
+
+def test_the_store_is_told_without_credentials(server: MlflowServer) -> None:
+    url = server.url.replace("://", "://ann:geheim@") + "/?x=geheim#/experiments/1"
+    store = next(iter(read_server(url, settings=ONCE)))
+    assert store[1].to_pylist() == [{"uri": server.url, "mlflow_version": "3.17.2", "schema_version": None}]
+
+
+def test_experiments_are_read_with_deleted_ones_and_tags(tables: Tables) -> None:
+    stages = {row["name"]: row["lifecycle_stage"] for row in tables["mlflow_experiment"]}
+    live = ("Default", "one", "two, with: odd/name", "far", "empty")
+    assert stages == {**dict.fromkeys(live, "active"), "gone": "deleted"}
+    one = only(tables, "mlflow_experiment", name="one")[0]["experiment_id"]
+    tags = [(row["experiment_id"], row["key"], row["value"]) for row in tables["mlflow_experiment_tag"]]
+    assert sorted(tags) == [(one, "empty", ""), (one, "team", "é blue")]
+
+
+def test_every_point_of_a_metric_is_read_with_its_value(server: MlflowServer, tables: Tables) -> None:
+    acc = only(tables, "mlflow_metric", run_id=server.made["first"], key="acc")
+    points = [(row["step"], row["timestamp_ms"], row["value"]) for row in acc]
+    assert points[0] == (0, 1000, 0.1)
+    assert points[1][:2] == (1, 1001) and math.isnan(points[1][2])
+    assert points[2:] == [(2, 1002, math.inf), (3, 1003, -math.inf), (4, 1004, 0.5), (4, 1004, 0.7)]
+    odd = only(tables, "mlflow_metric", key="val/loss: 5")
+    assert [(row["step"], row["value"]) for row in odd] == [(-3, 1.0)]
+    assert len(tables["mlflow_metric"]) == 6 + 1 + 130 + 60 + 75 + 1 + 2
+
+
+def test_runs_are_read_once_each_with_deleted_and_failed_ones(server: MlflowServer, tables: Tables) -> None:
+    runs = {row["run_id"]: row for row in tables["mlflow_run"]}
+    assert len(runs) == len(tables["mlflow_run"]) == 2 + 25 + 1 + 5 + 1
+    assert runs[server.made["first"]]["user_id"] == "ann"
+    assert runs[server.made["child"]]["status"] == "FAILED"
+    assert runs[server.made["local"]]["lifecycle_stage"] == "deleted"
+    assert only(tables, "mlflow_tag", run_id=server.made["first"], key="t")[0]["value"] == ""
+
+
+def test_datasets_are_read_with_their_contexts(server: MlflowServer, tables: Tables) -> None:
+    inputs = {(row["name"], row["context"]) for row in tables["mlflow_dataset_input"]}
+    assert inputs == {("wine", "training"), ("rest", None)}
+    assert {row["name"] for row in tables["mlflow_dataset"]} == {"wine", "rest"}
+
+
+def test_links_of_logged_models_are_read_both_ways(server: MlflowServer, tables: Tables) -> None:
+    made = server.made
+    links = {
+        (it["run_id"], it["model_id"], it["direction"], it["step"]) for it in tables["mlflow_model_link"]
+    }
+    assert links == {
+        (made["trainer"], made["model"], "output", 0),
+        (made["trainer"], made["lost"], "output", 7),
+        (made["child"], made["model"], "input", 0),
+    }
+
+
+def test_a_deleted_logged_model_is_read_as_deleted(server: MlflowServer, tables: Tables) -> None:
+    lost = only(tables, "mlflow_logged_model", model_id=server.made["lost"])[0]
+    assert (lost["lifecycle_stage"], lost["status"], lost["model_type"]) == (
+        "deleted",
+        "UPLOAD_FAILED",
+        "agent",
+    )
+    assert only(tables, "mlflow_logged_model_param", model_id=server.made["lost"])[0]["value"] == "1"
+    kept = only(tables, "mlflow_logged_model", model_id=server.made["model"])[0]
+    assert (kept["lifecycle_stage"], kept["status"], kept["model_type"]) == ("active", "READY", None)
+
+
+def test_versions_are_read_and_a_gap_is_a_deleted_one(server: MlflowServer, tables: Tables) -> None:
+    wine = {row["version"]: row for row in only(tables, "mlflow_model_version", name="wine")}
+    assert [(number, wine[number]["is_deleted"]) for number in sorted(wine)] == [
+        (1, False),
+        (2, True),
+        (3, False),
+        (4, False),
+    ]
+    told = {name for name, value in wine[2].items() if value is not None}
+    assert told == {"workspace", "name", "version", "is_deleted", "is_inferred"} and wine[2]["is_inferred"]
+    assert wine[3]["model_id"] == server.made["model"] and wine[3]["description"] == "about three"
+    assert wine[1]["description"] is None and wine[1]["run_link"] is None
+    assert only(tables, "mlflow_registered_model_alias", alias="champ")[0]["version"] == 3
+
+
+def test_prompts_are_read_though_a_search_hides_them(tables: Tables) -> None:
+    assert {row["name"] for row in tables["mlflow_registered_model"]} == {"wine", "lonely", "greet"}
+    text = only(tables, "mlflow_model_version_tag", name="greet", key="mlflow.prompt.text")
+    assert [row["value"] for row in text] == ["Hi {{name}}"]
+
+
+def test_artifacts_are_listed_to_any_depth(server: MlflowServer, tables: Tables) -> None:
+    def listed(owner_id: str) -> list[tuple[str, bool, int | None]]:
+        rows = only(tables, "mlflow_artifact", owner_id=owner_id)
+        return [(row["path"], row["is_dir"], row["size_bytes"]) for row in rows]
+
+    files = [
+        ("a.txt", False, 2),
+        ("sub", True, None),
+        ("sub/deep", True, None),
+        ("sub/deep/b ü.txt", False, 5),
+    ]
+    assert listed(server.made["local"]) == files
+    assert listed(server.made["first"]) == [("x y", True, None), *((f"x y/{p}", d, s) for p, d, s in files)]
+
+
+def test_runs_without_files_cost_no_request(server: MlflowServer) -> None:
+    skip = frozenset({"metric_history", "logged_models", "registered_models"})
+    with door(lambda request: None, server.url) as front:
+        tables_of(read_server(front.url, settings=QUICK, skip=skip))
+    listed = [it.path for it in front.seen if "artifacts/list" in it.path]
+    assert any(server.made["first"] in path for path in listed)
+    assert not any(server.made["child"] in path for path in listed)
+
+
+def test_mlmodel_files_are_read(server: MlflowServer, tables: Tables) -> None:
+    (model,) = tables["mlflow_model_file"]
+    assert (model["owner"], model["owner_id"], model["path"]) == ("logged_model", server.made["model"], "")
+    assert model["flavors"] == ["python_function"] and model["requirements"] == ["mlflow", "numpy==1.0"]
+
+
+def test_the_order_of_rows_does_not_depend_on_timing(server: MlflowServer, tables: Tables) -> None:
+    alone = HttpSettings(concurrency=1)
+    again = tables_of(read_server(server.url, settings=alone))
+    assert repr(again) == repr(tables)
+
+
+def test_a_server_tells_what_its_database_does(server: MlflowServer, tables: Tables) -> None:
+    stored = tables_of(read_database(f"sqlite:///{server.database}", skip=frozenset({"artifacts"})))
+    told = {
+        name: rows for name, rows in tables.items() if name not in ("mlflow_artifact", "mlflow_model_file")
+    }
+    told.pop("mlflow_store")
+    stored.pop("mlflow_store")
+    for table in (told, stored):
+        for row in table["mlflow_run"]:
+            row["deleted_ms"] = None
+        for row in table["mlflow_model_version"]:
+            row["storage_location"] = None
+        live = {
+            (row["name"], row["version"]) for row in only(table, "mlflow_model_version", is_deleted=False)
+        }
+        for name in ("mlflow_model_version", "mlflow_model_version_tag"):
+            table[name] = [row for row in table[name] if (row["name"], row["version"]) in live]
+    assert set(told) == set(stored)
+    for name in sorted(told):
+        assert sortable(told[name]) == sortable(stored[name]), name
+
+
+def test_a_server_tells_what_its_folders_do(server: MlflowServer, tables: Tables) -> None:
+    owners = [("run", row["run_id"], row["artifact_uri"]) for row in tables["mlflow_run"]]
+    owners += [
+        ("logged_model", row["model_id"], row["artifact_location"]) for row in tables["mlflow_logged_model"]
+    ]
+    folders = [
+        (kind, owner_id, uri.replace("mlflow-artifacts:", str(server.artifacts), 1))
+        for kind, owner_id, uri in owners
+        if not uri.startswith("s3:")
+    ]
+    stored = tables_of(read_artifacts(folders))
+    for name in ("mlflow_artifact", "mlflow_model_file"):
+        assert sortable(tables[name]) == sortable(stored[name])
+
+
+def test_artifacts_that_only_this_machine_can_list_are_listed_here(
+    server: MlflowServer, tables: Tables
+) -> None:
+    def broken(request: Request) -> Answer | None:
+        return Answer(500) if server.made["local"] in request.path and "list" in request.path else None
+
+    skip = frozenset({"metric_history", "logged_models", "registered_models"})
+    with door(broken, server.url) as front:
+        some = tables_of(read_server(front.url, settings=QUICK, skip=skip))
+    local = only(some, "mlflow_artifact", owner_id=server.made["local"])
+    assert local and local == only(tables, "mlflow_artifact", owner_id=server.made["local"])
+
+
+# ---- Parts, caps, old servers ------------------------------------------------------------------
+
+
+def test_parts_can_be_left_out(server: MlflowServer) -> None:
+    parts = frozenset({"metric_history", "artifacts", "datasets", "logged_models", "registered_models"})
+    some = tables_of(read_server(server.url, settings=ONCE, skip=parts))
+    assert set(some) == {
+        *("mlflow_store", "mlflow_experiment", "mlflow_experiment_tag"),
+        *("mlflow_run", "mlflow_param", "mlflow_tag", "mlflow_metric"),
+    }
+    latest = only(some, "mlflow_metric", run_id=server.made["first"], key="acc")
+    assert [(row["step"], row["value"]) for row in latest] == [(4, 0.7)]
+    with pytest.raises(UsageError, match="runz"):
+        read_server(server.url, settings=ONCE, skip=frozenset({"runz"}))
+
+
+def history(url: str, most_points: int) -> list[tuple[Any, ...]]:
+    with HttpClient(url, ONCE) as client:
+        body = {"experiment_ids": [str(i) for i in range(6)], "run_view_type": "ALL"}
+        page = client.ask(wire.RunPage, "api/2.0/mlflow/runs/search", body=body)
+        batches = HistoryReader(client, most_points=most_points).read(page.runs)
+        return [tuple(row.values()) for _, batch in batches for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize("most_points", [1, 2, 7, 50])
+def test_an_answer_that_was_cut_off_is_asked_for_again(server: MlflowServer, most_points: int) -> None:
+    assert repr(history(server.url, most_points)) == repr(history(server.url, 25_000))
+
+
+def test_histories_are_read_from_servers_that_take_few_runs_at_once(server: MlflowServer) -> None:
+    def few(request: Request) -> Answer | None:
+        too_many = "history-bulk" in request.path and request.path.count("run_id=") > 20
+        return Answer(400, b'{"error_code": "INVALID_PARAMETER_VALUE"}') if too_many else None
+
+    with door(few, server.url) as old:
+        assert sortable(history(old.url, 25_000)) == sortable(history(server.url, 25_000))
+
+
+def test_histories_are_read_from_servers_without_the_bulk_end_point(server: MlflowServer) -> None:
+    def none(request: Request) -> Answer | None:
+        return Answer(404) if "history-bulk" in request.path else None
+
+    with door(none, server.url) as old:
+        assert repr(history(old.url, 40)) == repr(history(server.url, 25_000))
+
+
+def test_what_an_old_server_lacks_is_left_out(server: MlflowServer, tables: Tables) -> None:
+    def old(request: Request) -> Answer | None:
+        if "logged-models" in request.path:
+            return Answer(404, b"<!doctype html>", {"Content-Type": "text/html"})
+        if "filter=" in request.path:
+            return Answer(400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no such filter"}')
+        return None
+
+    with door(old, server.url) as front:
+        some = tables_of(
+            read_server(front.url, settings=ONCE, skip=frozenset({"artifacts", "metric_history"}))
+        )
+    assert set(tables) - set(some) == {
+        *("mlflow_logged_model", "mlflow_logged_model_param", "mlflow_logged_model_tag"),
+        *("mlflow_logged_model_metric", "mlflow_artifact", "mlflow_model_file"),
+    }
+    assert {row["name"] for row in some["mlflow_registered_model"]} == {"wine", "lonely"}
+
+
+def test_a_store_of_artifacts_that_is_out_of_reach_costs_one_warning(
+    server: MlflowServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    skip = frozenset({"metric_history", "logged_models", "registered_models"})
+    with caplog.at_level(logging.WARNING, "mlflow2prov"):
+        some = tables_of(read_server(server.url, settings=QUICK, skip=skip))
+    (warning,) = [it.getMessage() for it in caplog.records if it.name.startswith("mlflow2prov")]
+    assert warning.startswith("artifacts of 5 runs at s3://no-such-bucket are left out")
+    assert len(some["mlflow_artifact"]) == 9
+
+
+# ---- Connection --------------------------------------------------------------------------------
+
+
+def experiments(request: Request) -> Answer | None:
+    """A server without any runs."""
+    if request.path.endswith("/version"):
+        return Answer(200, b"3.0.0")
+    if "experiments/search" in request.path:
+        return Answer(200, b'{"experiments": [{"experiment_id": "0", "name": "Default"}]}')
+    return Answer(200, b"{}") if "search" in request.path else None
+
+
+def test_requests_say_who_asks_and_come_from_no_page() -> None:
+    with door(experiments) as small:
+        tables_of(read_server(small.url + "/", settings=HttpSettings(workspace="lab")))
+    assert small.seen
+    for request in small.seen:
+        assert request.headers["user-agent"].startswith("mlflow2prov/")
+        assert "origin" not in request.headers and "authorization" not in request.headers
+        assert request.headers["x-mlflow-workspace"] == "lab"
+        assert "//" not in request.path
+
+
+@pytest.mark.parametrize(
+    ("in_url", "settings", "wanted"),
+    [
+        ("", {"username": "ann", "password": "gehéim", "token": "t0ken"}, "Basic ann:gehéim"),
+        ("", {"username": "ann", "token": "t0ken"}, "Bearer t0ken"),
+        ("b%40b:p%2Fw@", {"username": "ann", "password": "x"}, "Basic b@b:p/w"),
+    ],
+)
+def test_credentials_are_sent_and_never_told(
+    in_url: str, settings: dict[str, str], wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(request: Request) -> Answer | None:
+        return Answer(401) if "runs/search" in request.path else experiments(request)
+
+    with door(refuse) as small, caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as raised:
+        tables_of(read_server(small.url.replace("://", f"://{in_url}"), settings=HttpSettings(**settings)))
+    kind, _, content = small.seen[0].headers["authorization"].partition(" ")
+    assert f"{kind} {base64.b64decode(content).decode() if kind == 'Basic' else content}" == wanted
+    assert "MLFLOW_TRACKING_TOKEN" in str(raised.value)
+    told = caplog.text + str(raised.value) + repr(HttpSettings(**settings))
+    assert not any(secret in told for secret in ("gehéim", "t0ken", "p/w", "p%2Fw", "b%40b", content))
+
+
+def test_passing_faults_are_waited_for() -> None:
+    left = {"503": 1, "429": 1, "cut": 1}
+    lock = threading.Lock()
+
+    def shaky(request: Request) -> Answer | None:
+        with lock:
+            if "runs/search" in request.path and left["503"]:
+                left["503"] -= 1
+                return Answer(503, b"busy")
+            if "model-versions" in request.path and left["429"]:
+                left["429"] -= 1
+                return Answer(429, b"slow down", {"Retry-After": "0"})
+            if "logged-models" in request.path and left["cut"]:
+                left["cut"] -= 1
+                return Answer(200, b'{"models"', cut=True)
+        return experiments(request)
+
+    with door(shaky) as small:
+        assert set(tables_of(read_server(small.url, settings=QUICK))) == {"mlflow_store", "mlflow_experiment"}
+    assert left == {"503": 0, "429": 0, "cut": 0}
+
+
+HTML = {"Content-Type": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(401), "asks for credentials .* MLFLOW_TRACKING_USERNAME"),
+        (Answer(403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}'), "forbidden .*: no"),
+        (Answer(403, b"Invalid Host header", {"Content-Type": "text/plain"}), "--allowed-hosts"),
+        (Answer(404, b"<html>", HTML), "check that the address is an MLflow server's"),
+        (Answer(200, b"<html>sign in</html>", HTML), "web page instead of JSON"),
+        (Answer(200, b'{"experiments": [{"exper'), "JSON that can't be understood"),
+        (Answer(200, b'{"experiments": [{"experiment_id": ["x"]}]}'), "JSON that can't be understood"),
+        (Answer(200, b'{"experiments": [{"exper', cut=True), "broke the connection in the middle"),
+        (Answer(500, b'{"message": "see http://u:pw@db/x\\nmore"}'), "error 500: see http://db/x;"),
+        (Answer(503), "error 503"),
+    ],
+)
+def test_a_fault_is_told_in_one_sentence(answer: Answer, message: str) -> None:
+    with door(lambda request: None if "version" in request.path else answer) as small:
+        with pytest.raises(SourceError, match=message) as raised:
+            tables_of(read_server(small.url, settings=QUICK))
+        assert small.url in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with door(experiments) as small:
+        url = small.url
+    with pytest.raises(SourceError, match=r"can't be connected to \(Connection refused\)"):
+        tables_of(read_server(url, settings=QUICK))
+    with pytest.raises(SourceError, match=r"broke the connection|TLS connection"), door(experiments) as small:
+        tables_of(read_server(small.url.replace("http:", "https:"), settings=ONCE))
+
+
+def test_a_server_that_does_not_answer_is_told() -> None:
+    over = threading.Event()
+
+    def slow(request: Request) -> Answer | None:
+        over.wait(5)
+        return None
+
+    with door(slow) as small, pytest.raises(SourceError, match="MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        try:
+            tables_of(read_server(small.url, settings=HttpSettings(max_retries=0, timeout_s=0.2)))
+        finally:
+            over.set()
+
+
+def test_a_certificate_has_to_be_trusted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = certificate(tmp_path)
+    with door(experiments, certificate=file) as small:
+        url = small.url
+        with pytest.raises(SourceError, match=r"self-signed.*MLFLOW_TRACKING_SERVER_CERT_PATH"):
+            tables_of(read_server(url, settings=QUICK))
+        for trusting in ({"server_cert_path": str(file)}, {"insecure_tls": True}):
+            settings = HttpSettings(max_retries=0, **trusting)  # type: ignore[arg-type]
+            assert "mlflow_experiment" in tables_of(read_server(url, settings=settings))
+    warnings = [it.getMessage() for it in caplog.records if it.levelno == logging.WARNING]
+    assert warnings == [f"the certificate of {url} is not checked, as MLFLOW_TRACKING_INSECURE_TLS asks"]
+    with pytest.raises(UsageError, match=r"CERT_PATH names .*missing"):
+        read_server(url, settings=HttpSettings(server_cert_path=str(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "mlflow:5000", "http://", "http://host:port", "http://[x"])
+def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="write http://host:port"):
+        read_server(url, settings=ONCE)
+
+
+# ---- Settings ----------------------------------------------------------------------------------
+
+
+def test_settings_are_taken_from_mlflows_variables(tmp_path: Path) -> None:
+    (tmp_path / ".mlflow").mkdir()
+    credentials = "[mlflow]\nmlflow_tracking_username = ann\nmlflow_tracking_password = a%b\n"
+    (tmp_path / ".mlflow" / "credentials").write_text(credentials)
+    settings = HttpSettings.from_environment(
+        {
+            "HOME": str(tmp_path),
+            "MLFLOW_TRACKING_USERNAME": "ben",
+            "MLFLOW_TRACKING_INSECURE_TLS": "TRUE",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+            "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.5",
+            "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+            "MLFLOW_WORKSPACE": "lab",
+            "https_proxy": "proxy:3128",
+            "NO_PROXY": "localhost",
+        }
+    )
+    assert (settings.username, settings.password) == ("ben", "a%b")
+    assert settings.insecure_tls and settings.max_retries == 0 and not settings.respect_retry_after
+    assert settings.backoff_jitter == 0.5 and settings.workspace == "lab"
+    assert settings.proxy_for("https", "mlflow.test") == "http://proxy:3128"
+    assert settings.proxy_for("http", "mlflow.test") is None
+    assert settings.proxy_for("https", "localhost") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "many"),
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1.5"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"),
+        ("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "nan"),
+        ("MLFLOW_TRACKING_INSECURE_TLS", "perhaps"),
+        ("HTTPS_PROXY", "socks5://u:geheim@proxy:1"),
+    ],
+)
+def test_a_setting_that_can_not_be_used_is_refused(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=name) as raised:
+        HttpSettings.from_environment({name: value})
+    assert "geheim" not in str(raised.value)
+
+
+def test_settings_that_exclude_each_other_are_refused() -> None:
+    both = {"MLFLOW_TRACKING_INSECURE_TLS": "true", "MLFLOW_TRACKING_SERVER_CERT_PATH": "ca.pem"}
+    with pytest.raises(UsageError, match="exclude each other"):
+        HttpSettings.from_environment(both)
+
+
+def test_a_proxy_is_used_with_its_credentials() -> None:
+    def any_host(request: Request) -> Answer | None:
+        path = request.path.removeprefix("http://mlflow.test")
+        return experiments(Request(request.method, path, request.headers))
+
+    with door(any_host) as proxy:
+        address = proxy.url.replace("://", "://ann:pw@")
+        settings = HttpSettings(proxies={"http": address}, max_retries=0)
+        assert "mlflow_experiment" in tables_of(read_server("http://mlflow.test", settings=settings))
+    sent = proxy.seen[0].headers["proxy-authorization"]
+    assert base64.b64decode(sent.removeprefix("Basic ")) == b"ann:pw"
