@@ -230,6 +230,7 @@ def _set_up_log(*, verbose: bool, quiet: bool, as_json: bool) -> None:
     logger = logging.getLogger("mlflow2prov")
     logger.handlers = [handler]
     logger.propagate = False
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is said by our own log
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO if sys.stderr.isatty() and not quiet else handler.level)
 

@@ -66,7 +66,9 @@ class Repository:
         subprocess.run(
             [*run, "update-index", "-z", "--index-info"], input=b"".join(entries), env=index, check=True
         )
-        done = subprocess.run([*run, "write-tree", "--missing-ok"], env=index, check=True, capture_output=True)
+        done = subprocess.run(
+            [*run, "write-tree", "--missing-ok"], env=index, check=True, capture_output=True
+        )
         return done.stdout.decode().strip()
 
     def commit(

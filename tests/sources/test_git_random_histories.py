@@ -94,7 +94,7 @@ class SlowWalk:
         self.file: dict[Revision, Revision] = {}
         self.status: dict[Revision, str] = {}
         self.previous: dict[Revision, dict[int, set[Revision]]] = {}
-        self.deleted: set[tuple[str, Revision]] = set()
+        self.deleted: set[tuple[Any, ...]] = set()
         for line in self.git("rev-list", "--branches", "--topo-order", "--reverse", "--parents").splitlines():
             sha, *parents = line.split()
             self.trees[sha] = {
@@ -137,21 +137,100 @@ class SlowWalk:
                 self.states[sha][path] = self.states[same[0]][path]
                 continue
             files = [self.file[old[path]] for old in olds if path in old]
-            previous = {
-                position: {old[path]} if path in old else {r for r in old.values() if self.file[r] in files}
-                for position, old in enumerate(olds)
-            }
-            previous = {position: found for position, found in previous.items() if found}
-            first = next(iter(previous.values()), {None})
-            of = {self.file[revision] for revision in first if revision}
-            assert len(of) < 2 or len(first) > 1
-            self._make(sha, path, "M" if files else "A", previous, min(of) if len(of) == 1 else of or None)
+            found = {at: self._standing(old, path, files) for at, old in enumerate(olds)}
+            previous = {at: revisions for at, revisions in found.items() if revisions}
+            of = {self.file[revision] for revisions in list(previous.values())[:1] for revision in revisions}
+            self._make(sha, path, "M" if files else "A", previous, of.pop() if of else None)
+            assert not of
         self._end(sha, olds, set(olds[0]) - set(self.trees[sha]))
+
+    def _standing(self, old: dict[str, Revision], path: str, files: list[Revision]) -> set[Revision]:
+        if path in old:
+            return {old[path]}
+        at = [{revision for revision in old.values() if self.file[revision] == file} for file in files]
+        return next((revisions for revisions in at if revisions), set())
 
     def _end(self, sha: str, olds: list[dict[str, Revision]], lost: set[str]) -> None:
         kept = [{self.file[revision] for revision in old.values()} for old in olds]
         left = {self.file[revision] for revision in self.states[sha].values()}
         for path in lost:
             file = self.file[olds[0][path]]
-            if all(file in files for files in kept) and file not in left:
-                self.deleted.add((sha, olds[0][path]))
+            if file not in left and all(file in files for files in kept):
+                self.deleted.add((sha, olds[0][path], file))
+            elif len(olds) == 1:
+                self.deleted.add((sha, olds[0][path], (None, None)))
+
+
+SEEDS = range(8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_revisions_files_and_deletions_are_those_of_a_slow_walk(tmp_path: Path, seed: int) -> None:
+    walk = SlowWalk(make(tmp_path / "r", seed))
+    rows = read(tmp_path / "r")
+
+    revisions = {(row["commit"], row["path"]): row for row in rows["git_revision"]}
+    assert len(revisions) == len(rows["git_revision"])
+    assert {key: row["status"] for key, row in revisions.items()} == walk.status
+    assert {key: (row["file_added_in"], row["file_path"]) for key, row in revisions.items()} == walk.file
+    assert all(row["is_new_file"] == (walk.file[key] == key) for key, row in revisions.items())
+    for (sha, path), row in revisions.items():
+        assert walk.trees[sha][path] == f"{row['mode']} blob {row['blob']}"
+
+    deleted = {
+        (row["commit"], (row["revision_commit"], row["path"]), (row["file_added_in"], row["file_path"]))
+        for row in rows["git_deletion"]
+    }
+    assert deleted == walk.deleted and len(rows["git_deletion"]) == len(deleted)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_a_revision_derives_from_stands_in_the_commits_own_parent(tmp_path: Path, seed: int) -> None:
+    walk = SlowWalk(make(tmp_path / "r", seed))
+    derived: dict[Revision, dict[int, Revision]] = {revision: {} for revision in walk.status}
+    for row in read(tmp_path / "r")["git_derivation"]:
+        positions = derived[row["commit"], row["path"]]
+        assert row["position"] not in positions
+        positions[row["position"]] = (row["previous_commit"], row["previous_path"])
+    for revision, positions in derived.items():
+        assert positions.keys() == walk.previous[revision].keys()
+        assert all(found in walk.previous[revision][at] for at, found in positions.items())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_state_is_the_tree_of_its_commit_and_none_is_kept_for_good(tmp_path: Path, seed: int) -> None:
+    repository = make(tmp_path / "r", seed)
+    walk, git = SlowWalk(repository), Git(str(tmp_path / "r"))
+    tips = repository.git("for-each-ref", "--format=%(objectname)").encode().split()
+    history = History(children_of(git.output("rev-list", "--parents", "--stdin", lines=tips)))
+    open_at_once = 0
+    with git.running(*log_arguments(False, False), lines=tips) as output:
+        for commit in read_log(output):
+            state = history.add(commit)
+            sha = commit.sha.decode()
+            seen = {
+                history.paths.text[path]: (
+                    history.commits[history.commit_of[revision]],
+                    history.paths.text[history.path_of[revision]],
+                )
+                for path, revision in state.items()
+            }
+            assert seen == walk.states[sha]
+            open_at_once = max(open_at_once, len(history.held))
+    assert not history.held and open_at_once < len(walk.states)
+
+
+def test_the_histories_hold_all_that_they_are_to_show(tmp_path: Path) -> None:
+    walks = [SlowWalk(make(tmp_path / f"r{seed}", seed)) for seed in SEEDS]
+    statuses = [status for walk in walks for status in walk.status.values()]
+    assert {"A", "M", "R"} <= set(statuses)
+    derivations = [previous for walk in walks for previous in walk.previous.values()]
+    assert sum(len(previous) > 1 for previous in derivations) > 10
+    elsewhere = [
+        revision
+        for walk in walks
+        for revision, previous in walk.previous.items()
+        if len(previous) > 1 and any(old[1] != revision[1] for found in previous.values() for old in found)
+    ]
+    assert elsewhere
+    assert sum(len(walk.deleted) for walk in walks) > 10

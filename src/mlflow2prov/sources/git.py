@@ -125,8 +125,9 @@ def _report(layout: _Layout, history: History, undated: int) -> None:
     _LOG.info("Read %s: %d commits, %d revisions, %d files.", layout.path, *sizes)
     if undated:
         _LOG.warning(
-            "%d commits have a time that Git can't read or that is outside the years 1 to 9999: it is left out.",
+            "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
             undated,
+            layout.path,
         )
 
 
@@ -150,13 +151,9 @@ def _existing(
     """Return those pairs, each once, whose commit is in the repository with all that it reaches."""
     pairs = [pair for pair in dict.fromkeys(entry_points) if _is_plain(*pair)]
     asked = sorted({sha.encode() for sha, _ in pairs})
-    if not asked:
-        answers = []
-    else:
-        answers = git.output("cat-file", "--batch-check", lines=asked).splitlines()
-    there = [
-        sha for sha, answer in zip(asked, answers, strict=True) if answer.split(b" ")[1:2] == [b"commit"]
-    ]
+    answers = git.output("cat-file", "--batch-check", lines=asked).splitlines() if asked else []
+    kinds = [answer.split(b" ")[1:2] for answer in answers]
+    there = [sha for sha, kind in zip(asked, kinds, strict=True) if kind == [b"commit"]]
     whole = set(_whole(git, there, [b"^" + tip for tip in tips], is_partial))
     known_pairs = [pair for pair in pairs if pair[0].encode() in whole]
     if len(known_pairs) < len(entry_points):

@@ -3,7 +3,8 @@
 The state of a commit is a persistent map from path to revision, shared with its parents' but for
 what the commit changes. It starts as the first parent's. A commit that is no merge changes it as Git
 reports: added and copied paths begin a new file; modified and renamed ones go on with the file that
-the path (or the old path) belonged to, as it stood at the parent; deleted ones end it.
+the path (or the old path) belonged to, as it stood at the parent; deleted ones end it, unless a
+merge had kept both names of a renamed file and the other one goes on.
 
 For a merge, what differs from the first parent is decided path by path. A path whose content and
 mode are another parent's stands at that parent's revision, and nothing is made. Any other is a new
@@ -73,7 +74,8 @@ class History:
         new_revisions: for each revision since the last ``take`` its change and the number of the path
             that it was renamed or copied from (-1 for none).
         derivations: (revision, position of the parent, previous revision), since the last ``take``.
-        deletions: (commit, last revision), since the last ``take``.
+        deletions: (commit, last revision, whether its file ends with it), since the last ``take``.
+        held: the states of the commits whose children are not all done.
     """
 
     def __init__(self, children: dict[bytes, int]) -> None:
@@ -85,13 +87,13 @@ class History:
         self.first_of = array("i")
         self.new_revisions: list[tuple[Change, int]] = []
         self.derivations: list[tuple[int, int, int]] = []
-        self.deletions: list[tuple[int, int]] = []
+        self.deletions: list[tuple[int, int, bool]] = []
         self._content = bytearray()
         self._width = 0
         self._modes: dict[bytes, int] = {}
         self._other_paths: dict[int, list[int]] = {}
         self._children = children
-        self._states: dict[bytes, State] = {}
+        self.held: dict[bytes, State] = {}
 
     @property
     def pending(self) -> int:
@@ -106,7 +108,7 @@ class History:
         """Take in the next commit, whose parents were all taken in, and return its state."""
         number = len(self.commits)
         self.commits.append(commit.sha.decode())
-        parents = [self._states[sha] for sha in commit.parents]
+        parents = [self.held[sha] for sha in commit.parents]
         changes = _one_per_path(commit.changes)
         if len(parents) > 1:
             state = self._merge(number, parents, changes)
@@ -115,20 +117,21 @@ class History:
         for sha in set(commit.parents):
             self._children[sha] -= 1
             if not self._children[sha]:
-                del self._states[sha]
+                del self.held[sha]
         if self._children.get(commit.sha):
-            self._states[commit.sha] = state
+            self.held[commit.sha] = state
         return state
 
     def _plain(self, commit: int, old: State, changes: Sequence[Change]) -> State:
         """Return the state after a commit with at most one parent."""
         number_of = self.paths.number_of
         lost: list[int] = []
+        ended: list[int] = []
         written: list[tuple[int, int]] = []
         for change in changes:
             path, letter = number_of(change.path), change.status[:1]
             if letter == b"D":
-                lost.append(path)
+                ended.append(path)
                 continue
             origin = path if change.source is None else number_of(change.source)
             previous = None if letter == b"A" else old.get(origin)
@@ -140,7 +143,11 @@ class History:
                 lost.append(origin)
                 self._moved(self.file_of[revision], origin, path)
             written.append((path, revision))
-        return self._without(commit, lost, [old], _changed(old, lost, written))
+        state = _changed(old, lost + ended, written)
+        for last in [old[path] for path in ended if path in old]:
+            goes_on = self._standing(self.path_of[last], self.file_of[last], state) is not None
+            self.deletions.append((commit, last, not goes_on))
+        return state
 
     def _merge(self, commit: int, parents: Sequence[State], changes: Sequence[Change]) -> State:
         """Return the state after a merge, whose changes are those against its first parent."""
@@ -156,18 +163,12 @@ class History:
                 assert change.source is not None
                 lost.append(number_of(change.source))
             written.append((path, self._merged(commit, path, change, parents)))
-        return self._without(commit, lost, parents, _changed(parents[0], lost, written))
-
-    def _without(self, commit: int, lost: Sequence[int], parents: Sequence[State], state: State) -> State:
-        """Note down the files that end with a commit, of those at lost paths, and return its state."""
-        for path in lost:
-            last = parents[0].get(path)
-            if last is None:
-                continue
-            file = self.file_of[last]
-            still = self._standing(path, file, state)
-            if still is None and all(self._standing(path, file, other) is not None for other in parents[1:]):
-                self.deletions.append((commit, last))
+        state = _changed(parents[0], lost, written)
+        for last in [parents[0][path] for path in lost if path in parents[0]]:
+            path, file = self.path_of[last], self.file_of[last]
+            held = all(self._standing(path, file, parent) is not None for parent in parents[1:])
+            if held and self._standing(path, file, state) is None:
+                self.deletions.append((commit, last, True))
         return state
 
     def _merged(self, commit: int, path: int, change: Change, parents: Sequence[State]) -> int:

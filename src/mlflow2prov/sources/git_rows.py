@@ -142,10 +142,12 @@ class RevisionRows:
 
     def _deletions(self) -> list[Column]:
         history = self._history
-        commits, last = zip(*history.deletions, strict=True)
-        added = [history.first_of[history.file_of[revision]] for revision in last]
-        made_in, *paths = self._made(last)
-        return [self._commits(commits), made_in, *paths, *self._made(added)]
+        commits, last, ends = zip(*history.deletions, strict=True)
+        files = self._made(history.first_of[history.file_of[revision]] for revision in last)
+        ended = [
+            [value if end else None for value, end in zip(column, ends, strict=True)] for column in files
+        ]
+        return [self._commits(commits), *self._made(last), *ended]
 
     def _made(self, revisions: Iterable[int]) -> list[Column]:
         """Return the columns that name revisions: the commit, the path, its bytes."""

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,10 @@ def make_store(folder: Path) -> MadeStore:
 # ---- Stores of other versions ------------------------------------------------------------------
 
 _ROWS: tuple[tuple[str, dict[str, object]], ...] = (
-    ("experiments", {"experiment_id": 7, "name": "old", "artifact_location": "", "lifecycle_stage": "active"}),
+    (
+        "experiments",
+        {"experiment_id": 7, "name": "old", "artifact_location": "", "lifecycle_stage": "active"},
+    ),
     (
         "experiments",
         {
@@ -232,12 +236,23 @@ def fill_schema(version: str, file: Path) -> sqlite3.Connection:
     The connection is open for more; all is committed.
     """
     connection = sqlite3.connect(file)
-    connection.executescript((SCHEMAS / f"schema-{version}.sql").read_text("utf-8"))
+    statements = list(_statements((SCHEMAS / f"schema-{version}.sql").read_text("utf-8")))
+    for statement in sorted(statements, key=lambda text: not text.startswith("CREATE TABLE")):
+        connection.execute(statement)
     connection.execute("INSERT INTO alembic_version VALUES (?)", [REVISIONS[version]])
     for table, row in (*_ROWS, *(_ROWS_3 if version >= "3" else ())):
         insert(connection, table, row)
     connection.commit()
     return connection
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement = (statement + line).lstrip()
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def insert(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
@@ -255,7 +270,9 @@ def _fill_runs(client: MlflowClient, folder: Path, made: dict[str, str]) -> None
     from mlflow.entities import Metric
 
     place = (folder / "art é #1").as_uri()
-    made["one"] = client.create_experiment("one", artifact_location=f"{place}/1", tags={"team": "é", "no": ""})
+    made["one"] = client.create_experiment(
+        "one", artifact_location=f"{place}/1", tags={"team": "é", "no": ""}
+    )
     made["gone"] = client.create_experiment("gone", artifact_location=f"{place}/2")
     made["parent"] = client.create_run(made["one"], run_name="parent").info.run_id
     values = [0.1, float("nan"), float("inf"), float("-inf"), 0.5]
@@ -263,7 +280,7 @@ def _fill_runs(client: MlflowClient, folder: Path, made: dict[str, str]) -> None
     points += [Metric("acc", 0.7, 1004, 4), Metric("acc", 0.7, 1005, 4), Metric("val/loss: 5 pc", 1.0, 5, -3)]
     client.log_batch(made["parent"], points)
     client.log_param(made["parent"], "lr", "0.1")
-    client.log_param(made["parent"], "odd 'name'", "1;\n")
+    client.log_param(made["parent"], "odd: a/b", "it's 1;\n")
     client.set_tag(made["parent"], "empty", "")
     client.log_text(made["parent"], "hello", "a/b c/d ü.txt")
     client.log_text(made["parent"], "hi", "top.txt")

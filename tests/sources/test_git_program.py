@@ -1,0 +1,230 @@
+"""Nothing that a user or a repository configures changes what is read; what can't be read is said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from git_maker import Repository, picked, read, text
+
+from mlflow2prov.errors import SourceError
+from mlflow2prov.sources.git import read_repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "r")
+
+
+def history(repository: Repository) -> tuple[str, str]:
+    """A commit, and one that renames and changes a file of it."""
+    one = repository.commit({"a": text(1), "z": "z"}, message=b"one\n\nCo-authored-by: B <b@x>\n")
+    two = repository.commit({"b": text(2), "z": "y"}, one)
+    repository.git("tag", "-a", "-m", "tag", "v1", one)
+    return one, two
+
+
+def test_no_configuration_changes_what_is_read_and_no_program_of_it_runs(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = history(repository)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    expected = repository.read()
+
+    ran = tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    (tmp_path / "order").write_text("z\n")
+    (tmp_path / "people").write_text("Mallory <m@x> <ada@example.org>\n")
+    (tmp_path / "home" / ".gitconfig").write_text(
+        f"""
+[diff]
+    renames = false
+    renameLimit = 1
+    noprefix = true
+    relative = true
+    external = {program}
+    orderFile = {tmp_path / "order"}
+    ignoreSubmodules = all
+[diff "custom"]
+    textconv = {program}
+[log]
+    showSignature = true
+    showRoot = false
+    mailmap = false
+    date = relative
+    diffMerges = separate
+    follow = true
+[core]
+    fsmonitor = {program}
+    hooksPath = {tmp_path}
+    pager = {program}
+    abbrev = 4
+    quotePath = true
+    attributesFile = {tmp_path / "attributes"}
+[mailmap]
+    file = {tmp_path / "people"}
+[gpg]
+    program = {program}
+[color]
+    ui = always
+[format]
+    pretty = short
+    notes = true
+[i18n]
+    logOutputEncoding = latin-1
+"""
+    )
+    (tmp_path / "attributes").write_text("* diff=custom\n")
+    for name, value in {
+        "GIT_DIR": str(tmp_path / "nowhere"),
+        "GIT_WORK_TREE": str(tmp_path),
+        "GIT_EXTERNAL_DIFF": str(program),
+        "GIT_CONFIG_COUNT": "x",
+        "GIT_PAGER": str(program),
+        "GIT_TRACE": "1",
+        "GIT_INDEX_FILE": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    repository.write("blob", b"x")
+    assert repository.read() == expected
+    assert picked(expected["git_revision"], "status", commit=two) == ["M", "R"]
+    assert not ran.exists()
+
+    repository.git("replace", one, two)
+    (repository.path / ".git" / "info" / "grafts").write_text(f"{two}\n")
+    assert repository.read() == expected
+
+
+def test_renames_are_searched_up_to_a_limit_of_our_own(repository: Repository) -> None:
+    before = {f"old/{n}": "".join(f"{n} {line}\n" for line in range(9)) for n in range(450)}
+    one = repository.commit(before)
+    two = repository.commit({f"new/{n}": before[f"old/{n}"] + "more\n" for n in range(450)}, one)
+    rows = repository.read()
+    assert set(picked(rows["git_revision"], "status", commit=two)) == {"R"}
+
+
+def test_a_shallow_clone_is_read_as_far_as_it_goes(
+    repository: Repository, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, two = history(repository)
+    three = repository.commit({"b": text(3)}, two)
+    url = repository.path.as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=2", url, str(tmp_path / "s")], check=True)
+    rows = read(tmp_path / "s")
+    assert [row["commit"] for row in rows["git_commit"]] == [two, three]
+    assert rows["git_parent"] == [{"commit": three, "position": 0, "parent": two}]
+    assert set(picked(rows["git_revision"], "status", commit=two)) == {"A"}
+    assert rows["git_repository"][0]["is_shallow"] is True
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "shallow" in warning.getMessage()
+
+
+def test_a_partial_clone_is_read_without_fetching_what_it_lacks(
+    repository: Repository, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = history(repository)
+    three = repository.commit({"c": text(2), "z": "y"}, two)
+    repository.git("config", "uploadpack.allowFilter", "true")
+    url = repository.path.as_uri()
+    clone = tmp_path / "p"
+    options = ["--filter=blob:none", "--bare"]
+    subprocess.run(["git", "clone", "-q", *options, url, str(clone)], check=True)
+    rows = read(clone, entry_points=[(one, "a")])
+    assert picked(rows["git_revision"], "status", commit=two) == ["A", "M"]
+    assert picked(rows["git_deletion"], "path", commit=two) == ["a"]
+    assert picked(rows["git_revision"], "status", commit=three) == ["R"]
+    assert picked(rows["git_entry_point"], "candidates", "path") == [(1, "a")]
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "partial clone" in warning.getMessage()
+    lacking = subprocess.run(
+        ["git", "-C", str(clone), "rev-list", "--objects", "--all", "--missing=print"],
+        capture_output=True,
+        check=True,
+    )
+    assert lacking.stdout.count(b"?") == 4
+
+
+def test_an_empty_repository_is_only_itself(repository: Repository, caplog: pytest.LogCaptureFixture) -> None:
+    rows = repository.read(entry_points=[("0" * 40, "train.py")])
+    assert list(rows) == ["git_repository"] and rows["git_repository"][0]["heads"] == []
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "has no commits" in warning.getMessage()
+
+
+def test_a_place_that_is_no_repository_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    for name, said in (
+        ("empty", "is not a Git repository"),
+        ("file", "is a file and not a Git repository"),
+        ("none", "there is no"),
+    ):
+        with pytest.raises(SourceError, match=said) as caught:
+            read(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+def test_git_itself_missing_is_said(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SourceError, match="install Git"):
+        repository.read()
+
+
+def test_a_damaged_repository_is_an_error_in_gits_words(repository: Repository) -> None:
+    one, two = history(repository)
+    tree = repository.git("rev-parse", f"{two}^{{tree}}")
+    (repository.path / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    with pytest.raises(SourceError, match=f"`git log` says `fatal: .*{tree}"):
+        repository.read()
+    (repository.path / ".git" / "objects" / one[:2] / one[2:]).unlink()
+    with pytest.raises(SourceError, match=str(repository.path)):
+        repository.read()
+
+
+def test_no_credentials_are_in_an_error(repository: Repository) -> None:
+    history(repository)
+    with (repository.path / ".git" / "config").open("a") as config:
+        config.write('[include]\n    path = /none\n[x "https://ada:secret@example.org"\n')
+    with pytest.raises(SourceError) as caught:
+        repository.read()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_somebody_else_is_left_alone_with_a_hint(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history(repository)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    shutil.chown(repository.path, 12345)
+    shutil.chown(repository.path / ".git", 12345)
+    with pytest.raises(SourceError, match="safe.directory"):
+        repository.read()
+
+
+def test_a_reader_that_is_left_early_leaves_no_program_running(repository: Repository) -> None:
+    lines = [b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 60000\n" + b"x" * 60_000] * 50
+    repository.git("fast-import", "--quiet", stdin=b"\n".join(lines))
+    repository.clock = 0
+    batches = read_repository(repository.path)
+    assert next(batches)[0] == "git_repository"
+    import mlflow2prov.sources.git_program as program
+
+    git = program.Git(str(repository.path))
+    with git.running("log", "--format=%B") as output:
+        assert output.read(1)
+    assert output.closed
+    batches.close()
+    with pytest.raises(RuntimeError, match="enough"), git.running("log", "--format=%B"):
+        raise RuntimeError("enough")
