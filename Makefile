@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?=
 
-.PHONY: demo test install check bench clean
+.PHONY: demo test install check generated bench clean
 
 install: $(STAMP)
 
@@ -25,6 +25,11 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The files that are made from declarations; a test holds them to these.
+generated: $(STAMP)
+	$(BIN)/python -m mlflow2prov.config > src/mlflow2prov/configuration.schema.json.part
+	mv src/mlflow2prov/configuration.schema.json.part src/mlflow2prov/configuration.schema.json
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

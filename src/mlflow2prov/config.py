@@ -237,3 +237,9 @@ def _option_schemas(option: Option) -> Iterator[tuple[str, dict[str, Any]]]:
         yield word, {"description": option.help, **definition}
     for word in option.shorthands:
         yield word, {"description": f"Short for {option.name}: {word}.", "type": ["boolean", "string"]}
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(schema(), indent=2))

@@ -76,7 +76,7 @@ def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
         find_copies: also find files that were copied from one that the same commit changed.
         exact_renames: find only renames that leave the content as it was, which needs no blob.
     """
-    renames = "--find-renames=100%" if exact_renames else "--find-renames"
+    likeness = "=100%" if exact_renames else ""
     return [
         "log",
         "--stdin",
@@ -95,8 +95,8 @@ def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
         "--raw",
         "--no-abbrev",
         "-z",
-        renames,
-        *(["--find-copies"] if find_copies else []),
+        f"--find-renames{likeness}",
+        *([f"--find-copies{likeness}"] if find_copies else []),
         f"-l{RENAME_LIMIT}",
         f"--format={'%x00'.join(_FIELDS)}",
     ]

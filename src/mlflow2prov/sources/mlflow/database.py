@@ -206,34 +206,34 @@ class _Query:
 
     def _columns(self) -> list[_Column] | None:
         """The columns to query, or None where the database lacks a table or column that is needed."""
+        if self._main_table() not in self._schema:
+            return None
         table = SOURCE_TABLES[self._reading.table]
         columns: list[_Column] = []
+        missing = self._missing(self._reading.source)
         for name, kind in table.columns.items():
             expressions = self._reading.columns[name]
-            sql = next((sql for sql in expressions if self._is_readable(sql)), None)
-            if sql is None or not self._is_readable(self._reading.source):
-                if not self._is_absent():
-                    _logger.warning(
-                        "%s is left out: table %s of %s lacks its column %s",
-                        *(table.name, self._main_table(), self._database.path, name),
-                    )
-                return None
-            columns.append(self._column(name, sql, kind))
+            sql = next((sql for sql in expressions if not self._missing(sql)), None)
+            if sql is None:
+                missing |= self._missing(expressions[-1])
+            else:
+                columns.append(self._column(name, sql, kind))
+        if missing:
+            lacks = ", ".join(sorted(missing))
+            _logger.warning("%s is left out, since %s lacks %s", table.name, self._database.path, lacks)
+            return None
         return columns
 
     def _main_table(self) -> str:
         return next(iter(self._reading.tables.values()))
 
-    def _is_absent(self) -> bool:
-        """Whether this version of the schema has nothing of the kind."""
-        return self._main_table() not in self._schema
-
-    def _is_readable(self, sql: str) -> bool:
+    def _missing(self, sql: str) -> set[str]:
+        """The tables and columns that an expression names and the database lacks."""
         tables = self._reading.tables
-        used = {tables[alias] for alias in tables if re.search(rf"\b{tables[alias]} AS {alias}\b", sql)}
-        return used <= self._schema.keys() and all(
-            name in self._schema.get(tables[alias], {}) for alias, name in _references(sql)
-        )
+        lacks = {name for alias, name in tables.items() if f"{name} AS {alias}" in sql} - self._schema.keys()
+        named = {(tables[alias], column) for alias, column in _references(sql)}
+        here = {(table, column) for table, column in named if table in self._schema}
+        return lacks | {f"{table}.{column}" for table, column in here if column not in self._schema[table]}
 
     def _column(self, name: str, sql: str, kind: Kind) -> _Column:
         found = _REFERENCE.fullmatch(sql)
@@ -250,7 +250,7 @@ class _Query:
         misfits = [f"({column.misfit})" for column in columns if column.misfit]
         if misfits:
             extras["misfits"] = " + ".join(misfits)
-        if self._reading.is_nan and self._is_readable(self._reading.is_nan):
+        if self._reading.is_nan and not self._missing(self._reading.is_nan):
             extras["is_nan"] = f"coalesce(CAST({self._reading.is_nan} AS INTEGER), 0)"
         return extras
 

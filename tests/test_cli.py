@@ -1,0 +1,174 @@
+"""The command line, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlflow2prov.commands import COMMANDS
+
+SMALL = '{"prefix": {"ex": "http://example.org/"}, "entity": {"ex:e": {"prov:type": "t"}}, "agent": {"ex:a": {}}}'
+
+
+def run(*arguments: str, stdin: bytes = b"", cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlflow2prov", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env=os.environ | environment,
+    )
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.json"
+    path.write_text(SMALL)
+    return path
+
+
+def test_help_answers_in_under_300_ms() -> None:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help_with_an_example_and_both_spellings(command: object) -> None:
+    from mlflow2prov.commands import Command
+
+    assert isinstance(command, Command)
+    shown = run(command.name, "--help").stdout.decode()
+    assert "Example:" in shown
+    for option in command.options:
+        assert f"--{option.name}" in shown
+        assert f"--{option.name.replace('_', '-')}" in shown
+
+
+def test_commands_chain_and_documents_are_numbered(small: Path, tmp_path: Path) -> None:
+    done = run("load", "--input", str(small), "--input", str(small), "save", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-1.json", "out-2.json", "small.json"]
+    done = run(
+        "load", "--input", "out-1.json", "--input", "out-2.json", "merge", "save", "--output", "one", "statistics",
+        "--format", "csv", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout.decode().splitlines() == [
+        "what,name,count", "element,entity,1", "element,activity,0", "element,agent,1", "relation,all,0",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "one.json").read_text())["entity"].keys() == {"ex:e"}
+
+
+def test_a_dash_is_standard_input_and_output() -> None:
+    done = run("load", "--input", "-", "save", "--output", "-", stdin=SMALL.encode())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["agent"] == {"ex:a": {}}
+
+
+def test_a_chain_does_the_same_from_the_command_line_and_from_a_configuration(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "- load: {input: '${NAME}'}\n- transform: {eliminate_duplicates: true}\n- save: {output: b}\n- statistics: {fine: true}\n"
+    )
+    by_file = run("--config", "c.yaml", cwd=tmp_path, NAME="small.json")
+    assert by_file.returncode == 0, by_file.stderr
+    by_words = run(
+        "load", "--input", "small.json", "transform", "--eliminate-duplicates", "save", "--output", "a",
+        "statistics", "--resolution", "fine", cwd=tmp_path,
+    )  # fmt: skip
+    assert by_file.stdout == by_words.stdout
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_validate_exits_with_0_or_2(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("- extract: {repository_path: .}\n- save: {output: x}\n")
+    bad.write_text("- extract:\n- save: {outptu: x}\n")
+    assert run("--validate", str(good)).returncode == 0
+    done = run("--validate", str(bad))
+    assert done.returncode == 2
+    assert [line.split(":")[1] for line in done.stderr.decode().splitlines()] == ["1", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["extract"], 2, "--repository_path or --mlflow_url"),
+        (["extract", "--repository_path", "/nowhere/at/all"], 1, "/nowhere/at/all"),
+        (["extract", "--mlflow_url", "sqlite:////nowhere/mlflow.db"], 1, "/nowhere/mlflow.db"),
+        (["extract", "--mlflow_url", "ftp://user:secret@example.org"], 2, "ftp://example.org"),
+        (["extract", "--mlflow_url", "http://127.0.0.1:9", "statistics"], 1, "http://127.0.0.1:9"),
+        (["extract", "--repository_path", ".", "--skip", "nothing"], 2, "metric_history"),
+        (["load"], 2, "--input"),
+        (["load", "--input", "missing.json"], 1, "missing.json"),
+        (["load", "--input", "x.unknown"], 1, "x.unknown"),
+        (["save", "--output", "x"], 2, "save has no document"),
+        (["merge"], 2, "merge has no document"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["load", "--input", "-", "save", "--output", "no/such/folder/x"], 1, "no/such/folder"),
+        (["load", "--input", "-", "save", "--output", "x", "--format", "docx"], 2, "docx"),
+        (["--config", "none.yaml"], 2, "none.yaml"),
+        (["--verbose", "--quiet", "merge"], 2, "exclude each other"),
+        (["load", "--input", "-"], 1, "it is empty"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence_and_the_documented_code(
+    arguments: list[str], code: int, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.unknown").write_bytes(b"\x00\x01\x02")
+    done = run(*arguments, cwd=tmp_path, stdin=SMALL.encode() if "save" in arguments else b"")
+    shown = done.stderr.decode()
+    assert done.returncode == code, shown
+    assert says in shown
+    assert "Traceback" not in shown
+    assert "secret" not in shown
+    assert done.stdout == b""
+
+
+def test_the_log_can_be_json(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "r"], cwd=tmp_path, check=True)
+    done = run("--log_format", "json", "extract", "--repository_path", "r", cwd=tmp_path)
+    assert done.returncode == 0
+    (line,) = done.stderr.decode().splitlines()
+    assert json.loads(line)["level"] == "warning"
+    assert "no commits" in json.loads(line)["message"]
+
+
+def test_quiet_says_nothing_but_errors(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "r"], cwd=tmp_path, check=True)
+    assert run("--quiet", "extract", "--repository_path", "r", cwd=tmp_path).stderr == b""
+
+
+def test_a_reader_that_goes_away_is_no_traceback(small: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlflow2prov", "load", "--input", str(small), "save", "--output", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_graph_kept_in_a_file_is_loaded_again(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "r"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "m"],
+        cwd=tmp_path / "r",
+        check=True,
+    )
+    done = run("extract", "--repository_path", "r", "--database", "g.duckdb", "save", "--output", "a", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("load", "--input", "g.duckdb", "save", "--output", "b", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "g.duckdb", "r"]

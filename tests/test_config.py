@@ -1,0 +1,104 @@
+"""The YAML configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlflow2prov import cli, config
+from mlflow2prov.commands import COMMANDS
+from mlflow2prov.errors import ConfigurationError
+
+FULL = """\
+- extract: {repository_path: ".", mlflow_url: "http://localhost:5000"}
+- transform: {eliminate_duplicates: true}
+- merge:
+- save: {output: result, format: [json]}
+- statistics: {resolution: fine, format: table}
+"""
+
+
+def problems(text: str, **environment: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        config.parse(text, "c.yaml", environment)
+    return caught.value.problems
+
+
+def test_it_has_the_words_of_the_command_line() -> None:
+    steps = config.parse(FULL, "c.yaml", {})
+    assert [step.command.name for step in steps] == ["extract", "transform", "merge", "save", "statistics"]
+    assert steps[0].options["mlflow_url"] == "http://localhost:5000"
+    assert steps[3].options == {"output": "result", "format": ("json",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        ("- statistics: {fine: true}", "resolution", "fine"),
+        ("- statistics: {fine: false}", "resolution", "coarse"),
+        ("- statistics", "resolution", "coarse"),
+        ("- save: {output: x, format: json}", "format", ("json",)),
+        ("- load: {input: a.json}", "input", ("a.json",)),
+        ("- extract: {repository-path: r}", "repository_path", "r"),
+        ("- extract: {repository_path: r, skip: 'artifacts, datasets'}", "skip", ("artifacts", "datasets")),
+        ("- extract: {repository_path: r, skip: [artifacts]}", "skip", ("artifacts",)),
+        ("- save: {output: '${HERE}/x'}", "output", "/there/x"),
+        ("- save: {output: '${NOWHERE:-/else}/x'}", "output", "/else/x"),
+        ("- save: {output: 'a$$b'}", "output", "a$b"),
+        ("- transform: {eliminate_duplicates: '${YES:-true}'}", "eliminate_duplicates", True),
+        ("- save: {output: 5}", "output", "5"),
+    ],
+)
+def test_values(text: str, option: str, value: object) -> None:
+    (step,) = config.parse(text, "c.yaml", {"HERE": "/there"})
+    assert step.options[option] == value
+
+
+def test_every_problem_is_found_with_its_line() -> None:
+    text = "- extract: {repo: 1}\n- save: {format: [json, foo]}\n- mrege:\n- statistics: [1]\n- save: {output: '${NOPE}'}\n"
+    found = problems(text)
+    assert [problem.split(":")[1] for problem in found] == ["1", "1", "2", "2", "3", "4", "5"]
+    for word in ("'repo'", "repository_path or mlflow_url", "'foo'", "needs output", "'mrege'", "mapping", "NOPE"):
+        assert any(word in problem for problem in found), word
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("extract: {}", "c.yaml:1: the configuration has to be a list"),
+        ("- save: {output: x, output: y}", "twice"),
+        ("- {save: {output: x}, merge: }", "one command"),
+        ("- [save]", "one command"),
+        ("- save: {output: [a, b]}", "output has to be a text"),
+        ("- transform: {eliminate_duplicates: maybe}", "true or false"),
+        ("- save: {output: '${1x}'}", "no variable"),
+        ("- save: {output: x", "c.yaml:1: not YAML"),
+        ("- &a [*a]", "one command"),
+        ("\t- x", "not YAML"),
+        ("- save: !!python/object/apply:os.system [echo]", "options of save have to be a mapping"),
+    ],
+)
+def test_problems(text: str, says: str) -> None:
+    assert any(says in problem for problem in problems(text))
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        config.read(tmp_path / "none.yaml", {})
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        config.read(tmp_path / "bytes.yaml", {})
+
+
+def test_the_shipped_schema_is_the_one_that_the_declarations_give() -> None:
+    assert json.loads(cli.schema_file().read_text()) == config.schema()
+
+
+def test_the_schema_knows_every_command_and_option() -> None:
+    text = json.dumps(config.schema())
+    for command in COMMANDS:
+        for option in command.options:
+            assert f'"{option.name}"' in text

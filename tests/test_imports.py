@@ -1,0 +1,75 @@
+"""The direction of imports, and what must stay unimported."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "mlflow2prov"
+LAYERS = {
+    "errors": set(),
+    "prov": {"errors"},
+    "graph": {"errors", "prov"},
+    "sources": {"errors", "prov", "graph"},
+    "model": {"errors", "prov", "graph"},
+    "formats": {"errors", "prov", "graph"},
+    "sinks": {"errors", "prov", "graph"},
+    "commands": {"errors", "prov", "graph", "formats", "sources"},
+    "pipeline": {"errors", "prov", "graph", "formats", "sources", "model", "commands", "sinks"},
+    "config": {"errors", "commands"},
+    "cli": {"errors", "prov", "graph", "commands", "config", "pipeline"},
+}
+"""What each part of the package may import, besides itself."""
+
+CONVENIENCES = {("graph/graph.py", "formats")}
+"""Methods of Graph that hand over to what lies above it, when they are called."""
+
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name not in {"__main__.py"} and path.parent != SOURCE / "web")
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The parts of our own package that a module imports, inside functions or outside."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mlflow2prov."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mlflow2prov.")}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_one_way(path: Path) -> None:
+    inside = path.relative_to(SOURCE)
+    part = inside.parts[0].removesuffix(".py")
+    if part == "__init__":
+        return
+    allowed = LAYERS[part] | {part}
+    found = {name for name in imported(ast.parse(path.read_text())) if (inside.as_posix(), name) not in CONVENIENCES}
+    assert found <= allowed
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("code", ["import mlflow2prov", "import mlflow2prov.cli", "from mlflow2prov import extract, Graph"])
+def test_heavy_libraries_stay_unimported_until_they_are_used(code: str) -> None:
+    heavy = {"duckdb", "pyarrow", "prov", "mlflow", "pandas", "numpy", "rich", "urllib3", "adbc_driver_sqlite", "yaml"}
+    assert loaded_by(code) & heavy == set()
+
+
+def test_mlflow_is_never_imported_not_even_for_an_extraction(tmp_path: Path) -> None:
+    code = (
+        "from mlflow2prov import extract\n"
+        "import subprocess\n"
+        f"subprocess.run(['git', 'init', '-q', {str(tmp_path / 'r')!r}], check=True)\n"
+        f"extract({str(tmp_path / 'r')!r})"
+    )
+    assert loaded_by(code) & {"mlflow", "prov", "sqlalchemy"} == set()
