@@ -13,10 +13,14 @@ import pytest
 
 from mlflow2prov.commands import COMMANDS
 
-SMALL = '{"prefix": {"ex": "http://example.org/"}, "entity": {"ex:e": {"prov:type": "t"}}, "agent": {"ex:a": {}}}'
+SMALL = (
+    '{"prefix": {"ex": "http://example.org/"}, "entity": {"ex:e": {"prov:type": "t"}}, "agent": {"ex:a": {}}}'
+)
 
 
-def run(*arguments: str, stdin: bytes = b"", cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, stdin: bytes = b"", cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "mlflow2prov", *arguments],
         input=stdin,
@@ -74,7 +78,9 @@ def test_a_dash_is_standard_input_and_output() -> None:
     assert json.loads(done.stdout)["agent"] == {"ex:a": {}}
 
 
-def test_a_chain_does_the_same_from_the_command_line_and_from_a_configuration(small: Path, tmp_path: Path) -> None:
+def test_a_chain_does_the_same_from_the_command_line_and_from_a_configuration(
+    small: Path, tmp_path: Path
+) -> None:
     (tmp_path / "c.yaml").write_text(
         "- load: {input: '${NAME}'}\n- transform: {eliminate_duplicates: true}\n- save: {output: b}\n- statistics: {fine: true}\n"
     )
@@ -166,7 +172,9 @@ def test_a_graph_kept_in_a_file_is_loaded_again(tmp_path: Path) -> None:
         cwd=tmp_path / "r",
         check=True,
     )
-    done = run("extract", "--repository_path", "r", "--database", "g.duckdb", "save", "--output", "a", cwd=tmp_path)
+    done = run(
+        "extract", "--repository_path", "r", "--database", "g.duckdb", "save", "--output", "a", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     done = run("load", "--input", "g.duckdb", "save", "--output", "b", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

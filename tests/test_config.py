@@ -60,7 +60,15 @@ def test_every_problem_is_found_with_its_line() -> None:
     text = "- extract: {repo: 1}\n- save: {format: [json, foo]}\n- mrege:\n- statistics: [1]\n- save: {output: '${NOPE}'}\n"
     found = problems(text)
     assert [problem.split(":")[1] for problem in found] == ["1", "1", "2", "2", "3", "4", "5"]
-    for word in ("'repo'", "repository_path or mlflow_url", "'foo'", "needs output", "'mrege'", "mapping", "NOPE"):
+    for word in (
+        "'repo'",
+        "repository_path or mlflow_url",
+        "'foo'",
+        "needs output",
+        "'mrege'",
+        "mapping",
+        "NOPE",
+    ):
         assert any(word in problem for problem in found), word
 
 

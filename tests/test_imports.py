@@ -28,7 +28,11 @@ LAYERS = {
 CONVENIENCES = {("graph/graph.py", "formats")}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
-MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.name not in {"__main__.py"} and path.parent != SOURCE / "web")
+MODULES = sorted(
+    path
+    for path in SOURCE.rglob("*.py")
+    if path.name not in {"__main__.py"} and path.parent != SOURCE / "web"
+)
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -38,7 +42,9 @@ def imported(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mlflow2prov."):
             names.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mlflow2prov.")}
+            names |= {
+                alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mlflow2prov.")
+            }
     return names
 
 
@@ -49,7 +55,11 @@ def test_imports_point_one_way(path: Path) -> None:
     if part == "__init__":
         return
     allowed = LAYERS[part] | {part}
-    found = {name for name in imported(ast.parse(path.read_text())) if (inside.as_posix(), name) not in CONVENIENCES}
+    found = {
+        name
+        for name in imported(ast.parse(path.read_text()))
+        if (inside.as_posix(), name) not in CONVENIENCES
+    }
     assert found <= allowed
 
 
@@ -59,9 +69,22 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("code", ["import mlflow2prov", "import mlflow2prov.cli", "from mlflow2prov import extract, Graph"])
+@pytest.mark.parametrize(
+    "code", ["import mlflow2prov", "import mlflow2prov.cli", "from mlflow2prov import extract, Graph"]
+)
 def test_heavy_libraries_stay_unimported_until_they_are_used(code: str) -> None:
-    heavy = {"duckdb", "pyarrow", "prov", "mlflow", "pandas", "numpy", "rich", "urllib3", "adbc_driver_sqlite", "yaml"}
+    heavy = {
+        "duckdb",
+        "pyarrow",
+        "prov",
+        "mlflow",
+        "pandas",
+        "numpy",
+        "rich",
+        "urllib3",
+        "adbc_driver_sqlite",
+        "yaml",
+    }
     assert loaded_by(code) & heavy == set()
 
 

@@ -98,9 +98,13 @@ def _validate(context: click.Context, parameter: click.Parameter, value: str | N
 )
 @click.option("--verbose", is_flag=True, help="Say more on standard error, each request included.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--log_format", "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log_format", "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 @click.pass_context
-def group(context: click.Context, config_file: str | None, verbose: bool, quiet: bool, log_format: str) -> None:
+def group(
+    context: click.Context, config_file: str | None, verbose: bool, quiet: bool, log_format: str
+) -> None:
     """Turn a Git history and an MLflow store into one W3C PROV graph."""
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other")
@@ -151,8 +155,14 @@ def _option(declared: Option) -> click.Option:
     if "_" in declared.name:
         spellings.append(f"--{declared.name.replace('_', '-')}")
     shown = declared.default if declared.default not in (None, (), False) else None
-    text = f"{declared.help} [default: {' '.join([shown] if isinstance(shown, str) else shown)}]" if shown else declared.help
-    kind: Any = click.Choice(declared.choices) if declared.kind == "choice" and not declared.separated else None
+    text = (
+        f"{declared.help} [default: {' '.join([shown] if isinstance(shown, str) else shown)}]"
+        if shown
+        else declared.help
+    )
+    kind: Any = (
+        click.Choice(declared.choices) if declared.kind == "choice" and not declared.separated else None
+    )
     return click.Option(
         [*spellings, declared.name],
         help=text + (" Can be repeated." if declared.repeatable else ""),
@@ -232,7 +242,9 @@ def _set_up_log(*, verbose: bool, quiet: bool, as_json: bool) -> None:
     logger.propagate = False
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is said by our own log
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO if sys.stderr.isatty() and not quiet else handler.level)
+    logger.setLevel(
+        logging.DEBUG if verbose else logging.INFO if sys.stderr.isatty() and not quiet else handler.level
+    )
 
 
 class _progress:  # noqa: N801  used as a context manager only

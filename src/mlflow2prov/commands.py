@@ -63,13 +63,17 @@ COMMANDS: tuple[Command, ...] = (
         example="mlflow2prov extract --repository_path . --mlflow_url sqlite:///mlflow.db save --output result",
         one_of=("repository_path", "mlflow_url"),
         options=(
-            Option(name="repository_path", help="A Git repository: a work tree or a bare one.", metavar="PATH"),
+            Option(
+                name="repository_path", help="A Git repository: a work tree or a bare one.", metavar="PATH"
+            ),
             Option(
                 name="mlflow_url",
                 help="An MLflow store: http(s)://HOST of a server, or sqlite:///FILE, which is only read.",
                 metavar="URL",
             ),
-            Option(name="mlflow_namespace", help="Names the store's things in this namespace.", metavar="IRI"),
+            Option(
+                name="mlflow_namespace", help="Names the store's things in this namespace.", metavar="IRI"
+            ),
             Option(
                 name="repository_namespace",
                 help="Names the repository's branches and tags in this namespace.",
@@ -204,5 +208,7 @@ def step(command: Command, given: dict[str, Any]) -> Step:
         if option.required and options[option.name] in (None, ()):
             raise UsageError(f"{command.name} needs --{option.name}")
     if command.one_of and not any(options[name] for name in command.one_of):
-        raise UsageError(f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both")
+        raise UsageError(
+            f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both"
+        )
     return Step(command, options)

@@ -89,7 +89,9 @@ class _Reader:
         elif isinstance(node, yaml.MappingNode) and len(node.value) == 1:
             pair = node.value[0]
         else:
-            self._problem(node, "a step has to be one command with its options, such as 'save: {output: result}'")
+            self._problem(
+                node, "a step has to be one command with its options, such as 'save: {output: result}'"
+            )
             return None
         word = str(pair[0].value)
         command = COMMAND_BY_NAME.get(word)
@@ -108,7 +110,9 @@ class _Reader:
         if _is_null(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
-            self._problem(node, f"the options of {command.name} have to be a mapping, such as {{name: value}}")
+            self._problem(
+                node, f"the options of {command.name} have to be a mapping, such as {{name: value}}"
+            )
             return {}
         options = {option.name: option for option in command.options}
         shorthands = {word: option for option in command.options for word in option.shorthands}
@@ -207,7 +211,9 @@ def _needs(command: Command) -> list[str]:
 
 
 def _command_schema(command: Command) -> dict[str, Any]:
-    properties = {word: definition for option in command.options for word, definition in _option_schemas(option)}
+    properties = {
+        word: definition for option in command.options for word, definition in _option_schemas(option)
+    }
     options: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
     required = [option.name for option in command.options if option.required]
     if required:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlflow2prov import __version__
 from mlflow2prov.commands import Step
-from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.files import whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, create_tables, default_store
@@ -47,8 +47,8 @@ class Surroundings:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     host: str = field(default_factory=platform.node)
-    stdin: BinaryIO = field(default_factory=lambda: sys.stdin.buffer)
-    stdout: BinaryIO = field(default_factory=lambda: sys.stdout.buffer)
+    stdin: BinaryIO = field(default_factory=lambda: getattr(sys.stdin, "buffer", sys.stdin))
+    stdout: BinaryIO = field(default_factory=lambda: getattr(sys.stdout, "buffer", sys.stdout))
     show: Callable[[Statistics], None] | None = None
     store: Store | None = None
 
@@ -102,9 +102,7 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        names = _take_in_sources(
-            store, sources, repository_path, mlflow_url, frozenset(skip), surroundings
-        )
+        names = _take_in_sources(store, sources, repository_path, mlflow_url, frozenset(skip), surroundings)
         _expand(graph, sources, names, mlflow_namespace, repository_namespace)
     return graph if database is None else Graph.open(database, store)
 
@@ -131,7 +129,10 @@ def _take_in_sources(
     repository_iri = store_iri = None
     if mlflow_url:
         counts = take_in(store, sources, _store_batches(mlflow_url, skip, surroundings), redaction_sql)
-        log.info("read the MLflow store: %s runs, %s metric points", *_counts(counts, "mlflow_run", "mlflow_metric"))
+        log.info(
+            "read the MLflow store: %s runs, %s metric points",
+            *_counts(counts, "mlflow_run", "mlflow_metric"),
+        )
         _say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
         store_iri = store_namespace(mlflow_url, surroundings.host, str(Path.cwd()))
     if repository_path:
@@ -143,9 +144,11 @@ def _take_in_sources(
             "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' ORDER BY ALL"
         )
         counts = take_in(store, sources, read_repository(repository_path, entry_points=points), redaction_sql)
-        log.info("read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision"))
-        rows = store.run(f"SELECT remote, path FROM {sources}.git_repository")
-        repository_iri = repository_namespace(*rows[0], surroundings.host)
+        log.info(
+            "read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision")
+        )
+        ((remote, path),) = store.run(f"SELECT remote, path FROM {sources}.git_repository")
+        repository_iri = repository_namespace(remote, path, surroundings.host)
     return _Namespaces(repository_iri, store_iri)
 
 
@@ -189,7 +192,9 @@ def _expand(
 
 
 def load(
-    *inputs: str | Path, format: str | None = None, surroundings: Surroundings | None = None  # noqa: A002
+    *inputs: str | Path,
+    format: str | None = None,
+    surroundings: Surroundings | None = None,
 ) -> Graph:
     """Return the document in a file as a graph; several files are merged into one.
 
@@ -197,6 +202,7 @@ def load(
         inputs: paths; ``-`` is standard input. A DuckDB file that ``extract`` or ``Graph.keep`` made
             is opened as it is.
         format: the format, where the names don't tell.
+        surroundings: what standard input is, and where graphs live.
 
     Raises:
         FormatError: a file can't be read.
@@ -223,30 +229,40 @@ def merge(graphs: Sequence[Graph]) -> Graph:
     return merge_graphs(graphs)
 
 
-def _extract_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _extract_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     yield from documents
     yield extract(**options, surroundings=surroundings)
 
 
-def _load_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _load_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     yield from documents
     for name in options["input"]:
         yield _load_one(name, options["format"], surroundings)
 
 
-def _merge_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _merge_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     graphs = list(documents)
     if not graphs:
         raise UsageError("merge has no document to work on: put extract or load before it")
     yield merge(graphs)
 
 
-def _transform_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _transform_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     for graph in _some(documents, "transform"):
         yield graph.eliminate_duplicates() if options["eliminate_duplicates"] else graph
 
 
-def _save_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _save_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     from mlflow2prov import formats
 
     output, numbered, waiting = options["output"], 0, _some(documents, "save")
@@ -267,7 +283,9 @@ def _save_step(documents: Iterator[Graph], options: dict[str, Any], surroundings
         graph = following
 
 
-def _statistics_step(documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings) -> Iterator[Graph]:
+def _statistics_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
     for graph in _some(documents, "statistics"):
         counted = graph.statistics(options["resolution"])
         if options["format"] == "table" and surroundings.show is not None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from prov.model import ProvDocument
+from tests.conftest import DemoProject
 
 from mlflow2prov import Graph, extract, merge
 from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS
-from tests.conftest import DemoProject
 
 Document = dict[str, Any]
 
@@ -42,7 +42,9 @@ def test_the_counts_per_type_are_those_of_what_was_done(demo_project: DemoProjec
     git, mlflow = demo_project.truth["counts"]["git"], demo_project.truth["counts"]["mlflow"]
     runs = demo_project.truth["mlflow"]["runs"]
     things = mlflow["experiments"] + mlflow["runs"] + mlflow["registered_models"] + mlflow["model_versions"]
-    deleted = sum(mlflow[f"deleted_{what}"] for what in ("experiments", "runs", "model_versions", "logged_models"))
+    deleted = sum(
+        mlflow[f"deleted_{what}"] for what in ("experiments", "runs", "model_versions", "logged_models")
+    )
     expected = {
         "m2p:Commit": git["commits"],
         "m2p:File": git["files"],
@@ -82,7 +84,9 @@ def test_the_relations_per_kind_follow_from_what_was_done(demo_project: DemoProj
     counts = graph.statistics("fine").counts("relation")
     types = graph.statistics("fine").counts("type")
     assert counts["wasStartedBy"] == mlflow["nested_runs"]
-    assert counts["specializationOf"] == git["revisions"] + types["m2p:ModelArtifact"] + mlflow["model_versions"]
+    assert (
+        counts["specializationOf"] == git["revisions"] + types["m2p:ModelArtifact"] + mlflow["model_versions"]
+    )
     with_run = sum(1 for version in demo_project.truth["mlflow"]["model_versions"] if not version["deleted"])
     assert counts["wasInformedBy"] == git["parents"] + git["annotated_tags"] + mlflow["runs"] + with_run
 
@@ -162,7 +166,9 @@ def test_labels_and_local_names_are_there_and_right(document: Document) -> None:
         for name, body in document[kind].items():
             assert body["prov:label"], name
             local = name.split(":", 1)[1]
-            assert local[0].isalpha() and all(char.isascii() and (char.isalnum() or char in "-_.") for char in local), name
+            assert local[0].isalpha() and all(
+                char.isascii() and (char.isalnum() or char in "-_.") for char in local
+            ), name
 
 
 def test_the_prov_library_reads_it_without_a_loss(graph: Graph) -> None:
@@ -181,14 +187,29 @@ def test_the_prov_library_reads_it_without_a_loss(graph: Graph) -> None:
 def test_it_is_the_same_byte_for_byte_in_another_time_zone_and_locale(
     demo_project: DemoProject, graph: Graph, zone: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "mlflow2prov", "extract", "--repository_path", str(demo_project.repository)]
-    command += ["--mlflow_url", f"sqlite:///{demo_project.database}", "save", "--output", str(tmp_path / "there")]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow2prov",
+        "extract",
+        "--repository_path",
+        str(demo_project.repository),
+    ]
+    command += [
+        "--mlflow_url",
+        f"sqlite:///{demo_project.database}",
+        "save",
+        "--output",
+        str(tmp_path / "there"),
+    ]
     subprocess.run(command, check=True, env=os.environ | {"TZ": zone, "LC_ALL": "C"}, cwd=tmp_path)
     here = graph.save(tmp_path / "here")
     assert (tmp_path / "there.json").read_bytes() == here.read_bytes()
 
 
-def test_git_alone_and_mlflow_alone_merge_into_all_records_but_the_link(demo_project: DemoProject, graph: Graph) -> None:
+def test_git_alone_and_mlflow_alone_merge_into_all_records_but_the_link(
+    demo_project: DemoProject, graph: Graph
+) -> None:
     with (
         extract(demo_project.repository) as git,
         extract(mlflow_url=f"sqlite:///{demo_project.database}") as mlflow,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from mlflow2prov import Graph, extract
 from tests.conftest import DemoProject
 from tests.sources.mlflow.servers import QUIET, _wait_for
+
+from mlflow2prov import Graph, extract
 
 NAMESPACE = "http://mlflow.example.org/#"
 
@@ -30,11 +30,24 @@ def server(demo_project: DemoProject, tmp_path_factory: pytest.TempPathFactory) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--workers",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--no-serve-artifacts"]
     command += ["--default-artifact-root", str(demo_project.artifacts)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | QUIET, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, env=os.environ | QUIET, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         _wait_for(f"http://127.0.0.1:{port}", process, folder / "log")
         yield f"http://127.0.0.1:{port}"
@@ -59,7 +72,9 @@ def test_both_ways_give_the_same_graph_but_for_what_a_server_does_not_show(
 ) -> None:
     deleted = [version for version in demo_project.truth["mlflow"]["model_versions"] if version["deleted"]]
     with (
-        extract(demo_project.repository, f"sqlite:///{demo_project.database}", mlflow_namespace=NAMESPACE) as database,
+        extract(
+            demo_project.repository, f"sqlite:///{demo_project.database}", mlflow_namespace=NAMESPACE
+        ) as database,
         extract(demo_project.repository, server, mlflow_namespace=NAMESPACE) as http,
     ):
         left, right = records(database, tmp_path, "database"), records(http, tmp_path, "http")
@@ -76,7 +91,8 @@ def explained(record: str, deleted: list[dict[str, Any]]) -> bool:
     about_store = any(word in record for word in ("TrackingStore.", "Extraction."))
     about_deletion = "mlflow:Deletion.run--" in record
     about_version = any(
-        f"{part}.{version['name'].replace('-', '-2D')}--" in record or f"registered_model_version--{version['name'].replace('-', '-2D')}" in record
+        f"{part}.{version['name'].replace('-', '-2D')}--" in record
+        or f"registered_model_version--{version['name'].replace('-', '-2D')}" in record
         for version in deleted
         for part in ("RegisteredModelVersion", "RegisteredModelVersionTag")
     ) and any(f"--{version['version']}" in record for version in deleted)
@@ -92,15 +108,26 @@ def test_a_gap_in_the_version_numbers_is_an_inferred_deletion(
         (deletion,) = (
             body
             for body in document["activity"].values()
-            if body.get("m2p:uid") == f"{version['name']}/{version['version']}" and {"$": "m2p:Deletion", "type": "xsd:QName"} == body["prov:type"]
+            if body.get("m2p:uid") == f"{version['name']}/{version['version']}"
+            and body["prov:type"] == {"$": "m2p:Deletion", "type": "xsd:QName"}
         )
         assert deletion["m2p:inferred"] == {"$": "true", "type": "xsd:boolean"}
         assert "prov:startTime" not in deletion
 
 
-def test_two_extracts_in_one_chain_read_two_stores(demo_project: DemoProject, server: str, tmp_path: Path) -> None:
+def test_two_extracts_in_one_chain_read_two_stores(
+    demo_project: DemoProject, server: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "mlflow2prov", "extract", "--mlflow_url", server]
-    command += ["extract", "--mlflow_url", f"sqlite:///{demo_project.database}", "merge", "save", "--output", "both"]
+    command += [
+        "extract",
+        "--mlflow_url",
+        f"sqlite:///{demo_project.database}",
+        "merge",
+        "save",
+        "--output",
+        "both",
+    ]
     subprocess.run([*command, "statistics"], check=True, cwd=tmp_path, capture_output=True)
     prefixes = json.loads((tmp_path / "both.json").read_text())["prefix"]
     assert prefixes["mlflow"] == f"{server}#"

@@ -71,7 +71,10 @@ def test_several_records_of_one_identifier_stay_several() -> None:
     assert graph.count("element") == 3
     document = json.loads(written(graph))
     assert [body["prov:startTime"][:4] for body in document["activity"]["ex:a"]] == ["2020", "2021"]
-    assert document["used"]["ex:u"] == [{"prov:activity": "ex:a", "prov:entity": "ex:e"}, {"prov:activity": "ex:a"}]
+    assert document["used"]["ex:u"] == [
+        {"prov:activity": "ex:a", "prov:entity": "ex:e"},
+        {"prov:activity": "ex:a"},
+    ]
 
 
 def test_a_generation_that_a_derivation_names_keeps_its_blank_name() -> None:
@@ -126,7 +129,10 @@ def test_two_spellings_of_one_iri_are_one_identifier() -> None:
         ('{"entitty": {}}', "at entitty: there is no such kind of record"),
         ('{"entity": []}', "at entity: an object is expected"),
         ('{"prefix": {"ex": 5}}', "at prefix/ex: the IRI of a prefix must be a string"),
-        ('{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": 5}}', "at entity/ex:e: a record must be an object"),
+        (
+            '{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": 5}}',
+            "at entity/ex:e: a record must be an object",
+        ),
         (
             '{"prefix": {"ex": "http://e/"}, "used": {"_:u": {"prov:activity": ["ex:a"]}}}',
             "at used/_:u/prov:activity: a string is expected",
@@ -139,7 +145,10 @@ def test_two_spellings_of_one_iri_are_one_identifier() -> None:
             '{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"ex:k": {"$": "no:x", "type": "xsd:QName"}}}}',
             "prefix of 'no:x' is not declared",
         ),
-        ('{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"no:k": "x"}}}', "prefix of 'no:k' is not declared"),
+        (
+            '{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"no:k": "x"}}}',
+            "prefix of 'no:k' is not declared",
+        ),
         ('{"entity": ' + "[" * 100_000 + "]" * 100_000 + "}", "not a PROV-JSON document"),
         (b'{"entity": {"\xff": {}}}', "not a PROV-JSON document"),
     ],
@@ -172,7 +181,9 @@ def test_a_prov_document_goes_there_and_back_without_a_loss() -> None:
     document = ProvDocument()
     document.add_namespace("ex", "http://example.org/")
     bundle = document.bundle("ex:bundle")
-    bundle.wasAssociatedWith("ex:a", "ex:ag", "ex:plan", identifier="ex:assoc", other_attributes={"prov:role": "x"})
+    bundle.wasAssociatedWith(
+        "ex:a", "ex:ag", "ex:plan", identifier="ex:assoc", other_attributes={"prov:role": "x"}
+    )
     document.wasDerivedFrom("ex:e2", "ex:e1", "ex:a", "ex:g", "ex:u")
     document.activity("ex:a", "2020-01-01T00:00:00+02:00")
     assert Graph.from_prov(document).to_prov() == document

@@ -13,7 +13,9 @@ from mlflow2prov import Graph, formats, merge
 from mlflow2prov.formats import FORMATS
 from mlflow2prov.prov.records import KINDS
 
-NAMES = st.sampled_from([f"{prefix}:{local}" for prefix in ("ex", "other") for local in ("a", "b", "c/d", "é", "x-1")])
+NAMES = st.sampled_from(
+    [f"{prefix}:{local}" for prefix in ("ex", "other") for local in ("a", "b", "c/d", "é", "x-1")]
+)
 VALUES = st.one_of(
     st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=8),
     st.builds(lambda text: {"$": text, "lang": "en"}, st.text("ab", max_size=3)),
@@ -21,7 +23,9 @@ VALUES = st.one_of(
     st.builds(lambda name: {"$": name, "type": "xsd:QName"}, NAMES),
 )
 ATTRIBUTES = st.dictionaries(
-    st.sampled_from(["prov:label", "prov:type", "ex:k", "other:k"]), st.one_of(VALUES, st.lists(VALUES, min_size=1, max_size=3)), max_size=3
+    st.sampled_from(["prov:label", "prov:type", "ex:k", "other:k"]),
+    st.one_of(VALUES, st.lists(VALUES, min_size=1, max_size=3)),
+    max_size=3,
 )
 TIMES = st.sampled_from(["2020-01-01T00:00:00Z", "2021-06-01T12:00:00.5+02:00"])
 
@@ -91,7 +95,12 @@ def test_eliminating_duplicates_twice_is_as_good_as_once(raw: bytes) -> None:
 @few
 @given(raw=documents())
 def test_merging_a_document_with_itself_adds_nothing(raw: bytes) -> None:
-    with graph_of(raw) as one, graph_of(raw) as same, merge([one, same]) as merged, one.eliminate_duplicates() as plain:
+    with (
+        graph_of(raw) as one,
+        graph_of(raw) as same,
+        merge([one, same]) as merged,
+        one.eliminate_duplicates() as plain,
+    ):
         assert text_of(merged) == text_of(plain)
 
 

@@ -110,7 +110,7 @@ def test_a_copy_is_a_new_file_where_copies_are_asked_for(repository: Repository)
 def test_names_that_two_files_swap_in_one_commit_are_swapped() -> None:
     def commit(sha: str, parents: list[bytes], *changes: Change) -> LoggedCommit:
         person = (b"", b"")
-        return LoggedCommit(sha.encode(), parents, b"", person, b"", person, b"", b"", b"", list(changes))
+        return LoggedCommit(sha.encode(), parents, b"", person, b"", person, b"", b"", list(changes))
 
     history = History({b"1": 1})
     blob = b"ab" * 20

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlflow2prov.errors import FormatError, UsageError
 from mlflow2prov.graph.files import whole_file
@@ -147,9 +147,9 @@ def _recognize(file: BinaryIO, name: str, suffix: str) -> Format:
     )
 
 
-def _module(row: Format) -> object:
+def _module(row: Format) -> Any:
     return importlib.import_module(f"mlflow2prov.formats.{row.module}")
 
 
 def _writer(row: Format) -> Callable[[Graph, BinaryIO], None]:
-    return cast("Callable[[Graph, BinaryIO], None]", _module(row).write)  # type: ignore[attr-defined]
+    return cast("Callable[[Graph, BinaryIO], None]", _module(row).write)

@@ -33,5 +33,5 @@ def to_prov(graph: Graph) -> ProvDocument:
 
 def from_prov(document: ProvDocument, store: Store | None = None) -> Graph:
     """Return the records of a document of the ``prov`` library as a graph."""
-    content = document.serialize(format="json")
+    content = str(document.serialize(format="json"))
     return provjson.read(io.BytesIO(content.encode()), "the document", store)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.graph.graph import Graph, declare_prefixes
@@ -100,7 +100,7 @@ class Staging:
         import pyarrow as pa
 
         count = len(columns.names)
-        arrays: dict[str, pa.Array] = {
+        arrays: dict[str, pa.Array[Any]] = {
             "bundle": pa.array([columns.bundle], pa.string()).take(pa.array([0] * count, pa.int32())),
             "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
             "name": pa.array(columns.names, pa.string()),
@@ -126,7 +126,9 @@ class Staging:
 
     def _keep_blank_names(self) -> None:
         """A blank name is kept only where something refers to it."""
-        referred = " UNION ALL ".join(f"SELECT {column} FROM {self.schema}.relation" for column in ARGUMENT_COLUMNS)
+        referred = " UNION ALL ".join(
+            f"SELECT {column} FROM {self.schema}.relation" for column in ARGUMENT_COLUMNS
+        )
         self.store.run(
             f"UPDATE {self.schema}.relation SET name = NULL WHERE starts_with(name, '_:') "
             f"AND name NOT IN (SELECT a1 FROM ({referred}) WHERE starts_with(a1, '_:'))"
@@ -194,7 +196,9 @@ class Staging:
         )
         arguments = [column for column in ARGUMENT_COLUMNS if self._is_used(column)]
         ids = ", ".join(f"t_{column}.id" if column in arguments else "NULL" for column in ARGUMENT_COLUMNS)
-        joins = " ".join(f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}" for column in arguments)
+        joins = " ".join(
+            f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}" for column in arguments
+        )
         run(
             f"INSERT INTO {graph.schema}.relation SELECT coalesce(b.id, 0), r.kind, t.id, {ids}, r.time, r.attributes "
             f"FROM {schema}.relation r LEFT JOIN {schema}.token b ON b.token = r.bundle "
@@ -213,29 +217,37 @@ def insert_keys(graph: Graph, rows: Iterable[tuple[int, str, str | None, str | N
     """Fill the graph's table of attribute keys."""
     import pyarrow as pa
 
+    types: dict[str, pa.DataType] = {
+        "key": pa.int32(),
+        "name": pa.string(),
+        "datatype": pa.string(),
+        "language": pa.string(),
+    }
     listed = list(rows)
-    columns = list(zip(*listed, strict=True)) or [[], [], [], []]
-    names = ("key", "name", "datatype", "language")
-    types = (pa.int32(), pa.string(), pa.string(), pa.string())
-    data = {name: pa.array(column, kind) for name, column, kind in zip(names, columns, types, strict=True)}
+    data = {
+        name: pa.array([row[position] for row in listed], kind)
+        for position, (name, kind) in enumerate(types.items())
+    }
     graph.store.append(f"{graph.schema}.attribute_key", pa.table(data))
 
 
 def unknown_prefix(file_name: str, token: str) -> FormatError:
     """The error for an identifier whose prefix the document does not declare."""
     if ":" not in token:
-        return FormatError(f"{file_name}: {token!r} has no prefix, and the document declares no default namespace")
+        return FormatError(
+            f"{file_name}: {token!r} has no prefix, and the document declares no default namespace"
+        )
     return FormatError(f"{file_name}: the prefix of {token!r} is not declared in the document")
 
 
-def _attribute_lists(columns: Columns) -> pa.Array:
+def _attribute_lists(columns: Columns) -> pa.Array[Any]:
     import pyarrow as pa
 
     struct = pa.StructArray.from_arrays(
         [pa.array(columns.keys, pa.int32()), pa.array(columns.values, pa.string())], names=["k", "v"]
     )
-    ends = pa.array([0, *columns.ends], pa.int32())
-    lists = pa.ListArray.from_arrays(ends, struct)
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, pa.scalar(None, lists.type))
+    starts: list[int | None] = [0, *columns.ends[:-1]]
+    for position, end in enumerate(columns.ends):
+        if starts[position] == end:
+            starts[position] = None  # a missing list, not an empty one
+    return pa.ListArray.from_arrays(pa.array([*starts, len(columns.keys)], pa.int32()), struct)

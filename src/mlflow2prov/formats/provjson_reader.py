@@ -81,7 +81,9 @@ class _Reader:
             self._container(inner, name)
             self._renamed = outer
 
-    def _prefixes(self, parts: dict[str, msgspec.Raw], path: str, outer: dict[str, str] | None = None) -> dict[str, str]:
+    def _prefixes(
+        self, parts: dict[str, msgspec.Raw], path: str, outer: dict[str, str] | None = None
+    ) -> dict[str, str]:
         raw = parts.pop("prefix", None)
         declared: dict[str, str] = {}
         if raw is not None:
@@ -113,7 +115,9 @@ class _Reader:
             columns.names.append(self._own_name(kind, token))
             for position, name in enumerate(formal):
                 value = body.pop(name, None) if body else None
-                if value is not None and (type(value) is not str or (self._renamed and position < references)):
+                if value is not None and (
+                    type(value) is not str or (self._renamed and position < references)
+                ):
                     value = self._formal(value, f"{kind.name}/{token}/{name}", is_name=position < references)
                 columns.others[position].append(value)
             if body:
@@ -125,7 +129,9 @@ class _Reader:
             table, names = "relation", (*ARGUMENT_COLUMNS[:references], *("time",)[: len(kind.times)])
         self._staging.append(table, columns, names)
 
-    def _bodies(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _bodies(
+        self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         decode = _anything.decode
         for token, raw in chunk:
             body = decode(raw)
@@ -208,7 +214,9 @@ class _Reader:
                 return str(value), datatype or ("xsd:int" if -(2**31) <= value < 2**31 else "xsd:long")
             case float():
                 return repr(value), datatype or "xsd:double"
-        raise self._wrong(path, f"a value must be a string, number, boolean or typed value, not {_shown(value)}")
+        raise self._wrong(
+            path, f"a value must be a string, number, boolean or typed value, not {_shown(value)}"
+        )
 
     def _object(self, raw: msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +17,7 @@ def write_strings(store: Store, sql: str, file: BinaryIO, *, skip: int = 0) -> i
     rows is held at a time; Python touches no row.
     """
     rows = 0
-    for batch in store.batches(sql, 20_000):
+    for batch in store.batches(sql, 4_000):
         rows += batch.num_rows
         content = _content(batch.column(0))
         file.write(content[skip:])
@@ -25,13 +25,13 @@ def write_strings(store: Store, sql: str, file: BinaryIO, *, skip: int = 0) -> i
     return rows
 
 
-def _content(strings: pa.Array) -> memoryview:
+def _content(strings: pa.Array[Any]) -> memoryview:
     import pyarrow as pa
 
     _, offsets, data = strings.buffers()
-    if data is None or not len(strings):
+    if data is None or offsets is None or not len(strings):
         return memoryview(b"")
-    width = "q" if pa.types.is_large_string(strings.type) else "i"
+    width: Literal["q", "i"] = "q" if pa.types.is_large_string(strings.type) else "i"
     positions = memoryview(offsets).cast("B").cast(width)
     return memoryview(data)[positions[strings.offset] : positions[strings.offset + len(strings)]]
 

@@ -23,8 +23,12 @@ def eliminate_duplicates(graph: Graph) -> Graph:
     """
     result = Graph.empty(graph.store)
     for table in ("prefix", "name", "attribute_key", "bundle"):
-        graph.store.run(f"INSERT INTO {result.schema}.{table} SELECT * FROM {graph.schema}.{table} ORDER BY rowid")
+        graph.store.run(
+            f"INSERT INTO {result.schema}.{table} SELECT * FROM {graph.schema}.{table} ORDER BY rowid"
+        )
     conflicts = unify(graph.store, graph.schema, result)
     if conflicts:
-        log.warning("%d identifiers have records that contradict each other; all of these are kept", conflicts)
+        log.warning(
+            "%d identifiers have records that contradict each other; all of these are kept", conflicts
+        )
     return result

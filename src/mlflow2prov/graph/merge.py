@@ -42,7 +42,9 @@ def merge(graphs: Sequence[Graph]) -> Graph:
         )
         conflicts = unify(store, scratch, result)
     if conflicts:
-        log.warning("%d identifiers have records that contradict each other; all of these are kept", conflicts)
+        log.warning(
+            "%d identifiers have records that contradict each other; all of these are kept", conflicts
+        )
     return result
 
 

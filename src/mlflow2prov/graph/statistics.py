@@ -59,7 +59,9 @@ def statistics(graph: Graph, resolution: str = "coarse") -> Statistics:
     if resolution == "coarse":
         rows.append(("relation", "all", sum(map(int, relations.values()))))
         return Statistics(resolution, tuple(rows))
-    rows += [("relation", kind.name, int(relations[kind.number])) for kind in KINDS if kind.number in relations]
+    rows += [
+        ("relation", kind.name, int(relations[kind.number])) for kind in KINDS if kind.number in relations
+    ]
     rows += [("type", name, int(count)) for name, count in _types(graph)]
     return Statistics(resolution, tuple(rows))
 

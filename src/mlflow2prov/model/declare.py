@@ -74,6 +74,7 @@ class Element:
             with ``=`` is a part already.
         types: its ``prov:type`` values; one that starts with ``=`` is SQL.
         label: SQL of its ``prov:label``.
+        label_is_ready: the label is fit for XML as it is.
         attributes: its other attributes, by their names in the ``m2p`` vocabulary.
         start, end: SQL of an activity's instants, in lexical form.
         when: SQL of a condition; the identifier is NULL where it does not hold.
@@ -88,6 +89,7 @@ class Element:
     start: str | None = None
     end: str | None = None
     when: str | None = None
+    label_is_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,11 @@ PEOPLE = Event(
             name=("User", "regexp_replace(person_key, '^[a-z]+:', '')"),
             types=("m2p:User", "prov:Person"),
             label="coalesce(usual_name, username, email)",
-            attributes={"name": text("names", many=True), "email": text("email"), "username": text("username")},
+            attributes={
+                "name": text("names", many=True),
+                "email": text("email"),
+                "username": text("username"),
+            },
         )
     },
 )

@@ -30,7 +30,9 @@ def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: s
     return _life_event("Creation", resource, uid, parts, start, end, when)
 
 
-def deletion(resource: str, uid: str, *parts: str, time: str, when: str, inferred: str | None = None) -> Element:
+def deletion(
+    resource: str, uid: str, *parts: str, time: str, when: str, inferred: str | None = None
+) -> Element:
     """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag."""
     return _life_event("Deletion", resource, uid, parts, time, time, when, inferred)
 
@@ -136,7 +138,9 @@ EXPERIMENTS = Event(
                 "last_updated": instant_ms("last_updated_ms"),
             },
         ),
-        "creation_ref": creation("experiment", "experiment_id", "experiment_id", start="created", end="created"),
+        "creation_ref": creation(
+            "experiment", "experiment_id", "experiment_id", start="created", end="created"
+        ),
         "deletion_ref": deletion(
             "experiment", "experiment_id", "experiment_id", time="deleted", when="lifecycle_stage = 'deleted'"
         ),
@@ -207,7 +211,9 @@ RUNS = Event(
             },
         ),
         "creation_ref": creation("run", "run_id", "=run_id", start="started", end="ended"),
-        "deletion_ref": deletion("run", "run_id", "=run_id", time="deleted", when="lifecycle_stage = 'deleted'"),
+        "deletion_ref": deletion(
+            "run", "run_id", "=run_id", time="deleted", when="lifecycle_stage = 'deleted'"
+        ),
     },
     relations=(
         generated("run_ref", "creation_ref", "AddedRun", "started"),
@@ -309,6 +315,7 @@ METRICS = Event(
             name=("Metric", "=run_id", "=key_part", "=step", "=timestamp_ms", "=value_text"),
             types=("m2p:Metric",),
             label="concat(key_shown, ' = ', value_text, ' (step ', step, ')')",
+            label_is_ready=True,
             attributes={
                 "name": text("key_shown", always=True, ready=True),
                 "value": lexical("value_text", "xsd:double", always=True),
@@ -376,7 +383,10 @@ MODEL_ARTIFACTS = Event(
             },
         )
     },
-    relations=(*run_member("model_artifact_ref", "created"), specialization("model_artifact_ref", "artifact_ref")),
+    relations=(
+        *run_member("model_artifact_ref", "created"),
+        specialization("model_artifact_ref", "artifact_ref"),
+    ),
 )
 
 DATASETS = Event(

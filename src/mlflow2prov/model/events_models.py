@@ -144,7 +144,15 @@ LOGGED_MODEL_METRICS = Event(
         "metric_ref": Element(
             kind="entity",
             prefix="mlflow",
-            name=("Metric", "model_id", "coalesce(run_id, '')", "=key_part", "=step", "=timestamp_ms", "=value_text"),
+            name=(
+                "Metric",
+                "model_id",
+                "coalesce(run_id, '')",
+                "=key_part",
+                "=step",
+                "=timestamp_ms",
+                "=value_text",
+            ),
             types=("m2p:Metric",),
             label="concat(key, ' = ', value_text, ' (step ', step, ')')",
             attributes={
@@ -376,7 +384,12 @@ MODEL_VERSIONS = Event(
             },
         ),
         "creation_ref": creation(
-            "registered_model_version", _VERSION_UID, "=model_part", "=version", start="created", end="created"
+            "registered_model_version",
+            _VERSION_UID,
+            "=model_part",
+            "=version",
+            start="created",
+            end="created",
         ),
         "deletion_ref": deletion(
             "registered_model_version",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
@@ -24,6 +24,9 @@ from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
 
 log = logging.getLogger(__name__)
+
+_LARGE = 100_000
+"""Rows from which on an event is looked at before it is expanded."""
 
 EVENTS: tuple[Event, ...] = (*FACTS, *GIT_EVENTS, *RUN_EVENTS, *MODEL_EVENTS, *EXTRACTION_EVENTS)
 """Every provenance event, in the order of a document."""
@@ -77,7 +80,8 @@ class _Interpreter:
     def finish(self) -> None:
         for (name, datatype), key in self._keys.items():
             self._cursor.execute(
-                f"INSERT INTO {self._graph.schema}.attribute_key VALUES (?, ?, ?, NULL)", [key, name, datatype]
+                f"INSERT INTO {self._graph.schema}.attribute_key VALUES (?, ?, ?, NULL)",
+                [key, name, datatype],
             )
         self._cursor.close()
 
@@ -120,14 +124,30 @@ class _Interpreter:
         )
         attributes: list[tuple[str, Attribute]] = [
             *(("prov:type", _qualified_name(name)) for name in element.types),
-            ("prov:label", Attribute(element.label, always=True)),
+            ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
-            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {self._attribute_list(attributes)} "
+            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {self._attribute_list(self._settled(view, attributes))} "
             f"FROM {view}{where}"
         )
+
+    def _settled(self, view: str, attributes: list[tuple[str, Attribute]]) -> list[tuple[str, Attribute]]:
+        """The attributes, those marked as always there that are never NULL in a large event.
+
+        Looking first costs less than looking at each of millions of attribute lists.
+        """
+        open_ones = [position for position, (_, attribute) in enumerate(attributes) if not attribute.always]
+        if not open_ones or self._count(view) < _LARGE:
+            return attributes
+        looks = ", ".join(f"bool_or(({attributes[position][1].sql}) IS NULL)" for position in open_ones)
+        missing = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
+        full = {position for position, is_missing in zip(open_ones, missing, strict=True) if not is_missing}
+        return [
+            (name, replace(attribute, always=True) if position in full else attribute)
+            for position, (name, attribute) in enumerate(attributes)
+        ]
 
     def _insert_relation(self, view: str, relation: Relation) -> None:
         kind = KIND_BY_NAME[relation.kind]

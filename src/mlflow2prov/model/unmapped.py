@@ -37,8 +37,14 @@ UNMAPPED: tuple[tuple[str, str], ...] = (
         "tags of experiments that the store does not have",
         "mlflow_experiment_tag t ANTI JOIN mlflow_experiment e ON e.experiment_id = t.experiment_id",
     ),
-    ("params of logged models that the store does not have", f"mlflow_logged_model_param t {_OF_NO_LOGGED_MODEL}"),
-    ("tags of logged models that the store does not have", f"mlflow_logged_model_tag t {_OF_NO_LOGGED_MODEL}"),
+    (
+        "params of logged models that the store does not have",
+        f"mlflow_logged_model_param t {_OF_NO_LOGGED_MODEL}",
+    ),
+    (
+        "tags of logged models that the store does not have",
+        f"mlflow_logged_model_tag t {_OF_NO_LOGGED_MODEL}",
+    ),
     (
         "metric points of logged models that the store does not have",
         f"mlflow_logged_model_metric t {_OF_NO_LOGGED_MODEL}",
@@ -56,21 +62,36 @@ UNMAPPED: tuple[tuple[str, str], ...] = (
 """What is counted, and the rows that are."""
 
 
+UNFINISHED: tuple[tuple[str, str], ...] = (
+    (
+        "runs of the store are still running: their end is left open, and later points will be missing",
+        "mlflow_run WHERE status IN ('RUNNING', 'SCHEDULED') AND end_ms IS NULL AND lifecycle_stage = 'active'",
+    ),
+    (
+        "MLflow stores that were read have no runs and no models",
+        "mlflow_store WHERE NOT EXISTS (FROM mlflow_run) AND NOT EXISTS (FROM mlflow_registered_model) "
+        "AND NOT EXISTS (FROM mlflow_logged_model)",
+    ),
+)
+"""What a person should know of the state in which the sources were read."""
+
+
 def report_unmapped(store: Store, sources: str) -> dict[str, int]:
     """Count what no event took up, in the schema that was expanded; log a warning for each sort.
 
     Returns:
         The counts that are not zero.
     """
-    cursor = store.connection.cursor()
     found: dict[str, int] = {}
+    cursor = store.connection.cursor()
     try:
         cursor.execute(f"SET search_path = '{sources}'")
-        for what, rows in UNMAPPED:
-            count = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone()
-            if count and count[0]:
-                found[what] = int(count[0])
-                log.warning("left out: %s %s", f"{count[0]:,}", what)
+        for declared, opening in ((UNMAPPED, "left out: "), (UNFINISHED, "")):
+            for what, rows in declared:
+                count = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone()
+                if count and count[0]:
+                    found[what] = int(count[0])
+                    log.warning("%s%s %s", opening, f"{count[0]:,}", what)
     finally:
         cursor.close()
     return found

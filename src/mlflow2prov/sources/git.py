@@ -13,7 +13,7 @@ from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_entry_points import EntryPoints
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import LoggedCommit, log_arguments, read_log
+from mlflow2prov.sources.git_log import co_author_arguments, log_arguments, read_co_authors, read_log
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Person, Ref, detached_head, mapped, read_refs, ref_rows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
@@ -99,22 +99,25 @@ def _history(
 ) -> Batches:
     """Yield the rows of everything that the commits to start from reach, and of the refs."""
     arguments = log_arguments(find_copies, _must_be_exact(git, layout, starts))
-    commits, trailers, points = CommitRows(), _Trailers(), list[tuple[object, ...]]()
+    commits, points, with_trailers = CommitRows(), list[tuple[object, ...]](), list[bytes]()
     with git.running(*arguments, lines=starts) as output:
         history = History(children_of(git.output("rev-list", "--parents", "--stdin", lines=starts)))
         revisions = RevisionRows(history)
         for commit in read_log(output):
             state = history.add(commit)
             commits.add(commit)
-            trailers.add(commit)
+            if b"co-authored-by" in commit.message.lower():
+                with_trailers.append(commit.sha)
             points += found.rows(history.commits[-1], state, history)
             if commits.pending >= BATCH_ROWS or history.pending >= BATCH_ROWS:
                 yield from commits.take()
                 yield from revisions.take()
     yield from commits.take()
     yield from revisions.take()
-    people = mapped(git, [*trailers.people(), *(ref.tagger for ref in refs)])
-    yield from batches_of_rows("git_trailer", trailers.rows(people))
+    co_authors = _co_authors(git, with_trailers)
+    named = [person for _, persons in co_authors for person in persons]
+    people = mapped(git, [*named, *(ref.tagger for ref in refs)])
+    yield from batches_of_rows("git_trailer", _trailer_rows(co_authors, people))
     yield from batches_of_rows("git_ref", ref_rows(refs, people))
     yield from batches_of_rows("git_entry_point", points)
     _report(layout, history, commits.undated)
@@ -187,30 +190,23 @@ def _roots(git: Git, layout: _Layout) -> list[str]:
     return [*dict.fromkeys([layout.path, *asked, *trees])]
 
 
-class _Trailers:
-    """The people whom ``Co-authored-by`` trailers name, commit by commit."""
+def _co_authors(git: Git, commits: list[bytes]) -> list[tuple[str, list[Person]]]:
+    """Return the people whom the trailers of some commits name, commit by commit."""
+    if not commits:
+        return []
+    named = read_co_authors(git.output(*co_author_arguments(), lines=commits))
+    return [(sha.decode(), list(map(_person, values))) for sha, values in named]
 
-    def __init__(self) -> None:
-        self._named: list[tuple[str, list[Person]]] = []
 
-    def add(self, commit: LoggedCommit) -> None:
-        """Note down those of a commit."""
-        values = [value.strip() for value in commit.co_authors.split(b"\n")]
-        people = [_person(value) for value in values if value]
-        if people:
-            self._named.append((commit.sha.decode(), people))
-
-    def people(self) -> Iterable[Person]:
-        """Return everyone named."""
-        return {person for _, people in self._named for person in people}
-
-    def rows(self, mapping: dict[Person, Person]) -> list[tuple[object, ...]]:
-        """Return the rows of ``git_trailer``, each person of a commit once."""
-        return [
-            (sha, position, "CoAuthor", *map(known, person))
-            for sha, people in self._named
-            for position, person in enumerate(dict.fromkeys(mapping.get(each, each) for each in people))
-        ]
+def _trailer_rows(
+    named: list[tuple[str, list[Person]]], people: dict[Person, Person]
+) -> list[tuple[object, ...]]:
+    """Return the rows of ``git_trailer``, each person of a commit once."""
+    return [
+        (sha, position, "CoAuthor", *map(known, person))
+        for sha, persons in named
+        for position, person in enumerate(dict.fromkeys(people.get(each, each) for each in persons))
+    ]
 
 
 def _person(value: bytes) -> Person:

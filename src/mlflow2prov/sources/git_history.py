@@ -71,8 +71,8 @@ class History:
         commits: the object names of the commits in the order of their numbers.
         commit_of: for each revision the commit that made it; likewise ``path_of`` and ``file_of``.
         first_of: for each file its first revision.
-        new_revisions: for each revision since the last ``take`` its change and the number of the path
-            that it was renamed or copied from (-1 for none).
+        new_revisions: (blob, mode, status, number of the path that it was renamed or copied from or
+            -1), for each revision since the last ``take``.
         derivations: (revision, position of the parent, previous revision), since the last ``take``.
         deletions: (commit, last revision, whether its file ends with it), since the last ``take``.
         held: the states of the commits whose children are not all done.
@@ -85,7 +85,7 @@ class History:
         self.path_of = array("i")
         self.file_of = array("i")
         self.first_of = array("i")
-        self.new_revisions: list[tuple[Change, int]] = []
+        self.new_revisions: list[tuple[bytes, bytes, bytes, int]] = []
         self.derivations: list[tuple[int, int, int]] = []
         self.deletions: list[tuple[int, int, bool]] = []
         self._content = bytearray()
@@ -204,7 +204,7 @@ class History:
         content = self._content_of(change)
         self._content += content
         self._width = len(content)
-        self.new_revisions.append((change, source))
+        self.new_revisions.append((change.blob, change.mode, change.status, source))
         return revision
 
     def _content_of(self, change: Change) -> bytes:

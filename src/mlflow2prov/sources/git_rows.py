@@ -122,15 +122,15 @@ class RevisionRows:
 
     def _revisions(self) -> list[Column]:
         history, start = self._history, self._taken
-        changes, sources = zip(*history.new_revisions, strict=True)
+        blobs, modes, statuses, sources = zip(*history.new_revisions, strict=True)
         files = history.file_of[start:]
         added = array("i", (history.first_of[file] for file in files))
         return [
             self._commits(history.commit_of[start:]),
             *self._paths(history.path_of[start:]),
-            *_statuses([change.status for change in changes]),
-            [change.blob for change in changes],
-            [change.mode for change in changes],
+            *_statuses(statuses),
+            blobs,
+            modes,
             *self._paths(sources),
             *self._made(added),
             [revision == first for revision, first in enumerate(added, start)],

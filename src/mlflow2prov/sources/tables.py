@@ -52,7 +52,7 @@ class Table:
         """
         import pyarrow as pa
 
-        types = {
+        types: dict[Kind, pa.DataType] = {
             Kind.NAME: pa.string(),
             Kind.TEXT: pa.string(),
             Kind.BYTES: pa.binary(),
@@ -93,7 +93,13 @@ _TABLES = (
         committed_s=_INT,
         message=_TEXT,
     ),
-    _table("git_parent", "a parent of a commit, first parent at position 0", commit=_NAME, position=_INT, parent=_NAME),
+    _table(
+        "git_parent",
+        "a parent of a commit, first parent at position 0",
+        commit=_NAME,
+        position=_INT,
+        parent=_NAME,
+    ),
     _table(
         "git_trailer",
         "a person named in a commit message's trailer",
@@ -243,7 +249,9 @@ _TABLES = (
         model_type=_TEXT,
         source_run_id=_NAME,
     ),
-    _table("mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_NAME, value=_TEXT
+    ),
     _table("mlflow_logged_model_tag", "a tag of a logged model", model_id=_NAME, key=_NAME, value=_TEXT),
     _table(
         "mlflow_logged_model_metric",
@@ -274,7 +282,14 @@ _TABLES = (
         created_ms=_INT,
         last_updated_ms=_INT,
     ),
-    _table("mlflow_registered_model_tag", "a tag of a registered model", workspace=_NAME, name=_TEXT, key=_NAME, value=_TEXT),
+    _table(
+        "mlflow_registered_model_tag",
+        "a tag of a registered model",
+        workspace=_NAME,
+        name=_TEXT,
+        key=_NAME,
+        value=_TEXT,
+    ),
     _table(
         "mlflow_registered_model_alias",
         "an alias and the version it points at",

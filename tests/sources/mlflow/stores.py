@@ -31,7 +31,6 @@ _QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     "PYTHONWARNINGS": "ignore",
     "OMP_NUM_THREADS": "1",
-    "MLFLOW_TRACKING_USERNAME": "",
 }
 
 
@@ -237,6 +236,7 @@ def fill_schema(version: str, file: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(file)
     statements = list(_statements((SCHEMAS / f"schema-{version}.sql").read_text("utf-8")))
+    connection.execute("BEGIN")
     for statement in sorted(statements, key=lambda text: not text.startswith("CREATE TABLE")):
         connection.execute(statement)
     connection.execute("INSERT INTO alembic_version VALUES (?)", [REVISIONS[version]])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -605,11 +606,15 @@ def test_a_log_that_is_emptied_into_the_file_while_it_is_read_is_told(tmp_path: 
 
 
 @schemas
-def test_a_reading_that_is_given_up_lets_the_file_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", ["mlflow_store", "mlflow_run", "mlflow_metric"])
+def test_a_reading_that_is_given_up_lets_the_file_go(last: str, tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
-    fill_schema("3.18.0", file).close()
+    with closing(fill_schema("3.18.0", file)) as writer:
+        more = [("k", i, 1, "r1", i, 0) for i in range(70_000)]
+        writer.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", more)
+        writer.commit()
     reading = read_database(f"sqlite:///{file}")
-    next(reading)
+    assert last in (name for name, _ in reading)
     with pytest.raises(subprocess.CalledProcessError):
         write_in_another_process(file, "PRAGMA busy_timeout = 0; UPDATE runs SET name = 'no'")
     reading.close()  # type: ignore[attr-defined]
@@ -703,14 +708,15 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
 
 def test_a_database_of_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
-    assert "is not an MLflow store: it has no table experiments and no table runs" in failure(
+    assert "is not an MLflow store: it has no experiments.experiment_id and no runs.run_uuid" in failure(
         tmp_path / "empty.db"
     )
     other = sqlite3.connect(tmp_path / "other.db")
     other.execute("CREATE TABLE experiments (experiment_id)")
+    other.execute("CREATE TABLE runs (id)")
     other.commit()
     other.close()
-    assert "is not an MLflow store: it has no table runs" in failure(tmp_path / "other.db")
+    assert "is not an MLflow store: it has no runs.run_uuid;" in failure(tmp_path / "other.db")
 
 
 @schemas

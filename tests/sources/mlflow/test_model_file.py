@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow2prov.sources.mlflow.model_file import MOST_BYTES, ModelFile, parse_model_file, to_batch
@@ -215,6 +215,7 @@ def test_aliases_that_multiply_do_no_harm() -> None:
     assert parsed(LAUGHS).signature_inputs is None
     assert parsed("a: &a [*a]\nsignature: {inputs: *a}").signature_inputs is None
     assert parsed(MERGES).flavors == ()
+    assert parse(MERGES.replace("<<:", "!!merge '<<':")) is None
 
 
 def test_a_plain_alias_is_followed() -> None:
@@ -228,6 +229,7 @@ def test_text_never_holds_a_lone_surrogate_or_a_control_character() -> None:
     assert "\ud800" not in (found.signature_inputs or "")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_content_is_too_much(content: bytes) -> None:
     parse(content, requirements=content, python_env=content, conda=content)
@@ -245,6 +247,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_JSON.filter(lambda value: isinstance(value, list | dict)))
 def test_a_structure_survives_as_json(value: object) -> None:
     text = yaml.safe_dump({"signature": {"inputs": value}}, allow_unicode=True)

@@ -63,7 +63,8 @@ def read_artifacts(owners: Iterable[tuple[str, str, str]]) -> Batches:
 
     Args:
         owners: what owns artifacts, ``run`` or ``logged_model``, its identifier, and the URI of its
-            artifacts: a path or ``file:`` URI; those that are elsewhere are left out.
+            artifacts: a path, from the working folder where it is relative, or ``file:`` URI. Those that are
+            elsewhere are left out.
     """
     lister = _Lister()
     artifacts: list[_Artifact] = []
@@ -176,16 +177,14 @@ class _Lister:
         folders = [b""]
         while folders:
             folder = folders.pop()
-            for entry in self._scan(os.path.join(root, folder)):  # noqa: PTH118
-                path = b"/".join(filter(None, (folder, entry.name)))
-                if entry.is_dir(follow_symlinks=False):
-                    yield _Entry(path, True, None)
-                    folders.append(path)
-                else:
-                    size = _file_size(root, entry)
-                    self._passed_over += size is None
-                    if size is not None:
-                        yield _Entry(path, False, size)
+            for found in self._scan(os.path.join(root, folder)):  # noqa: PTH118
+                entry = _entry(root, b"/".join(filter(None, (folder, found.name))), found)
+                if entry is None:
+                    self._passed_over += 1
+                    continue
+                yield entry
+                if entry.is_dir:
+                    folders.append(entry.path)
 
     def _scan(self, folder: bytes) -> list[os.DirEntry[bytes]]:
         try:
@@ -197,15 +196,18 @@ class _Lister:
             return []
 
 
-def _file_size(root: bytes, entry: os.DirEntry[bytes]) -> int | None:
-    """The size of a file in bytes; None for what is no regular file, or is one outside of ``root``."""
-    try:
-        if entry.is_symlink() and not os.path.realpath(entry.path).startswith(root.rstrip(b"/") + b"/"):
-            return None
-        found = entry.stat()
-    except OSError:
+def _entry(root: bytes, path: bytes, found: os.DirEntry[bytes]) -> _Entry | None:
+    """What a name in a folder stands for; None for what is no file or folder, or lies outside of ``root``."""
+    if found.is_dir(follow_symlinks=False):
+        return _Entry(path, True, None)
+    is_link = found.is_symlink()
+    if is_link and not os.path.realpath(found.path).startswith(root.rstrip(b"/") + b"/"):
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    try:
+        state = found.stat()
+    except OSError:
+        return None if is_link else _Entry(path, False, None)
+    return _Entry(path, False, state.st_size) if stat.S_ISREG(state.st_mode) else None
 
 
 def _read_model(root: bytes, folder: bytes, files: dict[bytes, int | None]) -> ModelFile | None:

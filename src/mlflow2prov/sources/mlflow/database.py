@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import SourceError
-from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, NEEDED_TABLES, READINGS, Reading
+from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, NEEDED, READINGS, Reading
 from mlflow2prov.sources.mlflow.parts import require_known
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
@@ -70,8 +70,8 @@ def _read(path: Path, skip: frozenset[str]) -> Batches:
     owners: list[tuple[str, pa.RecordBatch]] = []
     with closing(DatabaseFile(path)) as database:
         schema = _schema_of(database)
-        _require_mlflow(path, schema)
-        yield _store(path, _revision(database, schema))
+        _require_mlflow(database, schema)
+        yield _store(database, _revision(database, schema))
         for reading in READINGS:
             if not _is_wanted(reading, skip):
                 continue
@@ -110,34 +110,31 @@ def _schema_of(database: DatabaseFile) -> _Schema:
     return schema
 
 
-def _require_mlflow(path: Path, schema: _Schema) -> None:
-    missing = [name for name in NEEDED_TABLES if name not in schema]
+def _require_mlflow(database: DatabaseFile, schema: _Schema) -> None:
+    missing = [f"{table}.{column}" for table, column in NEEDED.items() if column not in schema.get(table, {})]
     if missing:
         raise SourceError(
-            f"{path} is not an MLflow store: it has no table {' and no table '.join(missing)};"
+            f"{database.name} is not an MLflow store: it has no {' and no '.join(missing)};"
             " give the database that MLflow's tracking URI names"
         )
 
 
 def _revision(database: DatabaseFile, schema: _Schema) -> str | None:
     """The revision of the schema, as Alembic names it; warns where it is not a known one."""
-    path = database.path
     is_named = "version_num" in schema.get("alembic_version", {})
     rows = database.rows("SELECT CAST(version_num AS TEXT) FROM alembic_version") if is_named else []
     revision = ", ".join(sorted(str(row[0]) for row in rows)) or None
     if revision not in KNOWN_REVISIONS:
         named = f"has the unknown revision {revision}" if revision else "names no revision"
-        _logger.warning("the schema of %s %s and is read as far as it is understood", path, named)
+        _logger.warning("the schema of %s %s and is read as far as it is understood", database.name, named)
     return revision
 
 
-def _store(path: Path, revision: str | None) -> tuple[str, pa.RecordBatch]:
+def _store(database: DatabaseFile, revision: str | None) -> tuple[str, pa.RecordBatch]:
     import pyarrow as pa
 
-    from mlflow2prov.prov.text import text_of
-
-    shown, _ = text_of(bytes(path))
-    uri = "sqlite:///" + shown.replace("\\", "/") if path.drive else f"sqlite:///{shown}"
+    path = database.name.replace("\\", "/") if database.path.drive else database.name
+    uri = f"sqlite:///{path}"
     row = {"uri": uri, "mlflow_version": None, "schema_version": revision}
     schema = SOURCE_TABLES["mlflow_store"].schema()
     return "mlflow_store", pa.RecordBatch.from_pylist([row], schema=schema)
@@ -178,7 +175,7 @@ class _Query:
         for batch in self._typed_batches(columns, extras):
             count += batch.num_rows
             yield self._finish(batch, columns, extras)
-        _logger.debug("%s: %d rows of %s", self._database.path, count, reading.table)
+        _logger.debug("%s: %d rows of %s", self._database.name, count, reading.table)
         self._report()
 
     def _typed_batches(self, columns: list[_Column], extras: dict[str, str]) -> Iterator[pa.RecordBatch]:
@@ -197,9 +194,7 @@ class _Query:
             rest = batch
             if is_first:
                 if [column[0].as_py() for column in batch.columns] != examples:
-                    raise SourceError(
-                        f"{self._database.path} answers a query out of order; report it, please"
-                    )
+                    raise SourceError(f"{self._database.name} answers out of order; report it, please")
                 rest, is_first = batch.slice(1), False
             if rest.num_rows:
                 yield rest
@@ -220,7 +215,7 @@ class _Query:
                 columns.append(self._column(name, sql, kind))
         if missing:
             lacks = ", ".join(sorted(missing))
-            _logger.warning("%s is left out, since %s lacks %s", table.name, self._database.path, lacks)
+            _logger.warning("%s is left out, since %s lacks %s", table.name, self._database.name, lacks)
             return None
         return columns
 
@@ -305,7 +300,7 @@ class _Query:
         return pa.array(texts, pa.string())
 
     def _report(self) -> None:
-        what = f"table {self._main_table()} of {self._database.path}"
+        what = f"table {self._main_table()} of {self._database.name}"
         if self._misfits:
             _logger.warning("%d values in %s are no numbers and are left out", self._misfits, what)
         if self._shown:

@@ -15,11 +15,12 @@ from adbc_driver_sqlite import dbapi
 from pyarrow import ArrowException
 
 from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.prov.text import text_of
 
 _MAGIC = b"SQLite format 3\x00"
 _WAL_FORMAT = 2
 _BUSY_MS = 5_000
-_SETTINGS = (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "trusted_schema = OFF", "cell_size_check = ON")
+_SETTINGS = ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON")
 _REASONS = (
     ("locked", "is locked by another program; read it again when that has finished writing"),
     ("not a database", "is not a SQLite database; give the file that MLflow's sqlite:/// URI names"),
@@ -84,6 +85,10 @@ class DatabaseFile:
     """A SQLite file within one read transaction, so that all queries see the same moment.
 
     Until :meth:`close`, programs that write to the file must wait, unless it is in WAL mode.
+
+    Attributes:
+        path: of the file.
+        name: the path as text for people.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,6 +98,7 @@ class DatabaseFile:
             SourceError: it is missing, unreadable, locked or no database.
         """
         self.path = path
+        self.name = text_of(bytes(path))[0]
         self._immutable = self._is_settled_wal()
         self._state = _State.of(path)
         with self._explained():
@@ -116,12 +122,12 @@ class DatabaseFile:
             sizes = [log.stat().st_size if log.exists() else None for log in logs]
         except FileNotFoundError as error:
             raise SourceError(
-                f"{self.path} does not exist; give the path of MLflow's database file"
+                f"{self.name} does not exist; give the path of MLflow's database file"
             ) from error
         except OSError as error:
-            raise SourceError(f"{self.path} can't be read ({error.strerror}); see its permissions") from error
+            raise SourceError(f"{self.name} can't be read ({error.strerror}); see its permissions") from error
         if header and not header.startswith(_MAGIC):
-            raise SourceError(f"{self.path} {_REASONS[1][1]}")
+            raise SourceError(f"{self.name} {_REASONS[1][1]}")
         wal_bytes, index_bytes = sizes
         return (
             header[19:20] == bytes([_WAL_FORMAT])
@@ -131,7 +137,7 @@ class DatabaseFile:
 
     def _begin(self) -> None:
         with closing(self._connection.cursor()) as cursor:
-            for setting in _SETTINGS:
+            for setting in (f"busy_timeout = {_BUSY_MS}", *_SETTINGS):
                 cursor.execute(f"PRAGMA {setting}")
                 cursor.fetchall()
             cursor.execute("BEGIN")
@@ -180,7 +186,7 @@ class DatabaseFile:
             SourceError: it did.
         """
         if self._immutable and _State.of(self.path) != self._state:
-            raise SourceError(f"{self.path} was written to while it was read; read it again")
+            raise SourceError(f"{self.name} was written to while it was read; read it again")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -190,4 +196,4 @@ class DatabaseFile:
         except (DriverError, ArrowException, OSError, UnicodeDecodeError) as error:
             text = str(error).partition("\nquery:")[0]
             reason = next((reason for sign, reason in _REASONS if sign in text), None)
-            raise SourceError(f"{self.path} {reason or f'can not be read: {text}'}") from error
+            raise SourceError(f"{self.name} {reason or f'can not be read: {text}'}") from error

@@ -293,8 +293,8 @@ READINGS: tuple[Reading, ...] = (
 )
 """Every query, in the order that they are made in."""
 
-NEEDED_TABLES: tuple[str, ...] = ("experiments", "runs")
-"""The tables without which a database is not MLflow's."""
+NEEDED: Mapping[str, str] = {"experiments": "experiment_id", "runs": "run_uuid"}
+"""The tables, each with a column, without which a database is not MLflow's."""
 
 KNOWN_REVISIONS: frozenset[str] = frozenset(
     {

@@ -27,7 +27,7 @@ BESIDE = ("requirements.txt", "python_env.yaml", "conda.yaml")
 MOST_BYTES = 5_000_000
 """Larger files are not read."""
 
-_MOST_EVENTS = 500_000
+_MOST_EVENTS = 100_000
 _MOST_DEPTH = 60
 _MOST_JSON = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,292 @@
+"""Every benchmark, and how it measures."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
+from benchmarks.inputs import Inputs
+from benchmarks.measure import Command, Cost, FailedError, best, run
+from benchmarks.mlflow_store import METRICS
+from benchmarks.server import running_server
+from benchmarks.sizes import Size
+
+_FULL_HISTORY_RUNS = 100
+_MOST_RSS_MIB = 2048
+
+
+def _help(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    cost = best({"help": [mlflow2prov_program(), "--help"]}, 3 * size.repeats)["help"]
+    yield at_most(
+        "`mlflow2prov --help`, wall time", cost.wall_s, 0.3, unit=" s", detail=f"CPU {cost.cpu_s:.2f} s"
+    )
+
+
+def _git(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    commits = size.commits
+    plain = inputs.repository(commits)
+    mixed = inputs.repository(commits, merge_every=20, rename_every=10)
+    with inputs.output("git") as out:
+        for repository, what in ((plain, "straight"), (mixed, "with merges and renames")):
+            yield from _history(repository, f"{commits:,} commits, {what}", out, size)
+        yield _growth(inputs, out, size)
+
+
+def _log(repository: Path) -> Command:
+    return ["git", "-C", repository, "log", "--all", "--raw", "-M", "-z"]
+
+
+def _graph_of(repository: Path, out: Path) -> Command:
+    return [
+        *(mlflow2prov_program(), "extract", "--repository_path", repository),
+        *("--database", out / "graph.duckdb"),
+    ]
+
+
+def _history(repository: Path, what: str, out: Path, size: Size) -> Iterator[Figure]:
+    json_out = out / "document"
+    costs = best(
+        {
+            "log": _log(repository),
+            "graph": _graph_of(repository, out),
+            "json": [
+                *(mlflow2prov_program(), "extract", "--repository_path", repository),
+                *("save", "--output", json_out),
+            ],
+        },
+        size.repeats,
+    )
+    log, graph, document = costs["log"], costs["graph"], costs["json"]
+    allowed = 3 * log.wall_s + 1
+    yield Figure(
+        name=f"{what}: graph in a file, wall time",
+        measured=f"{graph.wall_s:.2f} s = {graph.wall_s / log.wall_s:.2f} × `git log`",
+        limit=f"3 × {log.wall_s:.2f} s + 1 s = {allowed:.2f} s",
+        is_met=graph.wall_s <= allowed,
+    )
+    yield Figure(
+        name=f"{what}: PROV-JSON, wall time",
+        measured=f"{document.wall_s:.2f} s = {document.wall_s / log.wall_s:.2f} × `git log`",
+        limit=f"2 × that = {2 * allowed:.2f} s",
+        is_met=document.wall_s <= 2 * allowed,
+    )
+    yield Figure(
+        name=f"{what}: CPU, memory, files",
+        measured=f"CPU {log.cpu_s:.2f} s `git log`, {graph.cpu_s:.2f} s graph, {document.cpu_s:.2f} s PROV-JSON;"
+        f" {_memory(graph)} and {_memory(document)}; {_size(out / 'graph.duckdb')} and"
+        f" {_size(json_out.with_suffix('.json'))}",
+    )
+
+
+def _growth(inputs: Inputs, out: Path, size: Size) -> Figure:
+    """How CPU time grows with ten times the commits, what a history of no length takes left out."""
+    tenth = size.commits // 10
+    wanted = {"none": 10, "small": tenth, "large": size.commits}
+    commands: dict[str, Command] = {}
+    for name, commits in wanted.items():
+        repository = inputs.repository(commits)
+        commands[f"{name} log"] = _log(repository)
+        commands[name] = _graph_of(repository, out)
+    costs = best(commands, size.repeats)
+    exponent = _exponent(*(costs[name].cpu_s for name in wanted))
+    log = _exponent(*(costs[f"{name} log"].cpu_s for name in wanted))
+    return at_most(
+        f"growth of CPU time from {tenth:,} to {size.commits:,} commits, as an exponent",
+        exponent,
+        1.1,
+        detail=f"`git log` itself {log:.2f}",
+    )
+
+
+def _exponent(none_s: float, small_s: float, large_s: float) -> float:
+    least = 0.001
+    return math.log10(max(large_s - none_s, least) / max(small_s - none_s, least))
+
+
+def _mlflow(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    with inputs.output("mlflow") as out:
+        yield from _stored_graph(inputs.store(size.runs), f"{size.runs:,} runs", out, size)
+        yield from _stored_document(inputs.store(size.json_runs), f"{size.json_runs:,} runs", out, size)
+
+
+def _scan(store: Path) -> Command:
+    return [sys.executable, "-m", "benchmarks.scan_store", store]
+
+
+def _stored_graph(store: Path, what: str, out: Path, size: Size) -> Iterator[Figure]:
+    file = out / "graph.duckdb"
+    extract = [mlflow2prov_program(), "extract", "--mlflow_url", f"sqlite:///{store}", "--database", file]
+    costs = best({"scan": _scan(store), "graph": extract}, min(2, size.repeats))
+    scan, graph = costs["scan"], costs["graph"]
+    yield at_most(
+        f"{what}: graph in a file, CPU ÷ that of the scan",
+        *(graph.cpu_s / scan.cpu_s, 8),
+        unit=" ×",
+        detail=f"{graph.cpu_s:.2f} s ÷ {scan.cpu_s:.2f} s",
+    )
+    yield at_most(f"{what}: graph in a file, peak memory", round(graph.peak_mib), _MOST_RSS_MIB, unit=" MiB")
+    yield Figure(
+        name=f"{what}: files",
+        measured=f"store {_size(store)} ({int(scan.said):,} rows), graph {_size(file)};"
+        f" wall time {graph.wall_s:.1f} s",
+    )
+
+
+def _stored_document(store: Path, what: str, out: Path, size: Size) -> Iterator[Figure]:
+    file = out / "document.json"
+    extract = [
+        *(mlflow2prov_program(), "extract", "--mlflow_url", f"sqlite:///{store}"),
+        *("save", "--output", file.with_suffix("")),
+    ]
+    costs = best({"scan": _scan(store), "json": extract}, min(2, size.repeats))
+    scan, document = costs["scan"], costs["json"]
+    yield at_most(
+        f"{what}: PROV-JSON, CPU ÷ that of the scan",
+        *(document.cpu_s / scan.cpu_s, 20),
+        unit=" ×",
+        detail=f"{document.cpu_s:.2f} s ÷ {scan.cpu_s:.2f} s",
+        goal="12",
+    )
+    yield at_most(f"{what}: PROV-JSON, peak memory", round(document.peak_mib), _MOST_RSS_MIB, unit=" MiB")
+    yield Figure(
+        name=f"{what}: files",
+        measured=f"store {_size(store)} ({int(scan.said):,} rows), PROV-JSON {_size(file)};"
+        f" wall time {document.wall_s:.1f} s",
+    )
+
+
+def _prov(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    records = inputs.records(size.records)
+    programs = {
+        name: [sys.executable, "-m", f"benchmarks.{name}"] for name in ("prov_library", "prov_tables")
+    }
+    theirs, ours = programs["prov_library"], programs["prov_tables"]
+    with inputs.output("prov") as out:
+        made = out / "library.json"
+        library = run([*theirs, "build", records, made], keep_output=True)
+        tables = best({"": [*ours, "build", records, out / "tables.json"]}, size.repeats)[""]
+        yield from _against_library("build and save", library, tables, size.records, 15, "25")
+        loading = run([*theirs, "load", made], keep_output=True)
+        loaded = best({"": [*ours, "load", made]}, size.repeats)[""]
+        yield from _against_library("load", loading, loaded, size.records, 10)
+        yield Figure(name="PROV-JSON that the library wrote, and is loaded", measured=_size(made))
+
+
+def _against_library(
+    what: str, library: Cost, tables: Cost, records: int, times: float, goal: str = ""
+) -> Iterator[Figure]:
+    for cost in (library, tables):
+        if int(cost.said) != records:
+            raise FailedError(f"{what}: {cost.said.strip()} records are there instead of {records}")
+    title = f"{records:,} records: {what}"
+    yield at_least(
+        f"{title}, CPU of the library ÷ ours",
+        *(library.cpu_s / tables.cpu_s, times),
+        unit=" ×",
+        detail=f"{library.cpu_s:.2f} s ÷ {tables.cpu_s:.2f} s",
+        goal=goal,
+    )
+    yield at_least(
+        f"{title}, peak memory of the library ÷ ours",
+        *(library.peak_mib / tables.peak_mib, 4),
+        unit=" ×",
+        detail=f"{library.peak_mib:,.0f} MiB ÷ {tables.peak_mib:,.0f} MiB",
+    )
+
+
+def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    if importlib.util.find_spec("mlflow") is None:
+        yield Figure(name="not measured", measured="MLflow is not installed beside this Python")
+        return
+    least = METRICS * math.ceil(size.server_runs / _FULL_HISTORY_RUNS)
+    with inputs.output("http") as out, running_server(inputs, size.server_runs, out) as server:
+        for skipped, what in (("artifacts", "without artifacts"), ("", "all")):
+            command = [mlflow2prov_program(), "--verbose", "extract", "--mlflow_url", server.url]
+            command += ["--database", out / "graph.duckdb"]
+            before_s = server.cpu_s()
+            cost = run([*command, *(["--skip", skipped] if skipped else [])])
+            spent_s = server.cpu_s() - before_s
+            requests = _requests(cost.log)
+            title = f"{size.server_runs:,} runs, {what}"
+            if skipped:
+                yield at_most(
+                    f"{title}: requests for {METRICS} metrics' histories",
+                    *(requests["histories"], least),
+                    detail="100 runs to a request is the most that a server takes",
+                )
+            yield Figure(
+                name=f"{title}: requests",
+                measured=f"{requests.total()} ({', '.join(f'{n} {k}' for k, n in requests.most_common())})",
+            )
+            yield Figure(
+                name=f"{title}: CPU",
+                measured=f"ours {cost.cpu_s:.2f} s, the server's {spent_s:.2f} s; wall time {cost.wall_s:.1f} s",
+            )
+
+
+def _requests(log: str) -> Counter[str]:
+    """The number of requests that a log of ours tells of, by what they ask for."""
+    found = Counter[str]()
+    for line in log.splitlines():
+        words = line.removeprefix("mlflow2prov: ").split(" ")
+        if words[0] in ("GET", "POST") and len(words) > 2 and words[1].endswith(":"):
+            path = words[1].rstrip(":")
+            is_artifact = "artifacts" in path
+            found["artifacts" if is_artifact else "histories" if "history" in path else "others"] += 1
+    return found
+
+
+def _memory(cost: Cost) -> str:
+    return f"{cost.peak_mib:,.0f} MiB"
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size / 1e6:,.1f} MB"
+
+
+BENCHES: dict[str, Bench] = {
+    bench.name: bench
+    for bench in (
+        Bench(
+            name="help",
+            title="Starting",
+            about="The installed command, which is what every call of it takes at least.",
+            run=_help,
+        ),
+        Bench(
+            name="git",
+            title="A Git history",
+            about="`extract` of a made repository, each of whose commits touches five files, against"
+            " `git log --all --raw -M -z` on it.",
+            run=_git,
+        ),
+        Bench(
+            name="mlflow",
+            title="An MLflow store in SQLite",
+            about="`extract` of a made store (each run with 20 params, 20 metrics of 10 steps, 10 tags and"
+            " 2 datasets) against iterating over all of its rows with Python's `sqlite3`.",
+            run=_mlflow,
+        ),
+        Bench(
+            name="prov",
+            title="The prov library",
+            about="Both sides begin with the same records in the same Arrow files and end with PROV-JSON on"
+            " disk: the library by way of `ProvDocument`, mlflow2prov by way of the staging tables that its"
+            " readers fill. Then both load the file that the library wrote.",
+            run=_prov,
+        ),
+        Bench(
+            name="http",
+            title="An MLflow server",
+            about="`extract` from an `mlflow server` of one worker on this machine, over a store like the one"
+            " above.",
+            run=_http,
+        ),
+    )
+}
+"""Every benchmark by its name, in the order in which they run."""

@@ -1,0 +1,48 @@
+"""What mlflow2prov does of the same, as a child process: see ``prov_library``.
+
+The records of the Arrow files go to the staging tables that every reader of a format fills, too, and then
+through the graph's record tables to PROV-JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from mlflow2prov import Graph
+from mlflow2prov import load as load_document
+from mlflow2prov.formats.intern import Staging
+
+
+def build(records: Path, file: Path) -> int:
+    """Build a graph of records, write it, and return how many there were."""
+    about = json.loads((records / "keys.json").read_text(encoding="utf-8"))
+    with Staging(None, "the records") as staging:
+        staging.declare(about["prefixes"])
+        for name, datatype in about["keys"]:
+            staging.key(name, datatype, None)
+        for table in ("element", "relation"):
+            with pa.memory_map(str(records / f"{table}.arrow")) as source:
+                for batch in pa.ipc.open_stream(source):
+                    bundle = pa.array([""] * batch.num_rows, pa.string())
+                    staging.store.append(f"{staging.schema}.{table}", batch.append_column("bundle", bundle))
+        graph = staging.finish()
+    graph.save(file.with_suffix(""))
+    return _count(graph)
+
+
+def load(file: Path) -> int:
+    """Read a document and return how many records it has."""
+    return _count(load_document(file))
+
+
+def _count(graph: Graph) -> int:
+    return graph.count("element") + graph.count("relation")
+
+
+if __name__ == "__main__":
+    work, *paths = sys.argv[1:]
+    print({"build": build, "load": load}[work](*map(Path, paths)))

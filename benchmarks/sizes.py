@@ -1,0 +1,58 @@
+"""How large the inputs of a run are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """One size of all inputs.
+
+    Attributes:
+        name: on the command line.
+        commits: of the large repository; ten times those of the small one.
+        runs: of the store that becomes a graph in a file.
+        json_runs: of the store that becomes PROV-JSON.
+        server_runs: of the store that a server is read over.
+        records: that the ``prov`` library is compared on.
+        repeats: of what takes seconds; the best one counts.
+        is_judged: whether the limits are meant for this size.
+    """
+
+    name: str
+    commits: int
+    runs: int
+    json_runs: int
+    server_runs: int
+    records: int
+    repeats: int
+    is_judged: bool = False
+
+
+SIZES: dict[str, Size] = {
+    size.name: size
+    for size in (
+        Size(
+            name="full",
+            commits=20_000,
+            runs=20_000,
+            json_runs=5_000,
+            server_runs=500,
+            records=1_000_000,
+            repeats=3,
+            is_judged=True,
+        ),
+        Size(
+            name="quick",
+            commits=2_000,
+            runs=1_000,
+            json_runs=500,
+            server_runs=200,
+            records=100_000,
+            repeats=3,
+        ),
+        Size(name="smoke", commits=100, runs=20, json_runs=10, server_runs=5, records=2_000, repeats=1),
+    )
+}
+"""Every size by its name."""

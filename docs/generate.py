@@ -1,0 +1,355 @@
+"""Writes every file that is made of declarations: reference pages, the vocabulary, the JSON Schema.
+
+``python docs/generate.py`` writes them all. A test fails when one of them is not what it would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from mlflow2prov import cli, config
+from mlflow2prov.commands import COMMANDS
+from mlflow2prov.graph.store import TABLES
+from mlflow2prov.model.declare import Event, Relation
+from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.ontology import KIND_CLASSES, Described, described, ontology, roles
+from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
+from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P
+from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
+from mlflow2prov.sources import tables as source_tables
+
+ROOT = Path(__file__).parents[1]
+NOTE = "<!-- Made by docs/generate.py: edit the declarations, not this page. -->"
+HELP_WIDTH = 100
+
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "alias_ref": ("RegisteredModelAlias",),
+    "artifact_ref": ("Artifact",),
+    "author_ref": ("User",),
+    "branch_ref": ("Branch",),
+    "commit_ref": ("Commit",),
+    "committer_ref": ("User",),
+    "creation_ref": ("Creation",),
+    "dataset_ref": ("Dataset",),
+    "deletion_ref": ("Deletion",),
+    "entry_ref": ("FileRevision",),
+    "environment_ref": ("Environment",),
+    "experiment_ref": ("Experiment",),
+    "extraction_ref": ("Extraction",),
+    "file_ref": ("File",),
+    "logged_model_ref": ("LoggedModel",),
+    "model_ref": ("RegisteredModel",),
+    "own_creation_ref": ("Creation",),
+    "parent_creation_ref": ("Creation",),
+    "person_ref": ("User",),
+    "previous_ref": ("FileRevision",),
+    "revision_ref": ("FileRevision",),
+    "run_creation_ref": ("Creation",),
+    "run_ref": ("Run",),
+    "software_ref": ("SoftwareAgent",),
+    "source_ref": ("LoggedModel", "ModelArtifact", "RegisteredModelVersion"),
+    "state_ref": ("Repository", "TrackingStore"),
+    "tagger_ref": ("User",),
+    "tree_ref": ("SourceTree",),
+    "user_ref": ("User",),
+    "version_ref": ("RegisteredModelVersion",),
+    "parents.parent_ref": ("Commit",),
+    "nested_runs.parent_ref": ("Run",),
+    "environment_members.model_ref": ("LoggedModel", "ModelArtifact"),
+}
+"""The types of what an event's columns refer to, where the event does not make it itself."""
+
+SOURCE_ROLES = {"trailers": ("CoAuthor",), "dataset_inputs": ("training", "validation", "…")}
+"""The roles of the events whose roles the sources name."""
+
+
+def cli_page() -> str:
+    """Return the help text of the program and of each command."""
+    context = click.Context(cli.group, info_name="mlflow2prov", terminal_width=HELP_WIDTH)
+    pages = [("mlflow2prov", cli.group.get_help(context))]
+    for command in COMMANDS:
+        found = cli.group.commands[command.name]
+        inner = click.Context(found, info_name=command.name, parent=context, terminal_width=HELP_WIDTH)
+        pages.append((command.name, found.get_help(inner)))
+    return "\n".join(
+        [
+            "# Command line",
+            "",
+            NOTE,
+            "",
+            "Commands chain: documents flow from each to the next. `extract` adds one document, `load` one",
+            "for each file, `transform` changes each, `merge` makes one of all, `save` and `statistics` pass",
+            "on what they were given. Options that have an underscore can be spelled with hyphens, too.",
+            "What `save --output -` and `statistics` give goes to standard output, all messages to standard",
+            "error. [Exit codes](exit-codes.md) and the [YAML configuration](configuration.md) have pages of",
+            "their own.",
+            *(f"\n## {name}\n\n```text\n{text.rstrip()}\n```" for name, text in pages),
+            "",
+        ]
+    )
+
+
+def model_page() -> str:
+    """Return the types, attributes, roles and relations of the vocabulary."""
+    types = described()
+    lines = [
+        "# Provenance model",
+        "",
+        NOTE,
+        "",
+        "What a document of `mlflow2prov` says: the types, attributes, roles and relations, as the package",
+        "declares them. [Why it is like this](../explanation/model.md) is told elsewhere. The same is in the",
+        "package as an OWL vocabulary with SHACL shapes, `mlflow2prov/model/ontology.ttl`.",
+        "",
+        "## Namespaces",
+        "",
+        "| prefix | IRI | what is named in it |",
+        "| --- | --- | --- |",
+        f"| `m2p` | `{M2P}` | types, attributes and roles |",
+        f"| `git` | `{GIT}` | commits, files, revisions and trees: the same in every clone |",
+        f"| `agent` | `{AGENT}` | people known by e-mail address; programs |",
+        f"| `extraction` | `{EXTRACTION}` | extractions |",
+        "| `repo` | from the URL of `origin`, else host and path; or `--repository_namespace` "
+        "| branches and tags |",
+        "| `mlflow` | from the tracking URI, for a local store host and path; or `--mlflow_namespace` "
+        "| everything of the store |",
+        "",
+        "## Identifiers",
+        "",
+        "The local part of an identifier is `Type.part--part`. Within a part every byte of its UTF-8 form",
+        "outside `A-Z a-z 0-9 _ .` stands as `-XX`, its hexadecimal value: `val/loss` is `val-2Floss`. The",
+        "parts are listed with each type. `mlflow2prov.model.ids.parts_of` gives the exact parts back.",
+        "",
+        "Every element has a `prov:label` for people and the `prov:type` values that its section names.",
+        "",
+        "## Types",
+        "",
+        *(line for type_ in types.values() for line in _type_section(type_)),
+        "## Relations",
+        "",
+        "One table for each event. *at* says that the relation has a time, where the source knows it.",
+        "",
+        *(line for event in EVENTS if event.relations for line in _event_section(event)),
+        "## Roles",
+        "",
+        "| role | meaning |",
+        "| --- | --- |",
+        *(f"| `m2p:{name}` | {meaning} |" for name, meaning in sorted(ROLES.items())),
+        "",
+        "The role of a dataset is the context that the run gave it, whatever that is, and missing where it",
+        "gave none; those in lower case above are the usual ones.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _type_section(type_: Described) -> list[str]:
+    also = "".join(f", also `{name}`" for name in type_.other_types)
+    prefixes = " or ".join(f"`{prefix}`" for prefix in type_.prefixes)
+    lines = [
+        f"### {type_.name}",
+        "",
+        f"{TYPES[type_.name]} {KIND_CLASSES[type_.kind].removeprefix('prov:')}{also}; in {prefixes}: "
+        + ", ".join(f"`{name}`" for name in dict.fromkeys(map(_identifier, type_.identifiers)))
+        + ".",
+        "",
+    ]
+    if type_.attributes:
+        lines += ["| attribute | datatype | how many | meaning |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| `m2p:{name}` | {' or '.join(type_.datatypes(name))} | {_how_many(type_, name)} "
+            f"| {ATTRIBUTES[name]} |"
+            for name in type_.attributes
+        ]
+        lines.append("")
+    return lines
+
+
+def _how_many(type_: Described, name: str) -> str:
+    least = "1" if type_.is_always(name) else "0"
+    return f"{least} or more" if type_.is_many(name) else "1" if least == "1" else "0 or 1"
+
+
+_PART_WORDS = {
+    "model_part": "name--created_ms",
+    "path_key": "path",
+    "key_part": "name",
+    "key": "name",
+    "value_text": "value",
+    "state[1:16]": "state",
+    "coalesce(run_id, '')": "run_id",
+    "regexp_replace(person_key, '^[a-z]+:', '')": "e-mail, user name or name",
+    "name": "name",
+    "owner_id": "run_id or model_id",
+}
+
+
+def _identifier(name: tuple[str, ...]) -> str:
+    word, *parts = name
+    shown = [part.removeprefix("=") for part in parts]
+    pieces = "--".join(
+        piece.strip("'")
+        if piece.startswith("'")
+        else "--".join(f"<{one}>" for one in _PART_WORDS.get(piece, piece).split("--"))
+        for piece in shown
+    )
+    return f"{word}.{pieces}"
+
+
+def _event_section(event: Event) -> list[str]:
+    return [
+        f"**{event.name.replace('_', ' ')}.** {event.doc}",
+        "",
+        "| subject | relation | object | role | at |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {_types(event, relation, 0)} | {relation.kind} | {_types(event, relation, 1)}"
+            f"{_others(event, relation)} | {_role_words(event, relation)} "
+            f"| {'yes' if relation.time else ''} |"
+            for relation in event.relations
+        ),
+        "",
+    ]
+
+
+def referred(event: Event, argument: str) -> tuple[str, ...]:
+    """Return the types that an argument of an event's relation can have."""
+    found: dict[str, None] = {}
+    for word in re.findall(r"\b\w+_ref\b", argument):
+        if word in event.elements:
+            types = tuple(name[4:] for name in event.elements[word].types if name.startswith("m2p:"))
+        else:
+            types = REFERENCES.get(f"{event.name}.{word}") or REFERENCES[word]
+        found.update(dict.fromkeys(types))
+    return tuple(found)
+
+
+def relation_roles(event: Event, relation: Relation) -> tuple[str, ...]:
+    """Return the roles that a relation of an event can have."""
+    if relation.role is None:
+        return ()
+    return tuple(roles(relation)) or SOURCE_ROLES[event.name]
+
+
+def _types(event: Event, relation: Relation, position: int) -> str:
+    return " or ".join(referred(event, relation.arguments[position] or ""))
+
+
+def _others(event: Event, relation: Relation) -> str:
+    names = KIND_BY_NAME[relation.kind].references
+    others = [
+        f"{names[n]} {_types(event, relation, n)}"
+        for n in range(2, len(relation.arguments))
+        if relation.arguments[n]
+    ]
+    others += [f"type `{name}`" for name in relation.types]
+    return f" ({', '.join(others)})" if others else ""
+
+
+def _role_words(event: Event, relation: Relation) -> str:
+    return " or ".join(name if name == "…" else f"`{name}`" for name in relation_roles(event, relation))
+
+
+def tables_page() -> str:
+    """Return the record tables of a graph and the source tables."""
+    lines = [
+        "# Tables",
+        "",
+        NOTE,
+        "",
+        "## Record tables",
+        "",
+        "A graph is these tables, in memory or in the DuckDB file that `extract --database` or `Graph.keep`",
+        "made. [Reading them with SQL](../how-to/sql.md) is shown elsewhere. Identifiers are numbers of the",
+        "table `name`; a missing identifier, time or list is NULL; `bundle` 0 is the document itself;",
+        "`attributes` is a list of `{k, v}`: a `key` of the table `attribute_key` and the value as text.",
+        "",
+        "| table | columns |",
+        "| --- | --- |",
+        *(f"| `{table}` | {_column_list(columns)} |" for table, columns in TABLES.items()),
+        "",
+        "The columns `a1` to `a5` of `relation` are the formal arguments in the order of PROV-DM; `kind` is",
+        "one of these numbers:",
+        "",
+        "| kind | record | a1, a2, … | required | times | PROV-DM |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {kind.number} | {kind.name} | {', '.join(kind.references)} | {kind.required or ''} "
+            f"| {', '.join(kind.times)} | {kind.section} |"
+            for kind in KINDS
+        ),
+        "",
+        "## Source tables",
+        "",
+        "What sources read, before any provenance is made of it. Whichever way a fact was read (server,",
+        "database), it lands in the same table. `_ms` is milliseconds and `_s` seconds since",
+        "1970-01-01T00:00:00Z. TEXT columns lose the credentials of the URLs in them on the way in.",
+        "",
+    ]
+    notes = _column_notes()
+    for table in source_tables.SOURCE_TABLES.values():
+        lines += [
+            f"### {table.name}",
+            "",
+            f"A row is {table.row}.",
+            "",
+            "| column | type | |",
+            "| --- | --- | --- |",
+            *(
+                f"| `{name}` | {kind.value} | {notes.get((table.name, name), '')} |"
+                for name, kind in table.columns.items()
+            ),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _column_list(columns: str) -> str:
+    """The columns of a declaration such as ``id INTEGER, attributes STRUCT(k INTEGER, v VARCHAR)[]``."""
+    return ", ".join(f"`{column.strip()}`" for column in re.split(r",(?![^(]*\))", columns))
+
+
+def _column_notes() -> dict[tuple[str, str], str]:
+    """What the declaration says beside a column."""
+    notes: dict[tuple[str, str], str] = {}
+    table = ""
+    for line in inspect.getsource(source_tables).splitlines():
+        if begins := re.match(r'\s+"((?:git|mlflow)_\w+)",$', line):
+            table = begins[1]
+        elif noted := re.match(r"\s+(\w+)=_[A-Z]+,  # (.+)$", line):
+            notes[table, noted[1]] = noted[2].replace("|", "\\|")
+    return notes
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of the configuration."""
+    return json.dumps(config.schema(), indent=2) + "\n"
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "docs/reference/cli.md": cli_page,
+    "docs/reference/model.md": model_page,
+    "docs/reference/tables.md": tables_page,
+    "src/mlflow2prov/configuration.schema.json": schema_text,
+    "src/mlflow2prov/model/ontology.ttl": ontology,
+}
+"""Every file that is made of declarations, and what makes it."""
+
+
+def write(names: Iterable[str] = GENERATED) -> None:
+    """Write the files whose text has changed, and say which."""
+    for name in names:
+        path, text = ROOT / name, GENERATED[name]()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    write()
