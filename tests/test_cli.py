@@ -82,7 +82,8 @@ def test_a_chain_does_the_same_from_the_command_line_and_from_a_configuration(
     small: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "c.yaml").write_text(
-        "- load: {input: '${NAME}'}\n- transform: {eliminate_duplicates: true}\n- save: {output: b}\n- statistics: {fine: true}\n"
+        "- load: {input: '${NAME}'}\n- transform: {eliminate_duplicates: true}\n- save: {output: b}\n"
+        "- statistics: {fine: true}\n"
     )
     by_file = run("--config", "c.yaml", cwd=tmp_path, NAME="small.json")
     assert by_file.returncode == 0, by_file.stderr

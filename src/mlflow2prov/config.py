@@ -42,7 +42,7 @@ def read(path: str | Path, environment: Mapping[str, str]) -> list[Step]:
 def parse(text: str, name: str, environment: Mapping[str, str]) -> list[Step]:
     """Return the steps that the text of a configuration asks for; ``name`` is for messages.
 
-    >>> [step.command.name for step in parse("- load: {input: [a.json]}\\n- merge:\\n", "x.yaml", {})]
+    >>> [step.command.name for step in parse("[load: {input: [a.json]}, merge]", "x.yaml", {})]
     ['load', 'merge']
     """
     reader = _Reader(name, environment)

@@ -7,6 +7,7 @@ its options to an iterator of graphs.
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlflow2prov import __version__
 from mlflow2prov.commands import Step
@@ -35,20 +36,20 @@ LARGE_BYTES = 500 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a run is given by its surroundings; ``cli`` fills it in.
+    """What a run is given by its surroundings: by default, those of this process.
 
     Attributes:
-        environment: environment variables, for MLflow's own settings.
+        environment: environment variables, for MLflow's own settings such as credentials.
         host: this machine's name, which the namespaces of local stores carry.
         stdin, stdout: binary, for the file name ``-``.
         show: prints statistics for a person.
         store: where graphs live; None is the default one.
     """
 
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     host: str = field(default_factory=platform.node)
-    stdin: BinaryIO = field(default_factory=lambda: getattr(sys.stdin, "buffer", sys.stdin))
-    stdout: BinaryIO = field(default_factory=lambda: getattr(sys.stdout, "buffer", sys.stdout))
+    stdin: BinaryIO = field(default_factory=lambda: cast("BinaryIO", sys.stdin.buffer))
+    stdout: BinaryIO = field(default_factory=lambda: cast("BinaryIO", sys.stdout.buffer))
     show: Callable[[Statistics], None] | None = None
     store: Store | None = None
 
@@ -193,7 +194,7 @@ def _expand(
 
 def load(
     *inputs: str | Path,
-    format: str | None = None,
+    format: str | None = None,  # noqa: A002
     surroundings: Surroundings | None = None,
 ) -> Graph:
     """Return the document in a file as a graph; several files are merged into one.

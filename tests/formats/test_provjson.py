@@ -89,7 +89,8 @@ def test_a_generation_that_a_derivation_names_keeps_its_blank_name() -> None:
 
 def test_a_prefix_that_a_bundle_uses_for_something_else_is_kept_apart() -> None:
     text = """{"prefix": {"ex": "http://one.org/"}, "entity": {"ex:e": {"ex:k": {"$": "ex:v", "type": "xsd:QName"}}},
-        "bundle": {"ex:b": {"prefix": {"ex": "http://two.org/"}, "entity": {"ex:e": {"ex:k": {"$": "ex:v", "type": "xsd:QName"}}}}}}"""
+        "bundle": {"ex:b": {"prefix": {"ex": "http://two.org/"},
+            "entity": {"ex:e": {"ex:k": {"$": "ex:v", "type": "xsd:QName"}}}}}}"""
     graph = read(text)
     document = json.loads(written(graph))
     ((bundle, inside),) = document["bundle"].items()

@@ -14,6 +14,7 @@ from git_maker import Repository, picked, read, text
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.git import read_repository
+from mlflow2prov.sources.git_program import Git
 
 
 @pytest.fixture
@@ -26,8 +27,9 @@ def history(repository: Repository) -> tuple[str, str]:
     names = ["a", "c"]
     before = {name: "".join(f"{name}{line}\n" for line in range(20)) for name in names}
     message = b"one\n\nCo-authored-by: B <b@x>\n"
-    one = repository.commit(before | {"z": "z"}, message=message)
-    two = repository.commit({f"{name}2": before[name] + "more\n" for name in names} | {"z": "y"}, one)
+    one = repository.commit(before | {"z": "z", "lib": ("160000", "1" * 40)}, message=message)
+    after = {f"{name}2": before[name] + "more\n" for name in names}
+    two = repository.commit(after | {"z": "y", "lib": ("160000", "2" * 40)}, one)
     repository.git("tag", "-a", "-m", "tag", "v1", one)
     return one, two
 
@@ -99,7 +101,9 @@ def test_no_configuration_changes_what_is_read_and_no_program_of_it_runs(
         monkeypatch.setenv(name, value)
     repository.write("blob", b"x")
     assert repository.read() == expected
-    assert picked(expected["git_revision"], "status", commit=two) == ["M", "R", "R"]
+    assert picked(expected["git_revision"], "status", commit=two) == ["M", "M", "R", "R"]
+    (repository.path / "folder").mkdir()
+    assert read(repository.path / "folder") == expected
     assert not ran.exists()
 
     repository.git("replace", one, two)
@@ -146,7 +150,7 @@ def test_a_partial_clone_is_read_without_fetching_what_it_lacks(
     assert read(clone, find_copies=True)["git_revision"] == rows["git_revision"]
     caplog.clear()
     rows = read(clone, entry_points=[(one, "a")])
-    assert picked(rows["git_revision"], "status", commit=two) == ["A", "A", "M"]
+    assert picked(rows["git_revision"], "status", commit=two) == ["A", "A", "M", "M"]
     assert picked(rows["git_deletion"], "path", commit=two) == ["a", "c"]
     assert picked(rows["git_revision"], "status", commit=three) == ["R"]
     assert picked(rows["git_entry_point"], "candidates", "path") == [(1, "a")]
@@ -201,10 +205,8 @@ def test_a_damaged_repository_is_an_error_in_gits_words(repository: Repository) 
 
 def test_no_credentials_are_in_an_error(repository: Repository) -> None:
     history(repository)
-    with (repository.path / ".git" / "config").open("a") as config:
-        config.write('[include]\n    path = /none\n[x "https://ada:secret@example.org"\n')
-    with pytest.raises(SourceError) as caught:
-        repository.read()
+    with pytest.raises(SourceError, match=r"https://example\.org/r") as caught:
+        Git(str(repository.path)).output("show-ref", "--verify", "https://ada:secret@example.org/r")
     assert "secret" not in str(caught.value)
 
 

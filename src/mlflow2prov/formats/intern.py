@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import FormatError
@@ -43,6 +44,7 @@ class Staging:
         self.file_name = file_name
         self.keys: dict[tuple[str, str | None, str | None], int] = {}
         self._scratch = self.store.scratch("staging")
+        self._records = 0
         self.prefixes: dict[str, str] = dict(STANDARD_PREFIXES)
 
     def __enter__(self) -> Staging:
@@ -100,6 +102,7 @@ class Staging:
         import pyarrow as pa
 
         count = len(columns.names)
+        self._records += count
         arrays: dict[str, pa.Array[Any]] = {
             "bundle": pa.array([columns.bundle], pa.string()).take(pa.array([0] * count, pa.int32())),
             "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
@@ -117,7 +120,7 @@ class Staging:
             FormatError: an identifier's prefix is not declared.
         """
         graph = Graph.empty(self.store)
-        with self.store.in_order():
+        with self.store.in_order(self._records):
             self._keep_blank_names()
             self._number_names()
             self._check_prefixes()
@@ -155,7 +158,7 @@ class Staging:
     def _unify_spellings(self) -> None:
         """Where one namespace's IRI continues another's, two spellings may be one identifier."""
         iris = sorted(self.prefixes.values())
-        if not any(longer.startswith(iri) for iri, longer in zip(iris, iris[1:], strict=False)):
+        if not any(longer.startswith(iri) for iri, longer in pairwise(iris)):
             return
         pairs = ", ".join("(?, ?)" for _ in self.prefixes)
         parameters = [text for pair in self.prefixes.items() for text in pair]
@@ -194,7 +197,10 @@ class Staging:
             f"e.attributes FROM {schema}.element e LEFT JOIN {schema}.token b ON b.token = e.bundle "
             f"LEFT JOIN {schema}.token t ON t.token = e.name"
         )
-        arguments = [column for column in ARGUMENT_COLUMNS if self._is_used(column)]
+        counts = run(
+            f"SELECT {', '.join(f'count({column})' for column in ARGUMENT_COLUMNS)} FROM {schema}.relation"
+        )
+        arguments = [column for column, count in zip(ARGUMENT_COLUMNS, counts[0], strict=True) if count]
         ids = ", ".join(f"t_{column}.id" if column in arguments else "NULL" for column in ARGUMENT_COLUMNS)
         joins = " ".join(
             f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}" for column in arguments
@@ -208,9 +214,6 @@ class Staging:
             f"INSERT INTO {graph.schema}.bundle SELECT t.id FROM {schema}.bundle b JOIN {schema}.token t ON t.token = b.name"
         )
         insert_keys(graph, ((key, *names) for names, key in self.keys.items()))
-
-    def _is_used(self, column: str) -> bool:
-        return bool(self.store.scalar(f"SELECT count({column}) FROM {self.schema}.relation"))
 
 
 def insert_keys(graph: Graph, rows: Iterable[tuple[int, str, str | None, str | None]]) -> None:

@@ -22,29 +22,66 @@ __all__ = ["read", "write"]
 
 def write(graph: Graph, file: BinaryIO) -> None:
     """Write a graph as PROV-JSON to a binary file, streaming; memory does not grow with the graph."""
-    with graph.store.in_order():
-        _write(graph, file)
+    portions = _portions(graph)
+    records = sum(portion.records for portion in portions.values())
+    with graph.store.in_order(records), graph.store.scratch("json") as scratch:
+        writing = _Writing(graph, scratch, _Attributes.of(graph), portions)
+        writing.prepare()
+        _write_document(writing, file)
 
 
-def _write(graph: Graph, file: BinaryIO) -> None:
-    with graph.store.scratch("json") as scratch:
-        graph.store.run(
-            f"CREATE TABLE {scratch}.name AS SELECT id, {_NAME} AS text FROM {graph.schema}.name ORDER BY id"
-        )
-        _write_document(_Writing(graph, scratch, _Attributes.of(graph)), file)
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """What a bundle holds of one kind of record.
+
+    Attributes:
+        records: how many there are.
+        identified: how many have an identifier.
+        identifiers: how many distinct identifiers these are.
+        arguments: how many records have each of the formal arguments that are identifiers.
+    """
+
+    records: int
+    identified: int
+    identifiers: int
+    arguments: tuple[int, ...] = ()
+
+
+def _portions(graph: Graph) -> dict[tuple[int, int], _Portion]:
+    """What there is, by bundle and number of kind."""
+    counted = "bundle, kind, count(*), count(id), count(DISTINCT id)"
+    arguments = ", ".join(f"count({column})" for column in ARGUMENT_COLUMNS)
+    elements = graph.query(f"SELECT {counted} FROM {{graph}}.element GROUP BY bundle, kind")
+    relations = graph.query(f"SELECT {counted}, {arguments} FROM {{graph}}.relation GROUP BY bundle, kind")
+    return {(row[0], row[1]): _Portion(row[2], row[3], row[4], row[5:]) for row in [*elements, *relations]}
 
 
 @dataclass(frozen=True, slots=True)
 class _Writing:
     """What is at hand while a graph is written.
 
-    ``names`` is a schema with a table ``name`` of each identifier's JSON text, made once for all
-    records that name it.
+    ``scratch`` has a table ``name`` of each identifier's JSON text, made once for all records that
+    name it, and a table for each record table with the text of those attributes that have several
+    values, by the row's number: they are few, and finding them apart from writing costs less.
     """
 
     graph: Graph
-    names: str
+    scratch: str
     attributes: _Attributes
+    portions: dict[tuple[int, int], _Portion]
+
+    def prepare(self) -> None:
+        """Make the tables."""
+        graph, run = self.graph, self.graph.store.run
+        run(
+            f"CREATE TABLE {self.scratch}.name AS SELECT id, {_NAME} AS text FROM {graph.schema}.name ORDER BY id"
+        )
+        for table in ("element", "relation"):
+            members, where = self.attributes.grouped, self.attributes.repeats
+            run(
+                f"CREATE TABLE {self.scratch}.{table} AS SELECT place, {members} AS members "
+                f"FROM (SELECT attributes, rowid AS place FROM {graph.schema}.{table}) r WHERE {where}"
+            )
 
 
 _NAME = "to_json(CASE WHEN prefix = '' THEN local ELSE prefix || ':' || local END)::VARCHAR"
@@ -80,17 +117,12 @@ def _write_prefixes(graph: Graph, file: BinaryIO) -> bytes:
 
 
 def _write_records(writing: _Writing, bundle: int, file: BinaryIO, separator: bytes) -> bytes:
-    graph = writing.graph
-    present = {
-        row[0]
-        for table in ("element", "relation")
-        for row in graph.query(f"SELECT DISTINCT kind FROM {{graph}}.{table} WHERE bundle = {bundle}")
-    }
     for kind in KINDS:
-        if kind.number not in present:
+        portion = writing.portions.get((bundle, kind.number))
+        if portion is None:
             continue
         file.write(separator + json.dumps(kind.name).encode() + b": {")
-        _write_kind(writing, kind, bundle, file)
+        write_strings(writing.graph.store, _kind_sql(writing, kind, bundle, portion), file, skip=1)
         file.write(b"\n}")
         separator = b",\n"
     return separator
@@ -117,6 +149,8 @@ class _Attributes:
     @property
     def sql(self) -> str:
         """SQL of the members for ``r.attributes``, joined by commas; NULL where there are none."""
+        if not self.names:
+            return "NULL"
         openings = [name + before for name, before in zip(self.names, self.before, strict=True)]
         pair = f"concat({_list(openings)}[a.k], to_json(a.v)::VARCHAR, {_list(self.after)}[a.k])"
         members = f"array_to_string(list_transform(r.attributes, lambda a: {pair}), ',')"
@@ -125,6 +159,8 @@ class _Attributes:
     @property
     def repeats(self) -> str:
         """SQL of the condition that ``r.attributes`` has several values of one attribute."""
+        if not self.names:
+            return "false"
         numbers = {name: number for number, name in enumerate(dict.fromkeys(self.names))}
         listed = ", ".join(str(numbers[name]) for name in self.names)
         number = f"([{listed}]::INTEGER[])[a.k]"
@@ -137,6 +173,8 @@ class _Attributes:
     @property
     def grouped(self) -> str:
         """As ``sql``, with the values of each attribute in an array where there are several."""
+        if not self.names:
+            return "NULL::VARCHAR"
         name = f"{_list(self.names)}[a.k]"
         value = f"concat({_list(self.before)}[a.k], to_json(a.v)::VARCHAR, {_list(self.after)}[a.k])"
         values = f"list_transform(list_filter(r.attributes, lambda a: {name} = m), lambda a: {value})"
@@ -159,50 +197,30 @@ def _around(datatype: str | None, language: str | None) -> tuple[str, str]:
     return "", ""
 
 
-def _write_kind(writing: _Writing, kind: RecordKind, bundle: int, file: BinaryIO) -> None:
-    """Write the records of one kind as JSON members."""
-    graph, attributes = writing.graph, writing.attributes
+def _kind_sql(writing: _Writing, kind: RecordKind, bundle: int, portion: _Portion) -> str:
+    """SQL of the records of one kind: one string for each identifier, a comma and a line break before it."""
     table = "element" if kind.is_element else "relation"
-    source = f"{graph.schema}.{table} WHERE bundle = {bundle} AND kind = {kind.number}"
-    with graph.store.scratch("json") as scratch:
-        joins = ""
-        members: list[str] = []
-        if not kind.is_element:
-            members, joins = _references(writing, kind, source, scratch)
-        columns = ("start_time", "end_time") if kind.is_element else ("time",)
-        members += [
-            f"'\"prov:{name}\":' || to_json(r.{column})::VARCHAR"
-            for name, column in zip(kind.times, columns, strict=False)
-        ]
-        if attributes.names:
-            text, join = _attribute_members(graph, source, attributes, scratch)
-            members.append(text)
-            joins += join
-        body = f"concat('{{', concat_ws(',', {', '.join(members or ['NULL'])}), '}}')"
-        write_strings(graph.store, _records_sql(writing, source, body, joins), file, skip=1)
+    source = f"{writing.graph.schema}.{table} WHERE bundle = {bundle} AND kind = {kind.number}"
+    members, joins = _references(writing, kind, source, portion)
+    columns = ("start_time", "end_time") if kind.is_element else ("time",)
+    members += [
+        f"'\"prov:{name}\":' || to_json(r.{column})::VARCHAR"
+        for name, column in zip(kind.times, columns, strict=False)
+    ]
+    members.append(f"coalesce(g.members, {writing.attributes.sql})")
+    joins += f" LEFT JOIN {writing.scratch}.{table} g ON g.place = r.place"
+    body = f"concat('{{', concat_ws(',', {', '.join(members)}), '}}')"
+    return _records_sql(writing, source, body, joins, portion)
 
 
-def _attribute_members(graph: Graph, source: str, attributes: _Attributes, scratch: str) -> tuple[str, str]:
-    """The SQL of a record's attributes; the few that have to be grouped are made beforehand."""
-    rows = f"(SELECT *, rowid AS place FROM {source}) r WHERE {attributes.repeats}"
-    graph.store.run(
-        f"CREATE TABLE {scratch}.grouped AS SELECT r.place, {attributes.grouped} AS members FROM {rows}"
-    )
-    if not graph.store.scalar(f"SELECT count(*) FROM {scratch}.grouped"):
-        return attributes.sql, ""
-    return f"coalesce(g.members, {attributes.sql})", f" LEFT JOIN {scratch}.grouped g ON g.place = r.place"
-
-
-def _records_sql(writing: _Writing, source: str, body: str, joins: str) -> str:
-    """SQL of one string for each identifier, with a comma and a line break before it."""
+def _records_sql(writing: _Writing, source: str, body: str, joins: str, portion: _Portion) -> str:
     rows = f"(SELECT *, rowid AS place FROM {source}) r"
-    named = f"LEFT JOIN {writing.names}.name n ON n.id = r.id"
+    named = f"LEFT JOIN {writing.scratch}.name n ON n.id = r.id"
     anonymous = "concat('\"_:n', r.place + 1, '\"')"
-    identified, distinct = writing.graph.query(f"SELECT count(id), count(DISTINCT id) FROM {source}")[0]
-    if not identified:
+    if not portion.identified:
         return f"SELECT concat(',', chr(10), {anonymous}, ':', {body}) FROM {rows} {joins}"
     key = f"CASE WHEN r.id IS NULL THEN {anonymous} ELSE n.text END"
-    if identified == distinct:
+    if portion.identified == portion.identifiers:
         return f"SELECT concat(',', chr(10), {key}, ':', {body}) FROM {rows} {named} {joins}"
     bodies = f"SELECT {key} AS name, r.place, {body} AS body FROM {rows} {named} {joins}"
     several = (
@@ -214,22 +232,23 @@ def _records_sql(writing: _Writing, source: str, body: str, joins: str) -> str:
     )
 
 
-def _references(writing: _Writing, kind: RecordKind, source: str, scratch: str) -> tuple[list[str], str]:
-    """The members for a kind's formal arguments, and the joins that their names take."""
-    graph = writing.graph
-    columns = list(zip(kind.references, ARGUMENT_COLUMNS, strict=False))
-    counts = graph.query(
-        f"SELECT count(*), {', '.join(f'count({column})' for _, column in columns)} FROM {source}"
-    )
-    total, *there = counts[0]
-    present = [pair for pair, count in zip(columns, there, strict=True) if count]
-    names = f"{writing.names}.name"
-    if present and total * 4 < graph.count("name"):
-        wanted = " UNION ALL ".join(f"SELECT {column} AS id FROM {source}" for _, column in present)
-        graph.store.run(
-            f"CREATE TABLE {scratch}.name AS SELECT n.* FROM {names} n SEMI JOIN ({wanted}) w ON w.id = n.id"
-        )
-        names = f"{scratch}.name"
+def _references(writing: _Writing, kind: RecordKind, source: str, portion: _Portion) -> tuple[list[str], str]:
+    """The members for a kind's formal arguments, and the joins that their names take.
+
+    For few records only the names that they use are joined, since a join holds its right-hand side.
+    """
+    present = [
+        (name, column)
+        for name, column, there in zip(kind.references, ARGUMENT_COLUMNS, portion.arguments, strict=False)
+        if there
+    ]
+    names = f"{writing.scratch}.name"
+    if present and portion.records < _FEW:
+        wanted = " UNION ALL ".join(f"SELECT {column} FROM {source}" for _, column in present)
+        names = f"(SELECT * FROM {names} WHERE id IN ({wanted}))"
     members = [f"'\"prov:{name}\":' || n_{column}.text" for name, column in present]
     joins = " ".join(f"LEFT JOIN {names} n_{column} ON n_{column}.id = r.{column}" for _, column in present)
     return members, joins
+
+
+_FEW = 50_000

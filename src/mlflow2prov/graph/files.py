@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         try:
             yield unfinished
             if unfinished.exists():
-                os.replace(unfinished, target)
+                unfinished.replace(target)
         finally:
             for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
                 leftover.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ class Graph:
         self.close()
 
     def count(self, table: str) -> int:
-        """Return how many rows a record table has: ``element``, ``relation``, ``name`` …"""
+        """Return how many rows a record table has: ``element``, ``relation`` or ``name``."""
         return int(self.store.scalar(f"SELECT count(*) FROM {self.schema}.{table}"))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -172,8 +172,10 @@ def declare_prefixes(graph: Graph, prefixes: Iterable[tuple[str, str]]) -> None:
     """Fill the graph's prefix table; the standard prefixes are always there."""
     rows = dict(STANDARD_PREFIXES)
     rows.update(prefixes)
-    for prefix, iri in rows.items():
-        graph.store.run(f"INSERT INTO {graph.schema}.prefix VALUES (?, ?)", [prefix, iri])
+    marks = ", ".join("(?, ?)" for _ in rows)
+    graph.store.run(
+        f"INSERT INTO {graph.schema}.prefix VALUES {marks}", [text for pair in rows.items() for text in pair]
+    )
 
 
 VOCABULARY_PREFIX = ("m2p", M2P)

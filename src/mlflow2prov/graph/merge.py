@@ -149,7 +149,8 @@ def _records(store: Store, graph: Graph, number: int, changes: dict[str, str], s
         joins = " ".join(f"LEFT JOIN {names} n_{column} ON n_{column}.old = r.{column}" for column in used)
         store.run(
             f"INSERT INTO {scratch}.relation SELECT coalesce(b.id, 0), r.kind, n.id, {arguments}, r.time, {attributes} "
-            f"FROM {graph.schema}.relation r LEFT JOIN {names} n ON n.old = r.id LEFT JOIN {names} b ON b.old = r.bundle {joins}"
+            f"FROM {graph.schema}.relation r LEFT JOIN {names} n ON n.old = r.id "
+            f"LEFT JOIN {names} b ON b.old = r.bundle {joins}"
         )
         store.run(
             f"INSERT INTO {scratch}.bundle SELECT n.id FROM {graph.schema}.bundle r JOIN {names} n ON n.old = r.id"

@@ -57,6 +57,10 @@ TABLES: dict[str, str] = {
 """The record tables of a graph and their columns."""
 
 
+ROW_GROUP = 100_000
+"""Fewer rows than this are always in one row group of DuckDB's (122,880), which one thread scans."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """How much of the machine a store may use.
@@ -101,6 +105,7 @@ class Store:
         self.connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         if settings.threads is not None:
             self.connection.execute(f"SET threads = {int(settings.threads)}")
+        self._ordered = False
         self._threads = int(self.scalar("SELECT current_setting('threads')"))
         self.connection.execute("ATTACH ':memory:' AS graphs (COMPRESS)")
 
@@ -172,15 +177,21 @@ class Store:
         self.run(f"DETACH {alias}")
 
     @contextmanager
-    def in_order(self) -> Iterator[None]:
+    def in_order(self, rows: int | None = None) -> Iterator[None]:
         """Within the ``with`` block, a join's rows come in the order of its left-hand table.
 
         DuckDB keeps that order only in a pipeline of one thread; memory stays flat, unlike in a sort.
+        So few ``rows`` that DuckDB does not share them out (one row group) keep their order anyway.
         """
+        if self._ordered or (rows is not None and rows < ROW_GROUP):
+            yield
+            return
+        self._ordered = True
         self.run("SET threads = 1")
         try:
             yield
         finally:
+            self._ordered = False
             with suppress(Exception):  # the connection may be the very thing that failed
                 self.run(f"SET threads = {self._threads}")
 

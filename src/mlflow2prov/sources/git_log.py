@@ -82,7 +82,6 @@ def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
         "--topo-order",
         "--reverse",
         "--encoding=UTF-8",
-        "--no-show-signature",
         "--no-notes",
         "--no-color",
         "--no-ext-diff",

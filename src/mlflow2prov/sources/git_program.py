@@ -29,8 +29,6 @@ _SETTINGS = {
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
     "core.warnAmbiguousRefs": "false",
-    "diff.ignoreSubmodules": "none",
-    "diff.renames": "true",
     "i18n.logOutputEncoding": "UTF-8",
     "log.follow": "false",
     "log.showRoot": "true",

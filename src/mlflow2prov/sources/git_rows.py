@@ -14,8 +14,8 @@ from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 BATCH_ROWS = 50_000
 
-_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
-"""The first second of the year 1 and the last one of the year 9999."""
+_LAST_S = 253_402_300_799
+"""The last second of the year 9999. Git gives no instant before 1970."""
 
 Column = Sequence[Any]
 
@@ -23,13 +23,13 @@ Column = Sequence[Any]
 def seconds_of(digits: bytes) -> int | None:
     """Return an instant that Git gives in decimal, or None where it is none of the years 1 to 9999.
 
-    >>> seconds_of(b"1600000000"), seconds_of(b""), seconds_of(b"99999999999999")
-    (1600000000, None, None)
+    >>> seconds_of(b"253402300799"), seconds_of(b"253402300800"), seconds_of(b"")
+    (253402300799, None, None)
     """
-    if not re.fullmatch(rb"-?[0-9]{1,12}", digits):
+    if not re.fullmatch(rb"[0-9]{1,12}", digits):
         return None
     seconds = int(digits)
-    return seconds if _FIRST_S <= seconds <= _LAST_S else None
+    return seconds if seconds <= _LAST_S else None
 
 
 def known(value: bytes) -> str | None:

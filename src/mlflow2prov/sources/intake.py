@@ -46,7 +46,15 @@ def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[st
 
 def _insert(schema: str, table: Table, redaction: Callable[[str], str]) -> str:
     names = [f'"{name}"' for name in table.columns]
-    values = [
-        redaction(f'"{name}"') if kind is Kind.TEXT else f'"{name}"' for name, kind in table.columns.items()
-    ]
+    values = [_taken(f'"{name}"', kind, redaction) for name, kind in table.columns.items()]
     return f"INSERT INTO {schema}.{table.name} ({', '.join(names)}) SELECT {', '.join(values)} FROM arriving"
+
+
+def _taken(column: str, kind: Kind, redaction: Callable[[str], str]) -> str:
+    """SQL of a column as it is taken in."""
+    match kind:
+        case Kind.TEXT:
+            return redaction(column)
+        case Kind.NAMES:
+            return f"list_transform({column}, lambda x: {redaction('x')})"
+    return column
