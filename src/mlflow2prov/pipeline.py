@@ -48,8 +48,9 @@ class Surroundings:
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     host: str = field(default_factory=platform.node)
-    stdin: BinaryIO = field(default_factory=lambda: cast("BinaryIO", sys.stdin.buffer))
-    stdout: BinaryIO = field(default_factory=lambda: cast("BinaryIO", sys.stdout.buffer))
+    # A notebook's streams have no buffer; only a chain that names `-` or prints counts needs one.
+    stdin: BinaryIO = field(default_factory=lambda: cast("BinaryIO", getattr(sys.stdin, "buffer", sys.stdin)))
+    stdout: BinaryIO = field(default_factory=lambda: cast("BinaryIO", getattr(sys.stdout, "buffer", sys.stdout)))
     show: Callable[[Statistics], None] | None = None
     store: Store | None = None
 

@@ -27,7 +27,9 @@ def history(repository: Repository) -> tuple[str, str]:
     names = ["a", "c"]
     before = {name: "".join(f"{name}{line}\n" for line in range(20)) for name in names}
     message = b"one\n\nCo-authored-by: B <b@x>\n"
-    one = repository.commit(before | {"z": "z", "lib": ("160000", "1" * 40)}, message=message)
+    signature = b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----"
+    files = before | {"z": "z", "lib": ("160000", "1" * 40)}
+    one = repository.commit(files, message=message, headers=[signature])
     after = {f"{name}2": before[name] + "more\n" for name in names}
     two = repository.commit(after | {"z": "y", "lib": ("160000", "2" * 40)}, one)
     repository.git("tag", "-a", "-m", "tag", "v1", one)

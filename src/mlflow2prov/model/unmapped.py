@@ -64,11 +64,11 @@ UNMAPPED: tuple[tuple[str, str], ...] = (
 
 UNFINISHED: tuple[tuple[str, str], ...] = (
     (
-        "runs of the store are still running: their end is left open, and later points will be missing",
+        "runs that are still running, whose end is left open and whose later points will be missing",
         "mlflow_run WHERE status IN ('RUNNING', 'SCHEDULED') AND end_ms IS NULL AND lifecycle_stage = 'active'",
     ),
     (
-        "MLflow stores that were read have no runs and no models",
+        "stores without any run or model",
         "mlflow_store WHERE NOT EXISTS (FROM mlflow_run) AND NOT EXISTS (FROM mlflow_registered_model) "
         "AND NOT EXISTS (FROM mlflow_logged_model)",
     ),
@@ -86,12 +86,12 @@ def report_unmapped(store: Store, sources: str) -> dict[str, int]:
     cursor = store.connection.cursor()
     try:
         cursor.execute(f"SET search_path = '{sources}'")
-        for declared, opening in ((UNMAPPED, "left out: "), (UNFINISHED, "")):
+        for declared, opening in ((UNMAPPED, "left out"), (UNFINISHED, "found")):
             for what, rows in declared:
                 count = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone()
                 if count and count[0]:
                     found[what] = int(count[0])
-                    log.warning("%s%s %s", opening, f"{count[0]:,}", what)
+                    log.warning("%s: %s (%s)", opening, what, f"{count[0]:,}")
     finally:
         cursor.close()
     return found
