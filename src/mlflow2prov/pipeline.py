@@ -50,7 +50,9 @@ class Surroundings:
     host: str = field(default_factory=platform.node)
     # A notebook's streams have no buffer; only a chain that names `-` or prints counts needs one.
     stdin: BinaryIO = field(default_factory=lambda: cast("BinaryIO", getattr(sys.stdin, "buffer", sys.stdin)))
-    stdout: BinaryIO = field(default_factory=lambda: cast("BinaryIO", getattr(sys.stdout, "buffer", sys.stdout)))
+    stdout: BinaryIO = field(
+        default_factory=lambda: cast("BinaryIO", getattr(sys.stdout, "buffer", sys.stdout))
+    )
     show: Callable[[Statistics], None] | None = None
     store: Store | None = None
 

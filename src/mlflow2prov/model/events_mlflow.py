@@ -9,71 +9,23 @@ from mlflow2prov.model.declare import (
     alternate,
     associated,
     attributed,
-    flag,
     generated,
     informed,
     instant_ms,
-    integer,
     invalidated,
-    lexical,
     member,
     specialization,
     text,
     used,
 )
-
-NESTED_UNDER = "mlflow.parentRunId"
-
-
-def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: str | None = None) -> Element:
-    """The Creation activity of a thing of the store."""
-    return _life_event("Creation", resource, uid, parts, start, end, when)
-
-
-def deletion(
-    resource: str, uid: str, *parts: str, time: str, when: str, inferred: str | None = None
-) -> Element:
-    """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag."""
-    return _life_event("Deletion", resource, uid, parts, time, time, when, inferred)
-
-
-def _life_event(
-    word: str,
-    resource: str,
-    uid: str,
-    parts: tuple[str, ...],
-    start: str,
-    end: str,
-    when: str | None,
-    inferred: str | None = None,
-) -> Element:
-    attributes = {"uid": text(uid, always=True), "resource_type": text(f"'{resource}'", always=True)}
-    if inferred:
-        attributes["inferred"] = flag(f"CASE WHEN {inferred} THEN true END")
-    return Element(
-        kind="activity",
-        prefix="mlflow",
-        name=(word, f"'{resource}'", *parts),
-        types=(f"m2p:{word}",),
-        label=f"concat('{word.lower()} of {resource.replace('_', ' ')} ', {uid})",
-        attributes=attributes,
-        start=start,
-        end=end,
-        when=when,
-    )
-
-
-def tag_element(type_name: str, *owner: str) -> Element:
-    """A tag (key and value) of the thing whose identifier's parts are ``owner``."""
-    return Element(
-        kind="entity",
-        prefix="mlflow",
-        name=(type_name, *owner, "key"),
-        types=(f"m2p:{type_name}",),
-        label="concat(key, ' = ', left(value, 80))",
-        attributes={"name": text("key", always=True), "value": text("value")},
-    )
-
+from mlflow2prov.model.elements import (
+    artifact_element,
+    creation,
+    deletion,
+    metric_element,
+    param_element,
+    tag_element,
+)
 
 RUN_FACTS = Event(
     name="run_facts",
@@ -261,16 +213,7 @@ PARAMS = Event(
         SELECT p.*, {_RUN_COLUMNS} FROM mlflow_param p JOIN runs r ON r.run_id = p.run_id
         ORDER BY r.run_ref, p.key
     """,
-    elements={
-        "param_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Param", "=run_id", "key"),
-            types=("m2p:Param",),
-            label="concat(key, ' = ', left(value, 80))",
-            attributes={"name": text("key", always=True), "value": text("value", always=True)},
-        )
-    },
+    elements={"param_ref": param_element("=run_id")},
     relations=run_member("param_ref"),
 )
 
@@ -308,27 +251,9 @@ METRICS = Event(
         ) point
     """,
     view="SELECT p.*, s.* EXCLUDE (n) FROM {rows} p JOIN metric_series s ON s.n = p.series",
-    elements={
-        "metric_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Metric", "=run_id", "=key_part", "=step", "=timestamp_ms", "=value_text"),
-            types=("m2p:Metric",),
-            label="concat(key_shown, ' = ', value_text, ' (step ', step, ')')",
-            label_is_ready=True,
-            attributes={
-                "name": text("key_shown", always=True, ready=True),
-                "value": lexical("value_text", "xsd:double", always=True),
-                "timestamp": lexical("logged", "xsd:dateTime"),
-                "step": integer("step", always=True),
-                "is_latest": flag("is_latest", always=True),
-            },
-        )
-    },
+    elements={"metric_ref": metric_element("=run_id", shown="key_shown")},
     relations=run_member("metric_ref", "logged"),
 )
-
-_FOLDER_NAME = "regexp_extract(path, '[^/]*$')"
 
 ARTIFACTS = Event(
     name="artifacts",
@@ -338,20 +263,7 @@ ARTIFACTS = Event(
         FROM mlflow_artifact a JOIN runs r ON r.run_id = a.owner_id
         WHERE a.owner = 'run' ORDER BY r.run_ref, a.path
     """,
-    elements={
-        "artifact_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Artifact", "owner_id", "path"),
-            types=("m2p:Artifact",),
-            label=_FOLDER_NAME,
-            attributes={
-                "path": text("path", always=True),
-                "is_dir": flag("is_dir"),
-                "file_size": integer("size_bytes"),
-            },
-        )
-    },
+    elements={"artifact_ref": artifact_element()},
     relations=run_member("artifact_ref"),
 )
 
@@ -371,7 +283,7 @@ MODEL_ARTIFACTS = Event(
             prefix="mlflow",
             name=("ModelArtifact", "owner_id", "path"),
             types=("m2p:ModelArtifact", "prov:Collection"),
-            label=f"concat('model ', {_FOLDER_NAME})",
+            label="concat('model ', regexp_extract(path, '[^/]*$'))",
             attributes={
                 "path": text("path", always=True),
                 "flavors": text("flavors", many=True),

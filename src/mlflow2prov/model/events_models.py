@@ -15,13 +15,19 @@ from mlflow2prov.model.declare import (
     instant_ms,
     integer,
     invalidated,
-    lexical,
     member,
     specialization,
     text,
     used,
 )
-from mlflow2prov.model.events_mlflow import creation, deletion, tag_element
+from mlflow2prov.model.elements import (
+    artifact_element,
+    creation,
+    deletion,
+    metric_element,
+    param_element,
+    tag_element,
+)
 
 LOGGED_MODELS = Event(
     name="logged_models",
@@ -98,16 +104,7 @@ LOGGED_MODEL_PARAMS = Event(
         FROM mlflow_logged_model_param p JOIN logged_models l ON l.model_id = p.model_id
         ORDER BY l.logged_model_ref, p.key
     """,
-    elements={
-        "param_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Param", "model_id", "key"),
-            types=("m2p:Param",),
-            label="concat(key, ' = ', left(value, 80))",
-            attributes={"name": text("key", always=True), "value": text("value")},
-        )
-    },
+    elements={"param_ref": param_element("model_id")},
     relations=_model_member("param_ref"),
 )
 
@@ -140,30 +137,7 @@ LOGGED_MODEL_METRICS = Event(
         LEFT JOIN runs r ON r.run_id = m.run_id
         ORDER BY l.logged_model_ref, m.run_id, m.key, m.step, m.timestamp_ms, m.value
     """,
-    elements={
-        "metric_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=(
-                "Metric",
-                "model_id",
-                "coalesce(run_id, '')",
-                "=key_part",
-                "=step",
-                "=timestamp_ms",
-                "=value_text",
-            ),
-            types=("m2p:Metric",),
-            label="concat(key, ' = ', value_text, ' (step ', step, ')')",
-            attributes={
-                "name": text("key", always=True),
-                "value": lexical("value_text", "xsd:double", always=True),
-                "timestamp": lexical("logged", "xsd:dateTime"),
-                "step": integer("step", always=True),
-                "is_latest": flag("is_latest", always=True),
-            },
-        )
-    },
+    elements={"metric_ref": metric_element("model_id", "coalesce(run_id, '')", shown="shown(key)")},
     relations=_model_member("metric_ref", "logged"),
 )
 
@@ -175,20 +149,7 @@ LOGGED_MODEL_FILES = Event(
         FROM mlflow_artifact a JOIN logged_models l ON l.model_id = a.owner_id
         WHERE a.owner = 'logged_model' ORDER BY l.logged_model_ref, a.path
     """,
-    elements={
-        "artifact_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Artifact", "owner_id", "path"),
-            types=("m2p:Artifact",),
-            label="regexp_extract(path, '[^/]*$')",
-            attributes={
-                "path": text("path", always=True),
-                "is_dir": flag("is_dir"),
-                "file_size": integer("size_bytes"),
-            },
-        )
-    },
+    elements={"artifact_ref": artifact_element()},
     relations=_model_member("artifact_ref"),
 )
 

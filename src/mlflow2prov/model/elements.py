@@ -1,0 +1,105 @@
+"""Elements that several events stand for: creations and deletions, tags, params, metrics, artifacts."""
+
+from __future__ import annotations
+
+from mlflow2prov.model.declare import Element, flag, integer, lexical, text
+
+
+def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: str | None = None) -> Element:
+    """The Creation activity of a thing of the store."""
+    return _life_event("Creation", resource, uid, parts, start, end, when)
+
+
+def deletion(
+    resource: str, uid: str, *parts: str, time: str, when: str, inferred: str | None = None
+) -> Element:
+    """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag."""
+    return _life_event("Deletion", resource, uid, parts, time, time, when, inferred)
+
+
+def _life_event(
+    word: str,
+    resource: str,
+    uid: str,
+    parts: tuple[str, ...],
+    start: str,
+    end: str,
+    when: str | None,
+    inferred: str | None = None,
+) -> Element:
+    attributes = {"uid": text(uid, always=True), "resource_type": text(f"'{resource}'", always=True)}
+    if inferred:
+        attributes["inferred"] = flag(f"CASE WHEN {inferred} THEN true END")
+    return Element(
+        kind="activity",
+        prefix="mlflow",
+        name=(word, f"'{resource}'", *parts),
+        types=(f"m2p:{word}",),
+        label=f"concat('{word.lower()} of {resource.replace('_', ' ')} ', {uid})",
+        attributes=attributes,
+        start=start,
+        end=end,
+        when=when,
+    )
+
+
+def tag_element(type_name: str, *owner: str) -> Element:
+    """A tag (key and value) of the thing whose identifier's parts are ``owner``."""
+    return Element(
+        kind="entity",
+        prefix="mlflow",
+        name=(type_name, *owner, "key"),
+        types=(f"m2p:{type_name}",),
+        label="concat(key, ' = ', left(value, 80))",
+        attributes={"name": text("key", always=True), "value": text("value")},
+    )
+
+
+def param_element(*owner: str) -> Element:
+    """A parameter (key and value) of the thing whose identifier's parts are ``owner``."""
+    return Element(
+        kind="entity",
+        prefix="mlflow",
+        name=("Param", *owner, "key"),
+        types=("m2p:Param",),
+        label="concat(key, ' = ', left(value, 80))",
+        attributes={"name": text("key", always=True), "value": text("value")},
+    )
+
+
+def metric_element(*owner: str, shown: str) -> Element:
+    """A metric's point; ``shown`` is the SQL of its name as XML can hold it.
+
+    The rows have ``key_part``, ``step``, ``timestamp_ms``, ``value_text``, ``logged`` and ``is_latest``.
+    """
+    return Element(
+        kind="entity",
+        prefix="mlflow",
+        name=("Metric", *owner, "=key_part", "=step", "=timestamp_ms", "=value_text"),
+        types=("m2p:Metric",),
+        label=f"concat({shown}, ' = ', value_text, ' (step ', step, ')')",
+        label_is_ready=True,
+        attributes={
+            "name": text(shown, always=True, ready=True),
+            "value": lexical("value_text", "xsd:double", always=True),
+            "timestamp": lexical("logged", "xsd:dateTime"),
+            "step": integer("step", always=True),
+            "is_latest": flag("is_latest", always=True),
+        },
+    )
+
+
+def artifact_element() -> Element:
+    """A file or folder of a run or a logged model."""
+    return Element(
+        kind="entity",
+        prefix="mlflow",
+        name=("Artifact", "owner_id", "path"),
+        types=("m2p:Artifact",),
+        label="regexp_extract(path, '[^/]*$')",
+        attributes={
+            "path": text("path", always=True),
+            "is_dir": flag("is_dir"),
+            "file_size": integer("size_bytes"),
+        },
+    )
