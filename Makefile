@@ -28,8 +28,7 @@ check: $(STAMP)
 
 # The files that are made from declarations; a test holds them to these.
 generated: $(STAMP)
-	$(BIN)/python -m mlflow2prov.config > src/mlflow2prov/configuration.schema.json.part
-	mv src/mlflow2prov/configuration.schema.json.part src/mlflow2prov/configuration.schema.json
+	$(BIN)/python docs/generate.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

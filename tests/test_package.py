@@ -29,8 +29,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_what_the_package_ships(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("mlflow2prov/py.typed", "mlflow2prov/configuration.schema.json", "mlflow2prov/cli.py"):
-        assert name in names
+    for name in ("py.typed", "configuration.schema.json", "model/ontology.ttl", "cli.py"):
+        assert f"mlflow2prov/{name}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "examples/", "docs/"))]
 

@@ -127,13 +127,13 @@ class _Reader:
                 self._problem(key, f"{command.name} is given {option.name!r} twice")
             elif word in options:
                 values[option.name] = self._value(option, value)
-            elif self._flag(option, value):
+            elif self._flag(word, value):
                 values[option.name] = word
         return values
 
     def _value(self, option: Option, node: yaml.Node) -> Any:
         if option.kind == "flag":
-            return self._flag(option, node)
+            return self._flag(option.name, node)
         if not option.repeatable:
             return self._scalar(option, node)
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
@@ -146,10 +146,10 @@ class _Reader:
                 values.append(self._scalar(option, one))
         return tuple(values)
 
-    def _flag(self, option: Option, node: yaml.Node) -> bool:
+    def _flag(self, word: str, node: yaml.Node) -> bool:
         text = self._expanded(node) if isinstance(node, yaml.ScalarNode) else ""
         if _is_null(node) or text.lower() not in _TRUTH:
-            self._problem(node, f"{option.name} has to be true or false")
+            self._problem(node, f"{word} has to be true or false")
             return False
         return _TRUTH[text.lower()]
 
@@ -243,9 +243,3 @@ def _option_schemas(option: Option) -> Iterator[tuple[str, dict[str, Any]]]:
         yield word, {"description": option.help, **definition}
     for word in option.shorthands:
         yield word, {"description": f"Short for {option.name}: {word}.", "type": ["boolean", "string"]}
-
-
-if __name__ == "__main__":
-    import json
-
-    print(json.dumps(schema(), indent=2))

@@ -138,7 +138,7 @@ def _take_in_sources(
             *_counts(counts, "mlflow_run", "mlflow_metric"),
         )
         _say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
-        store_iri = store_namespace(mlflow_url, surroundings.host, str(Path.cwd()))
+        store_iri = store_namespace(_resolved(mlflow_url), surroundings.host)
     if repository_path:
         from mlflow2prov.sources.git import read_repository
 
@@ -177,6 +177,15 @@ def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -
     raise UsageError(
         f"can't read an MLflow store at {without_credentials(url)!r}: the URL must start with http://, https:// or sqlite:///"
     )
+
+
+def _resolved(url: str) -> str:
+    """The URL of a store; that of a local file by its real path, so that each file has one spelling."""
+    if not url.lower().startswith("sqlite:"):
+        return url
+    from mlflow2prov.sources.mlflow.database_file import database_path
+
+    return f"sqlite:///{database_path(url).resolve()}"
 
 
 def _expand(

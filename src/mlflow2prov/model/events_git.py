@@ -254,9 +254,10 @@ PREVIOUS_REVISIONS = Event(
 
 DELETIONS = Event(
     name="deletions",
-    doc="A commit deleted a file; deletion makes no revision.",
+    doc="A commit deleted a file, or one of the paths that a file stands at; deletion makes no revision.",
     rows="""
-        SELECT DISTINCT c.commit_ref, r.revision_ref, r.file_ref, c.authored
+        SELECT DISTINCT c.commit_ref, r.revision_ref, c.authored,
+               CASE WHEN d.file_added_in IS NOT NULL THEN r.file_ref END AS file_ref
         FROM git_deletion d
         JOIN commits c ON c.commit = d.commit
         JOIN revisions r ON r.commit = d.revision_commit AND r.path_key = path_part(d.path, d.path_bytes)

@@ -20,20 +20,10 @@ _SIGNED = (
     r"|api_key|apikey|key|secret|client_secret|password|passwd|pwd|sas|credential)=)[^&;\s\"'<>\\]*"
 )
 
-_FORBIDDEN = [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]
-"""The characters below U+10000 that XML 1.0 (section 2.2) has no place for, the surrogates apart."""
-
-
-def _show_all() -> str:
-    expression = "x"
-    for code in _FORBIDDEN:
-        escaped = "".join(f"\\x{byte:02x}" for byte in chr(code).encode())
-        expression = f"replace({expression}, chr({code}), '{escaped}')"
-    return f"show_all(x) AS {expression}"
-
+_FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
+"""The characters that XML 1.0 (section 2.2) has no place for; UTF-8 has no surrogates."""
 
 MACROS: tuple[str, ...] = (
-    _show_all(),
     # an identifier's part
     "part(x) AS replace(replace(replace(url_encode(x), '-', '%2D'), '~', '%7E'), '%', '-')",
     # the part of a path that may have bytes that are no text
@@ -42,8 +32,9 @@ MACROS: tuple[str, ...] = (
     # a qualified name's local part made of a word of somebody's
     "word(x) AS CASE WHEN regexp_matches(x, '^[A-Za-z_]') THEN part(x) ELSE '_' || part(x) END",
     # text that XML 1.0 can hold
-    "shown(x) AS CASE WHEN regexp_matches(x, '[\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x{FFFE}\\x{FFFF}]')"
-    " THEN show_all(x) ELSE x END",
+    f"shown(x) AS CASE WHEN regexp_matches(x, '{_FORBIDDEN}') THEN array_to_string(list_transform("
+    f"string_split(x, ''), lambda c: CASE WHEN regexp_matches(c, '{_FORBIDDEN}')"
+    " THEN regexp_replace(lower(hex(c)), '(..)', '\\\\x\\1', 'g') ELSE c END), '') ELSE x END",
     # instants
     "instant_ms(x) AS CASE WHEN x BETWEEN -62135596800000 AND 253402300799999"
     " THEN strftime(make_timestamp(x * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') END",
@@ -110,17 +101,16 @@ def parts_of(local: str) -> tuple[str, tuple[bytes, ...]]:
     return type_name, tuple(unquote_to_bytes(piece.replace("-", "%")) for piece in rest.split("--"))
 
 
-def store_namespace(uri: str, host: str, base: str) -> str:
+def store_namespace(uri: str, host: str) -> str:
     """Return the IRI in which the things of an MLflow store are named.
 
     Args:
-        uri: the tracking URI; credentials are left out.
+        uri: the tracking URI, that of a local store with its absolute path; credentials are left out.
         host: this machine's name, which a local store's IRI carries.
-        base: the folder that a relative path starts from.
 
-    >>> store_namespace("http://ada:secret@mlflow.example.org:5000/", "box", "/home/ada")
+    >>> store_namespace("http://ada:secret@mlflow.example.org:5000/", "box")
     'http://mlflow.example.org:5000#'
-    >>> store_namespace("sqlite:///mlflow.db", "box", "/home/ada")
+    >>> store_namespace("sqlite:////home/ada/mlflow.db", "box")
     'file://box/home/ada/mlflow.db#'
     """
     cleaned = without_credentials(uri)
@@ -128,7 +118,7 @@ def store_namespace(uri: str, host: str, base: str) -> str:
     if split.scheme in {"http", "https"}:
         return _iri(f"{split.scheme}://{split.netloc.lower()}{split.path.rstrip('/')}") + "#"
     if split.scheme == "sqlite" or split.scheme.startswith("sqlite+"):
-        return _local_iri(cleaned.partition(":///")[2].partition("?")[0], host, base)
+        return _local_iri(cleaned.partition(":///")[2], host, "/")
     return _iri(cleaned) + "#"
 
 

@@ -144,7 +144,7 @@ _TABLES = (
         revision_commit=_NAME,  # the last revision of the file
         path=_NAME,
         path_bytes=_BYTES,
-        file_added_in=_NAME,
+        file_added_in=_NAME,  # NULL, like the two below, where the file lives on under another path
         file_path=_NAME,
         file_path_bytes=_BYTES,
     ),
