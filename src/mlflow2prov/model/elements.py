@@ -90,15 +90,16 @@ def metric_element(*owner: str, shown: str) -> Element:
 
 
 def artifact_element() -> Element:
-    """A file or folder of a run or a logged model."""
+    """A file or folder of a run or a logged model; the rows have ``path_key``, the path's part of a name."""
     return Element(
         kind="entity",
         prefix="mlflow",
-        name=("Artifact", "owner_id", "path"),
+        name=("Artifact", "owner_id", "=path_key"),
         types=("m2p:Artifact",),
         label="regexp_extract(path, '[^/]*$')",
         attributes={
             "path": text("path", always=True),
+            "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
             "is_dir": flag("is_dir"),
             "file_size": integer("size_bytes"),
         },

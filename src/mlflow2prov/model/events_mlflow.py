@@ -13,6 +13,7 @@ from mlflow2prov.model.declare import (
     informed,
     instant_ms,
     invalidated,
+    lexical,
     member,
     specialization,
     text,
@@ -259,9 +260,10 @@ ARTIFACTS = Event(
     name="artifacts",
     doc="The files and folders among a run's artifacts, to any depth.",
     rows=f"""
-        SELECT a.*, concat(r.artifact_uri, '/', a.path) AS uri, {_RUN_COLUMNS}
+        SELECT a.*, path_part(a.path, a.path_bytes) AS path_key,
+               concat(r.artifact_uri, '/', a.path) AS uri, {_RUN_COLUMNS}
         FROM mlflow_artifact a JOIN runs r ON r.run_id = a.owner_id
-        WHERE a.owner = 'run' ORDER BY r.run_ref, a.path
+        WHERE a.owner = 'run' ORDER BY r.run_ref, path_key
     """,
     elements={"artifact_ref": artifact_element()},
     relations=run_member("artifact_ref"),
@@ -271,7 +273,7 @@ MODEL_ARTIFACTS = Event(
     name="model_artifacts",
     doc="A folder with an MLmodel file is a model, besides being an artifact.",
     rows=f"""
-        SELECT m.*, a.artifact_ref, instant_ms(m.created_ms) AS created, {_RUN_COLUMNS}
+        SELECT m.*, a.artifact_ref, a.path_key, a.path_bytes, instant_ms(m.created_ms) AS created, {_RUN_COLUMNS}
         FROM mlflow_model_file m
         JOIN runs r ON r.run_id = m.owner_id
         JOIN artifacts a ON a.owner_id = m.owner_id AND a.path = m.path
@@ -281,11 +283,12 @@ MODEL_ARTIFACTS = Event(
         "model_artifact_ref": Element(
             kind="entity",
             prefix="mlflow",
-            name=("ModelArtifact", "owner_id", "path"),
+            name=("ModelArtifact", "owner_id", "=path_key"),
             types=("m2p:ModelArtifact", "prov:Collection"),
             label="concat('model ', regexp_extract(path, '[^/]*$'))",
             attributes={
                 "path": text("path", always=True),
+                "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
                 "flavors": text("flavors", many=True),
                 "signature_inputs": text("signature_inputs"),
                 "signature_outputs": text("signature_outputs"),

@@ -145,9 +145,9 @@ LOGGED_MODEL_FILES = Event(
     name="logged_model_files",
     doc="The files and folders of a logged model, to any depth.",
     rows=f"""
-        SELECT a.*, {_MODEL_COLUMNS}
+        SELECT a.*, path_part(a.path, a.path_bytes) AS path_key, {_MODEL_COLUMNS}
         FROM mlflow_artifact a JOIN logged_models l ON l.model_id = a.owner_id
-        WHERE a.owner = 'logged_model' ORDER BY l.logged_model_ref, a.path
+        WHERE a.owner = 'logged_model' ORDER BY l.logged_model_ref, path_key
     """,
     elements={"artifact_ref": artifact_element()},
     relations=_model_member("artifact_ref"),

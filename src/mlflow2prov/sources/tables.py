@@ -337,6 +337,7 @@ _TABLES = (
         path=_NAME,  # relative, with slashes, no leading or trailing one
         is_dir=_FLAG,
         size_bytes=_INT,
+        path_bytes=_BYTES,  # the exact path, only where `path` is not exact
     ),
     _table(
         "mlflow_model_file",

@@ -41,6 +41,7 @@ class _Artifact(NamedTuple):
     path: str
     is_dir: bool
     size_bytes: int | None
+    path_bytes: bytes | None
 
 
 class _Entry(NamedTuple):
@@ -147,8 +148,8 @@ class _Lister:
         entries = sorted(self._walk(root))
         files = {entry.path: entry.size_bytes for entry in entries if not entry.is_dir}
         for entry in entries:
-            path = text_of(entry.path)[0]
-            yield _Artifact(owner, owner_id, path, entry.is_dir, entry.size_bytes)
+            path, exact = text_of(entry.path)
+            yield _Artifact(owner, owner_id, path, entry.is_dir, entry.size_bytes, exact)
             folder, _, name = entry.path.rpartition(b"/")
             if not entry.is_dir and name == MODEL_FILE.encode():
                 model = _read_model(root, folder, files)

@@ -203,8 +203,8 @@ class ArtifactReader:
             for file in files:
                 path = posixpath.join(folder, posixpath.basename(file.path))
                 size = None if file.is_dir else file.file_size
-                shown = text_of(path.encode())[0]
-                found.artifacts.append((owner.kind, owner.owner_id, shown, file.is_dir, size))
+                shown, exact = text_of(path.encode())
+                found.artifacts.append((owner.kind, owner.owner_id, shown, file.is_dir, size, exact))
                 if file.is_dir:
                     folders.append((path, self._list(way, path)))
         found.artifacts.sort(key=lambda row: row[2])
