@@ -84,19 +84,23 @@ def _history(repository: Path, what: str, out: Path, size: Size) -> Iterator[Fig
 
 
 def _growth(inputs: Inputs, out: Path, size: Size) -> Figure:
-    """How CPU time grows with ten times the commits, what a history of no length takes left out."""
-    tenth = size.commits // 10
+    """How CPU time grows with ten times the commits, what a history of ten commits takes left out.
+
+    All three have the same number of files from the beginning, since a larger tree makes each commit
+    dearer for Git.
+    """
+    tenth, files = size.commits // 10, size.commits // 3
     wanted = {"none": 10, "small": tenth, "large": size.commits}
     commands: dict[str, Command] = {}
     for name, commits in wanted.items():
-        repository = inputs.repository(commits)
+        repository = inputs.repository(commits, files=files)
         commands[f"{name} log"] = _log(repository)
         commands[name] = _graph_of(repository, out)
     costs = best(commands, size.repeats)
     exponent = _exponent(*(costs[name].cpu_s for name in wanted))
     log = _exponent(*(costs[f"{name} log"].cpu_s for name in wanted))
     return at_most(
-        f"growth of CPU time from {tenth:,} to {size.commits:,} commits, as an exponent",
+        f"growth of CPU time from {tenth:,} to {size.commits:,} commits of {files:,} files, as an exponent",
         exponent,
         1.1,
         detail=f"`git log` itself {log:.2f}",

@@ -44,6 +44,10 @@ class _History:
                 numbers.append(number)
         return {number: self._edit(number) for number in numbers}
 
+    def all_files(self) -> bytes:
+        """Touch every file."""
+        return b"".join(self._edit(number) for number in range(len(self._files)))
+
     def _edit(self, number: int) -> bytes:
         file = self._files[number]
         if file.lines:
@@ -79,7 +83,7 @@ class _History:
 
 
 def make_repository(
-    folder: Path, commits: int, *, merge_every: int = 0, rename_every: int = 0, seed: int = 20
+    folder: Path, commits: int, *, merge_every: int = 0, rename_every: int = 0, files: int = 0, seed: int = 20
 ) -> None:
     """Make a bare repository whose every commit, but for merges, touches five files.
 
@@ -88,6 +92,8 @@ def make_repository(
         commits: how many.
         merge_every: at each so manieth commit a side branch of one commit begins and is merged; 0 is never.
         rename_every: at each so manieth commit a file is renamed besides; 0 is never.
+        files: how many there are, all of them from the first commit on; 0 is one for each three commits,
+            each from the commit on that first touches it.
         seed: of the choices.
     """
     subprocess.run(
@@ -98,8 +104,10 @@ def make_repository(
     )
     assert importing.stdin is not None
     with importing.stdin as stream:
-        history = _History(max(commits // 3, 4 * CHANGES_PER_COMMIT), seed)
-        for piece in _stream(history, commits, merge_every, rename_every):
+        history = _History(files or max(commits // 3, 4 * CHANGES_PER_COMMIT), seed)
+        if files:
+            stream.write(history.commit("main", history.all_files())[1])
+        for piece in _stream(history, commits - bool(files), merge_every, rename_every):
             stream.write(piece)
     if importing.wait() != 0:
         raise OSError(f"git fast-import could not make {folder}")

@@ -33,14 +33,19 @@ class Inputs:
             unfinished.rename(target)
         return target
 
-    def repository(self, commits: int, *, merge_every: int = 0, rename_every: int = 0) -> Path:
-        """A bare Git repository."""
+    def repository(
+        self, commits: int, *, merge_every: int = 0, rename_every: int = 0, files: int = 0
+    ) -> Path:
+        """A bare Git repository: see ``make_repository``."""
         from benchmarks.git_history import make_repository
 
         kind = f"-m{merge_every}-r{rename_every}" if merge_every or rename_every else ""
+        kind += f"-f{files}" if files else ""
         return self.made(
             f"git-{commits}{kind}",
-            lambda path: make_repository(path, commits, merge_every=merge_every, rename_every=rename_every),
+            lambda path: make_repository(
+                path, commits, merge_every=merge_every, rename_every=rename_every, files=files
+            ),
         )
 
     def store(self, runs: int) -> Path:

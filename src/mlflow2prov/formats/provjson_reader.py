@@ -6,7 +6,9 @@ are decoded at a time. Cost: about 3 µs of CPU for each record.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 20_000
 _SPELLINGS = {"wasEndedby": "wasEndedBy"}  # as the submission's own schema spells it
+_MOST_NAMES = 100_000
+_TEXTS = {str, type(None)}
 _QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 
 _containers = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -37,13 +41,25 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
         FormatError: it is not JSON, not whole, or not PROV-JSON; the message has the path.
     """
     content = file.read()
-    with Staging(store, name) as staging:
+    with Staging(store, name) as staging, _without_collection():
         try:
             _Reader(staging, name).document(content)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise FormatError(f"{name} is not a PROV-JSON document: {_reason(error, content)}") from error
         del content
         return staging.finish()
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from looking for cycles among millions of objects that have none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _reason(error: Exception, content: bytes) -> str:
@@ -62,6 +78,13 @@ class _Reader:
         self._file_name = file_name
         self._renamed: dict[str, str] = {}
         self._known: set[str] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what tokens turned into: in another bundle they may turn into something else."""
+        self._plain_keys: dict[str, int] = {}
+        self._typed_keys: dict[tuple[str, str], tuple[int, bool]] = {}
+        self._qualified_names: dict[str, str] = {}
 
     def document(self, content: bytes) -> None:
         parts = _containers.decode(content)
@@ -94,6 +117,7 @@ class _Reader:
                 declared["" if prefix == "default" else prefix] = iri
         merged = {**(outer or {}), **declared}
         self._renamed = self._staging.declare(merged)
+        self._forget()
         self._known = {*merged, "prov", "xsd", "_"}
         return merged
 
@@ -107,26 +131,29 @@ class _Reader:
                 self._records(kind, chunk, bundle)
 
     def _records(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]], bundle: str) -> None:
+        """Stage records of one kind, column by column."""
+        records = list(self._bodies(kind, chunk))
         columns = Columns(bundle, kind.number)
-        formal = [f"prov:{name}" for name in (*kind.references, *kind.times)]
-        references = len(kind.references)
-        columns.others = [[] for _ in formal]
-        for token, body in self._bodies(kind, chunk):
-            columns.names.append(self._own_name(kind, token))
-            for position, name in enumerate(formal):
-                value = body.pop(name, None) if body else None
-                if value is not None and (
-                    type(value) is not str or (self._renamed and position < references)
-                ):
-                    value = self._formal(value, f"{kind.name}/{token}/{name}", is_name=position < references)
-                columns.others[position].append(value)
-            if body:
-                self._attributes(body, columns, f"{kind.name}/{token}")
-            columns.ends.append(len(columns.keys))
+        columns.names = [self._own_name(kind, token) for token, _ in records]
+        for position, argument in enumerate((*kind.references, *kind.times)):
+            name = f"prov:{argument}"
+            column = [body.pop(name, None) for _, body in records]
+            is_name = position < len(kind.references)
+            if not _TEXTS.issuperset(map(type, column)) or (is_name and self._renamed):
+                paths = (f"{kind.name}/{token}/{name}" for token, _ in records)
+                column = [
+                    None if value is None else self._formal(value, path, is_name=is_name)
+                    for value, path in zip(column, paths, strict=True)
+                ]
+            columns.others.append(column)
+        self._attributes(kind, records, columns)
         if kind.is_element:
             table, names = "element", ("start_time", "end_time")[: len(kind.times)]
         else:
-            table, names = "relation", (*ARGUMENT_COLUMNS[:references], *("time",)[: len(kind.times)])
+            table, names = (
+                "relation",
+                (*ARGUMENT_COLUMNS[: len(kind.references)], *("time",)[: len(kind.times)]),
+            )
         self._staging.append(table, columns, names)
 
     def _bodies(
@@ -168,17 +195,43 @@ class _Reader:
         prefix = self._renamed.get(prefix, prefix)
         return f"{prefix}:{local}" if prefix else local
 
-    def _attributes(self, body: dict[str, Any], columns: Columns, path: str) -> None:
-        add = self._attribute
-        for name, value in body.items():
-            if type(value) is list:
-                for one in value:
-                    add(name, one, columns, path)
-            else:
-                add(name, value, columns, path)
+    def _attributes(
+        self, kind: RecordKind, records: list[tuple[str, dict[str, Any]]], columns: Columns
+    ) -> None:
+        """Take in what is left of the records: the hot loop of reading.
+
+        Attributes that were met before, with plain or typed texts, are taken here; all others by
+        :meth:`_attribute`, which checks them.
+        """
+        plain, typed, names = self._plain_keys, self._typed_keys, self._qualified_names
+        add_key, add_value, add_end = columns.keys.append, columns.values.append, columns.ends.append
+        keys = columns.keys
+        for token, body in records:
+            for name, value in body.items():
+                key = None
+                if type(value) is str:
+                    key = plain.get(name)
+                elif type(value) is dict and len(value) == 2:
+                    found = typed.get((name, value.get("type", "")))
+                    if found is not None:
+                        key, is_qualified = found
+                        value = value.get("$")
+                        value = names.get(value) if is_qualified else value
+                if key is not None and type(value) is str:
+                    add_key(key)
+                    add_value(value)
+                else:
+                    self._attribute(name, body[name], columns, f"{kind.name}/{token}")
+            add_end(len(keys))
 
     def _attribute(self, name: str, value: Any, columns: Columns, path: str) -> None:
+        """Take in one attribute of any form, or the several values of one."""
+        if type(value) is list:
+            for one in value:
+                self._attribute(name, one, columns, path)
+            return
         datatype = language = None
+        given = value
         if type(value) is dict:
             datatype, language = value.get("type"), value.get("lang")
             value = value.get("$")
@@ -186,18 +239,33 @@ class _Reader:
                 raise self._wrong(f"{path}/{name}", f"a datatype must be a string, not {_shown(datatype)}")
             if language is not None and type(language) is not str:
                 raise self._wrong(f"{path}/{name}", f"a language must be a string, not {_shown(language)}")
+        spelled = datatype
         if type(value) is not str:
             value, datatype = self._native(value, datatype, f"{path}/{name}")
+        token = value
         if language is not None or datatype == "xsd:string":
             datatype = None
         elif datatype in _QUALIFIED_NAMES:
             datatype, value = QUALIFIED_NAME, self._name(value, f"{path}/{name}")
-        triple = (name, datatype, language)
-        key = None if self._renamed else self._staging.keys.get(triple)
-        if key is None:
-            key = self._new_key(triple, path)
+        key = self._key((name, datatype, language), path)
         columns.keys.append(key)
         columns.values.append(value)
+        self._remember(name, given, spelled, key, token if datatype == QUALIFIED_NAME else None, value)
+
+    def _remember(
+        self, name: str, given: Any, spelled: str | None, key: int, token: str | None, value: str
+    ) -> None:
+        """Note down an attribute of a common form, so that the next one like it takes the short way."""
+        if type(given) is str:
+            self._plain_keys[name] = key
+        elif type(given) is dict and spelled is not None and given.keys() == {"$", "type"}:
+            self._typed_keys[name, spelled] = (key, token is not None)
+            if token is not None and len(self._qualified_names) < _MOST_NAMES:
+                self._qualified_names[token] = value
+
+    def _key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
+        key = None if self._renamed else self._staging.keys.get(triple)
+        return self._new_key(triple, path) if key is None else key
 
     def _new_key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
         name, datatype, language = triple
