@@ -216,7 +216,8 @@ class _Reader:
                     if found is not None:
                         key, is_qualified = found
                         value = value.get("$")
-                        value = names.get(value) if is_qualified else value
+                        if is_qualified and type(value) is str:
+                            value = names.get(value)
                 if key is not None and type(value) is str:
                     add_key(key)
                     add_value(value)
