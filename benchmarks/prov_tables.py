@@ -26,12 +26,18 @@ def build(records: Path, file: Path) -> int:
             staging.key(name, datatype, None)
         for table in ("element", "relation"):
             with pa.memory_map(str(records / f"{table}.arrow")) as source:
-                for batch in pa.ipc.open_stream(source):
-                    bundle = pa.array([""] * batch.num_rows, pa.string())
-                    staging.store.append(f"{staging.schema}.{table}", batch.append_column("bundle", bundle))
+                staging.store.append(f"{staging.schema}.{table}", _in_no_bundle(pa.ipc.open_stream(source)))
         graph = staging.finish()
     graph.save(file.with_suffix(""))
     return _count(graph)
+
+
+def _in_no_bundle(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    schema = batches.schema.append(pa.field("bundle", pa.string()))
+    return pa.RecordBatchReader.from_batches(
+        schema,
+        (batch.append_column("bundle", pa.array([""] * batch.num_rows, pa.string())) for batch in batches),
+    )
 
 
 def load(file: Path) -> int:

@@ -113,6 +113,36 @@ class Staging:
         arrays["attributes"] = _attribute_lists(columns)
         self.store.append(f"{self.schema}.{table}", pa.table(arrays))
 
+    def append_columns(
+        self,
+        table: str,
+        bundle: str,
+        kind: int,
+        names: list[str | None],
+        columns: dict[str, pa.Array[Any]],
+        keys: dict[str, int],
+    ) -> None:
+        """Append records of one kind that are columns already.
+
+        ``columns`` may have ``value`` and ``datatype`` of one attribute, whose key ``keys`` has by datatype.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        count = len(names)
+        self._records += count
+        nothing = pa.array([0] * count, pa.int32())
+        columns = dict(columns)
+        value, datatype = columns.pop("value", None), columns.pop("datatype", None)
+        columns["bundle"] = pa.array([bundle], pa.string()).take(nothing)
+        columns["kind"] = pa.array([kind], pa.uint8()).take(nothing)
+        columns["name"] = pa.array(names, pa.string())
+        if value is not None and datatype is not None:
+            places = pc.index_in(datatype, pa.array(list(keys), pa.string()))
+            numbers = pa.array(list(keys.values()), pa.int32()).take(places)
+            columns["attributes"] = _single_attributes(numbers, value)
+        self.store.append(f"{self.schema}.{table}", pa.table(columns))
+
     def finish(self) -> Graph:
         """Return the staged document as a graph.
 
@@ -192,23 +222,28 @@ class Staging:
             "ELSE '' END, token[position(':' IN token) + 1:] "
             f"FROM (SELECT id, min(token) AS token FROM {schema}.token GROUP BY id) ORDER BY id"
         )
+        has_bundles = self.store.scalar(f"SELECT count(*) FROM {schema}.bundle")
+        bundle, of_bundle = (
+            ("coalesce(b.id, 0)", f"LEFT JOIN {schema}.token b ON b.token = r.bundle")
+            if has_bundles
+            else ("0", "")
+        )
         run(
-            f"INSERT INTO {graph.schema}.element SELECT coalesce(b.id, 0), e.kind, t.id, e.start_time, e.end_time, "
-            f"e.attributes FROM {schema}.element e LEFT JOIN {schema}.token b ON b.token = e.bundle "
-            f"LEFT JOIN {schema}.token t ON t.token = e.name"
+            f"INSERT INTO {graph.schema}.element SELECT {bundle}, r.kind, t.id, r.start_time, r.end_time, "
+            f"r.attributes FROM {schema}.element r LEFT JOIN {schema}.token t ON t.token = r.name {of_bundle}"
         )
-        counts = run(
-            f"SELECT {', '.join(f'count({column})' for column in ARGUMENT_COLUMNS)} FROM {schema}.relation"
-        )
-        arguments = [column for column, count in zip(ARGUMENT_COLUMNS, counts[0], strict=True) if count]
-        ids = ", ".join(f"t_{column}.id" if column in arguments else "NULL" for column in ARGUMENT_COLUMNS)
+        columns = ("name", *ARGUMENT_COLUMNS)
+        counts = run(f"SELECT {', '.join(f'count({column})' for column in columns)} FROM {schema}.relation")
+        present = {column for column, count in zip(columns, counts[0], strict=True) if count}
+        ids = ", ".join(f"t_{column}.id" if column in present else "NULL" for column in columns)
         joins = " ".join(
-            f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}" for column in arguments
+            f"LEFT JOIN {schema}.token t_{column} ON t_{column}.token = r.{column}"
+            for column in columns
+            if column in present
         )
         run(
-            f"INSERT INTO {graph.schema}.relation SELECT coalesce(b.id, 0), r.kind, t.id, {ids}, r.time, r.attributes "
-            f"FROM {schema}.relation r LEFT JOIN {schema}.token b ON b.token = r.bundle "
-            f"LEFT JOIN {schema}.token t ON t.token = r.name {joins}"
+            f"INSERT INTO {graph.schema}.relation SELECT {bundle}, r.kind, {ids}, r.time, r.attributes "
+            f"FROM {schema}.relation r {of_bundle} {joins}"
         )
         run(
             f"INSERT INTO {graph.schema}.bundle SELECT t.id FROM {schema}.bundle b JOIN {schema}.token t ON t.token = b.name"
@@ -254,3 +289,21 @@ def _attribute_lists(columns: Columns) -> pa.Array[Any]:
         if starts[position] == end:
             starts[position] = None  # a missing list, not an empty one
     return pa.ListArray.from_arrays(pa.array([*starts, len(columns.keys)], pa.int32()), struct)
+
+
+def _single_attributes(keys: pa.Array[Any], values: pa.Array[Any]) -> pa.Array[Any]:
+    """Attribute lists of one pair each, missing where the value is."""
+    import pyarrow as pa
+
+    count = len(values)
+    if values.null_count == 0:
+        starts = pa.array(range(count + 1), pa.int32())
+    else:
+        position, offsets = 0, []
+        for is_there in values.is_valid().to_pylist():
+            offsets.append(position if is_there else None)
+            position += bool(is_there)
+        starts = pa.array([*offsets, position], pa.int32())
+        keys, values = keys.drop_null(), values.drop_null()
+    pairs = pa.StructArray.from_arrays([keys, values], names=["k", "v"])
+    return pa.ListArray.from_arrays(starts, pairs)

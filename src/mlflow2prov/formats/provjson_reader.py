@@ -1,7 +1,7 @@
 """Reading PROV-JSON (https://www.w3.org/submissions/prov-json/).
 
-The file is held as bytes while its records, undecoded, are handed over one by one; 20,000 records
-are decoded at a time. Cost: about 3 µs of CPU for each record.
+The file is held as bytes while its records, undecoded, are handed over one by one; 20,000 elements
+or 100,000 relations are decoded at a time. Cost: about 4 µs of CPU for each record.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from mlflow2prov.errors import FormatError
+from mlflow2prov.formats import provjson_plain as plain
 from mlflow2prov.formats.intern import Columns, Staging, unknown_prefix
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.store import Store
 
 _CHUNK = 20_000
+_RELATIONS = 100_000
+_FEW = 1_000
 _SPELLINGS = {"wasEndedby": "wasEndedBy"}  # as the submission's own schema spells it
 _MOST_NAMES = 100_000
 _TEXTS = {str, type(None)}
@@ -127,8 +130,33 @@ class _Reader:
             if kind is None:
                 raise self._wrong(word, "there is no such kind of record in PROV-JSON")
             records = iter(self._object(raw, word).items())
-            while chunk := list(islice(records, _CHUNK)):
-                self._records(kind, chunk, bundle)
+            while chunk := list(islice(records, _CHUNK if kind.is_element else _RELATIONS)):
+                if not self._plain_relations(kind, chunk, bundle):
+                    self._records(kind, chunk, bundle)
+
+    def _plain_relations(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]], bundle: str) -> bool:
+        """Stage relations that are all of one plain form; say whether they are.
+
+        Such are most: texts for formal arguments, and at most one attribute, with a typed value.
+        They are read as columns, which costs a third of reading them one by one.
+        """
+        if kind.is_element or self._renamed or len(chunk) < _FEW:
+            return False
+        attribute = plain.extra_attribute(kind, _anything.decode(chunk[0][1]))
+        found = None if attribute is None else plain.read(kind, attribute, [raw for _, raw in chunk])
+        if found is None:
+            return False
+        columns, values, types = found
+        path = f"{kind.name}/…/{attribute}"
+        keys: dict[str, int] = {}
+        for datatype in types:
+            own = QUALIFIED_NAME if datatype in _QUALIFIED_NAMES else datatype
+            keys[datatype] = self._key((str(attribute), None if own == "xsd:string" else own, None), path)
+        for token in values if _QUALIFIED_NAMES.intersection(types) else ():
+            self._name(token, path)
+        names: list[str | None] = [token for token, _ in chunk]
+        self._staging.append_columns("relation", bundle, kind.number, names, columns, keys)
+        return True
 
     def _records(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]], bundle: str) -> None:
         """Stage records of one kind, column by column."""
