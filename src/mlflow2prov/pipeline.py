@@ -107,7 +107,7 @@ def extract(
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
         names = _take_in_sources(store, sources, repository_path, mlflow_url, frozenset(skip), surroundings)
-        _expand(graph, sources, names, mlflow_namespace, repository_namespace)
+        _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)))
     return graph if database is None else Graph.open(database, store)
 
 
@@ -126,7 +126,8 @@ def _take_in_sources(
     surroundings: Surroundings,
 ) -> _Namespaces:
     """Fill the source tables; the store comes first, since its runs name commits and files."""
-    from mlflow2prov.model.ids import redaction_sql, repository_namespace, store_namespace
+    from mlflow2prov.model.ids import repository_namespace, store_namespace
+    from mlflow2prov.prov.credentials import redaction_sql
     from mlflow2prov.sources.intake import create_source_tables, take_in
 
     create_source_tables(store, sources)
@@ -172,10 +173,10 @@ def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -
         from mlflow2prov.sources.mlflow.database import read_database
 
         return read_database(url, skip=skip)
-    from mlflow2prov.model.ids import without_credentials
+    from mlflow2prov.prov.credentials import shown_url
 
     raise UsageError(
-        f"can't read an MLflow store at {without_credentials(url)!r}: the URL must start with http://, https:// or sqlite:///"
+        f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https:// or sqlite:///"
     )
 
 
@@ -189,16 +190,25 @@ def _resolved(url: str) -> str:
 
 
 def _expand(
-    graph: Graph, sources: str, found: _Namespaces, store_iri: str | None, repository_iri: str | None
+    graph: Graph,
+    sources: str,
+    found: _Namespaces,
+    store_iri: str | None,
+    repository_iri: str | None,
+    skipped: Sequence[str],
 ) -> None:
     from mlflow2prov.model.expand import Names, expand
     from mlflow2prov.model.unmapped import report_unmapped
+    from mlflow2prov.prov.credentials import without_credentials
 
+    settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
+    if skipped:
+        settings.append(f"without: {', '.join(skipped)}")
     names = Names(
-        repository=repository_iri or found.repository,
-        store=store_iri or found.store,
+        repository=without_credentials(repository_iri or "") or found.repository,
+        store=without_credentials(store_iri or "") or found.store,
         version=__version__,
-        settings="renames: 50 %, limit 1000; history: branches and tags",
+        settings="; ".join(settings),
     )
     expand(graph, sources, names)
     report_unmapped(graph.store, sources)

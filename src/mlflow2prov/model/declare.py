@@ -50,7 +50,7 @@ def flag(sql: str, *, always: bool = False) -> Attribute:
 
 def instant_ms(sql: str) -> Attribute:
     """An xsd:dateTime from milliseconds since 1970."""
-    return Attribute(f"instant_ms({sql})", "xsd:dateTime")
+    return Attribute(f"moment_ms({sql})", "xsd:dateTime")
 
 
 def instant_s(sql: str) -> Attribute:

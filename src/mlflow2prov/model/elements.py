@@ -11,10 +11,17 @@ def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: s
 
 
 def deletion(
-    resource: str, uid: str, *parts: str, time: str, when: str, inferred: str | None = None
+    resource: str, uid: str, *parts: str, time: str, at: str, when: str, inferred: str | None = None
 ) -> Element:
-    """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag."""
-    return _life_event("Deletion", resource, uid, parts, time, time, when, inferred)
+    """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag.
+
+    Its instant, where it is known, is a part of its identifier (``at``, in milliseconds): what is
+    restored and deleted again was deleted twice.
+    """
+    *others, last = parts
+    own = last[1:] if last.startswith("=") else f"part(({last})::VARCHAR)"
+    timed = f"=concat({own}, CASE WHEN {time} IS NOT NULL THEN concat('--', number_part({at})) END)"
+    return _life_event("Deletion", resource, uid, (*others, timed), time, time, when, inferred)
 
 
 def _life_event(
@@ -75,7 +82,14 @@ def metric_element(*owner: str, shown: str) -> Element:
     return Element(
         kind="entity",
         prefix="mlflow",
-        name=("Metric", *owner, "=key_part", "=step", "=timestamp_ms", "=value_text"),
+        name=(
+            "Metric",
+            *owner,
+            "=key_part",
+            "=number_part(step)",
+            "=number_part(timestamp_ms)",
+            "=number_part(value_text)",
+        ),
         types=("m2p:Metric",),
         label=f"concat({shown}, ' = ', value_text, ' (step ', step, ')')",
         label_is_ready=True,

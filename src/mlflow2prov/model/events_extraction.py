@@ -56,11 +56,25 @@ STORES = Event(
                         ORDER BY workspace, name, version)
                  FROM mlflow_model_version WHERE NOT is_deleted),
                 (SELECT string_agg(concat_ws(' ', name, alias, version), chr(10) ORDER BY workspace, name, alias)
-                 FROM mlflow_registered_model_alias)
+                 FROM mlflow_registered_model_alias),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), experiment_id, name,
+                        lifecycle_stage, last_updated_ms)))) FROM mlflow_experiment),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value))))
+                 FROM mlflow_param),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value))))
+                 FROM mlflow_tag),
+                (SELECT concat_ws(' ', count(*), sum(step), sum(timestamp_ms)) FROM mlflow_metric),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, name, digest,
+                        context)))) FROM mlflow_dataset_input),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), model_id,
+                        lifecycle_stage, last_updated_ms)))) FROM mlflow_logged_model),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), owner_id, path,
+                        size_bytes)))) FROM mlflow_artifact)
             )) AS content
         )
-        SELECT m.*, sha256(concat_ws(chr(10), m.uri, m.mlflow_version, m.schema_version, state.content)) AS state
-        FROM mlflow_store m, state ORDER BY state
+        SELECT m.*, s.settings,
+               sha256(concat_ws(chr(10), m.uri, m.mlflow_version, m.schema_version, s.settings, state.content)) AS state
+        FROM mlflow_store m, state, extraction_settings s ORDER BY state
     """,
     elements={
         "store_ref": Element(

@@ -38,15 +38,14 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.note.content') AS note,
                    max(value) FILTER (key = 'mlflow.source.type') AS source_type,
                    max(value) FILTER (key = 'mlflow.source.name') AS source_name,
-                   max(value) FILTER (key = 'mlflow.source.git.commit') AS source_git_commit,
+                   lower(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> '')) AS source_git_commit,
                    max(value) FILTER (key = 'mlflow.source.git.branch') AS source_git_branch,
                    max(value) FILTER (key = 'mlflow.source.git.repoURL') AS source_git_repo_url,
-                   max(value) FILTER (key = 'mlflow.project.entryPoint') AS project_entry_point,
                    max(value) FILTER (key = 'mlflow.parentRunId') AS parent_run_id
             FROM mlflow_tag WHERE starts_with(key, 'mlflow.') GROUP BY run_id
         )
         SELECT r.run_id, said.* EXCLUDE (run_id),
-               coalesce(present(tagged_user), nullif(present(r.user_id), 'unknown')) AS username
+               nullif(coalesce(present(trim(tagged_user)), present(trim(r.user_id))), 'unknown') AS username
         FROM mlflow_run r LEFT JOIN said ON said.run_id = r.run_id
     """,
 )
@@ -68,8 +67,8 @@ EXPERIMENTS = Event(
     name="experiments",
     doc="Experiment addition and deletion.",
     rows="""
-        SELECT e.*, p.person_ref AS user_ref, instant_ms(e.created_ms) AS created,
-               CASE WHEN e.lifecycle_stage = 'deleted' THEN instant_ms(e.last_updated_ms) END AS deleted
+        SELECT e.*, p.person_ref AS user_ref, moment_ms(e.created_ms) AS created,
+               CASE WHEN e.lifecycle_stage = 'deleted' THEN moment_ms(e.last_updated_ms) END AS deleted
         FROM mlflow_experiment e
         LEFT JOIN mlflow_experiment_tag t ON t.experiment_id = e.experiment_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
@@ -95,7 +94,12 @@ EXPERIMENTS = Event(
             "experiment", "experiment_id", "experiment_id", start="created", end="created"
         ),
         "deletion_ref": deletion(
-            "experiment", "experiment_id", "experiment_id", time="deleted", when="lifecycle_stage = 'deleted'"
+            "experiment",
+            "experiment_id",
+            "experiment_id",
+            time="deleted",
+            at="last_updated_ms",
+            when="lifecycle_stage = 'deleted'",
         ),
     },
     relations=(
@@ -127,10 +131,10 @@ RUNS = Event(
     name="runs",
     doc="Run addition and deletion, and the commit, tree and file that it ran.",
     rows="""
-        SELECT r.*, f.* EXCLUDE (run_id), e.experiment_ref, p.person_ref AS user_ref,
+        SELECT r.*, part(r.run_id) AS run_part, f.* EXCLUDE (run_id), e.experiment_ref, p.person_ref AS user_ref,
                c.commit_ref, t.tree_ref, v.revision_ref AS entry_ref,
-               g.candidates, instant_ms(r.start_ms) AS started, instant_ms(r.end_ms) AS ended,
-               CASE WHEN r.lifecycle_stage = 'deleted' THEN instant_ms(r.deleted_ms) END AS deleted
+               g.candidates, moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
+               CASE WHEN r.lifecycle_stage = 'deleted' THEN moment_ms(r.deleted_ms) END AS deleted
         FROM mlflow_run r
         JOIN run_facts f ON f.run_id = r.run_id
         LEFT JOIN experiments e ON e.experiment_id = r.experiment_id
@@ -163,9 +167,9 @@ RUNS = Event(
                 "unresolved_source": text("CASE WHEN candidates > 1 THEN source_name END"),
             },
         ),
-        "creation_ref": creation("run", "run_id", "=run_id", start="started", end="ended"),
+        "creation_ref": creation("run", "run_id", "run_id", start="started", end="ended"),
         "deletion_ref": deletion(
-            "run", "run_id", "=run_id", time="deleted", when="lifecycle_stage = 'deleted'"
+            "run", "run_id", "run_id", time="deleted", at="deleted_ms", when="lifecycle_stage = 'deleted'"
         ),
     },
     relations=(
@@ -205,7 +209,7 @@ def run_member(entity: str, time: str | None = None) -> tuple[Relation, ...]:
     )
 
 
-_RUN_COLUMNS = "r.run_ref, r.creation_ref, r.deletion_ref, r.user_ref, r.deleted"
+_RUN_COLUMNS = "r.run_part, r.run_ref, r.creation_ref, r.deletion_ref, r.user_ref, r.deleted"
 
 PARAMS = Event(
     name="params",
@@ -214,7 +218,7 @@ PARAMS = Event(
         SELECT p.*, {_RUN_COLUMNS} FROM mlflow_param p JOIN runs r ON r.run_id = p.run_id
         ORDER BY r.run_ref, p.key
     """,
-    elements={"param_ref": param_element("=run_id")},
+    elements={"param_ref": param_element("=run_part")},
     relations=run_member("param_ref"),
 )
 
@@ -225,7 +229,7 @@ RUN_TAGS = Event(
         SELECT t.*, {_RUN_COLUMNS} FROM mlflow_tag t JOIN runs r ON r.run_id = t.run_id
         ORDER BY r.run_ref, t.key
     """,
-    elements={"tag_ref": tag_element("RunTag", "=run_id")},
+    elements={"tag_ref": tag_element("RunTag", "=run_part")},
     relations=run_member("tag_ref"),
 )
 
@@ -248,11 +252,12 @@ METRICS = Event(
         FROM (
             SELECT DISTINCT s.n AS series, m.step, m.timestamp_ms, m.value
             FROM mlflow_metric m JOIN metric_series s ON s.run_id = m.run_id AND s.key = m.key
-            ORDER BY ALL
+            WHERE m.value IS NOT NULL AND m.step IS NOT NULL AND m.timestamp_ms IS NOT NULL
+            ORDER BY series, step, timestamp_ms, CASE WHEN isnan(value) THEN 0 ELSE value END, value
         ) point
     """,
     view="SELECT p.*, s.* EXCLUDE (n) FROM {rows} p JOIN metric_series s ON s.n = p.series",
-    elements={"metric_ref": metric_element("=run_id", shown="key_shown")},
+    elements={"metric_ref": metric_element("=run_part", shown="key_shown")},
     relations=run_member("metric_ref", "logged"),
 )
 
@@ -271,13 +276,14 @@ ARTIFACTS = Event(
 
 MODEL_ARTIFACTS = Event(
     name="model_artifacts",
-    doc="A folder with an MLmodel file is a model, besides being an artifact.",
+    doc="A folder with an MLmodel file is a model, besides being an artifact; the root is no artifact.",
     rows=f"""
-        SELECT m.*, a.artifact_ref, a.path_key, a.path_bytes, instant_ms(m.created_ms) AS created, {_RUN_COLUMNS}
+        SELECT m.*, a.artifact_ref, path_part(m.path, m.path_bytes) AS path_key,
+               moment_ms(m.created_ms) AS created, {_RUN_COLUMNS}
         FROM mlflow_model_file m
         JOIN runs r ON r.run_id = m.owner_id
-        JOIN artifacts a ON a.owner_id = m.owner_id AND a.path = m.path
-        WHERE m.owner = 'run' ORDER BY r.run_ref, m.path
+        LEFT JOIN artifacts a ON a.owner_id = m.owner_id AND a.path_key = path_part(m.path, m.path_bytes)
+        WHERE m.owner = 'run' ORDER BY r.run_ref, path_key
     """,
     elements={
         "model_artifact_ref": Element(
@@ -308,8 +314,9 @@ DATASETS = Event(
     name="datasets",
     doc="A dataset is one entity for each name and digest, whichever runs use it.",
     rows="""
-        SELECT name, digest, min(source_type) AS source_type, min(source) AS source,
-               min(schema) AS schema, min(profile) AS profile
+        SELECT name, digest, list_sort(list(DISTINCT source_type)) AS source_type,
+               list_sort(list(DISTINCT source)) AS source, list_sort(list(DISTINCT present(schema))) AS schema,
+               list_sort(list(DISTINCT present(profile))) AS profile
         FROM mlflow_dataset GROUP BY name, digest ORDER BY name, digest
     """,
     elements={
@@ -322,10 +329,10 @@ DATASETS = Event(
             attributes={
                 "name": text("name"),
                 "digest": text("digest"),
-                "source_type": text("source_type"),
-                "source": text("source"),
-                "schema": text("present(schema)"),
-                "profile": text("present(profile)"),
+                "source_type": text("source_type", many=True),
+                "source": text("source", many=True),
+                "schema": text("schema", many=True),
+                "profile": text("profile", many=True),
             },
         )
     },
@@ -350,7 +357,7 @@ ALL_ARTIFACTS = Event(
     rows="""
         SELECT artifact_ref, uri FROM artifacts
         UNION SELECT artifact_ref, concat('runs:/', owner_id, '/', path) FROM artifacts
-        UNION SELECT artifact_ref, regexp_replace(uri, '^file:/+', '/') FROM artifacts
+        UNION SELECT artifact_ref, file_path(uri) FROM artifacts
     """,
 )
 
@@ -363,9 +370,12 @@ DATASET_ARTIFACTS = Event(
             SELECT dataset_ref, unnest(list_filter([
                 json_extract_string(document, '$.uri'), json_extract_string(document, '$.path'),
                 json_extract_string(document, '$.url')], lambda x: x IS NOT NULL)) AS uri
-            FROM (SELECT dataset_ref, CASE WHEN json_valid(source) THEN source END AS document FROM datasets)
+            FROM (
+                SELECT dataset_ref, CASE WHEN json_valid(source) THEN source END AS document
+                FROM (SELECT dataset_ref, unnest(source) AS source FROM datasets)
+            )
         ) d
-        JOIN all_artifacts a ON a.uri IN (d.uri, regexp_replace(d.uri, '^file:/+', '/'))
+        JOIN all_artifacts a ON a.uri IN (d.uri, file_path(d.uri))
         ORDER BY ALL
     """,
     relations=(alternate("dataset_ref", "artifact_ref"),),

@@ -33,9 +33,9 @@ LOGGED_MODELS = Event(
     name="logged_models",
     doc="Logged model addition, by a run where there is one, and deletion.",
     rows="""
-        SELECT m.*, r.creation_ref AS run_creation_ref, instant_ms(m.created_ms) AS created,
+        SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
-               CASE WHEN m.lifecycle_stage = 'deleted' THEN instant_ms(m.last_updated_ms) END AS deleted
+               CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m
         LEFT JOIN runs r ON r.run_id = m.source_run_id
         LEFT JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id AND t.key = 'mlflow.user'
@@ -67,7 +67,12 @@ LOGGED_MODELS = Event(
             when="run_creation_ref IS NULL",
         ),
         "deletion_ref": deletion(
-            "logged_model", "model_id", "model_id", time="deleted", when="lifecycle_stage = 'deleted'"
+            "logged_model",
+            "model_id",
+            "model_id",
+            time="deleted",
+            at="last_updated_ms",
+            when="lifecycle_stage = 'deleted'",
         ),
     },
     relations=(
@@ -127,11 +132,12 @@ LOGGED_MODEL_METRICS = Event(
         SELECT m.*, part(m.key) AS key_part, l.logged_model_ref, l.user_ref,
                coalesce(r.creation_ref, l.run_creation_ref, l.own_creation_ref) AS creation_ref,
                double_text(m.value) AS value_text, instant_ms(m.timestamp_ms) AS logged,
-               row_number() OVER (PARTITION BY m.model_id, m.run_id, m.key
-                                  ORDER BY m.step DESC, m.timestamp_ms DESC, m.value DESC) = 1 AS is_latest
+               row_number() OVER (PARTITION BY m.model_id, m.run_id, m.key ORDER BY m.step DESC, m.timestamp_ms DESC,
+                                  CASE WHEN isnan(m.value) THEN 0 ELSE m.value END DESC, m.value DESC) = 1
+                   AS is_latest
         FROM (
-            SELECT model_id, run_id, key, step, timestamp_ms, value
-            FROM mlflow_logged_model_metric GROUP BY ALL
+            SELECT model_id, run_id, key, step, timestamp_ms, value FROM mlflow_logged_model_metric
+            WHERE value IS NOT NULL AND step IS NOT NULL AND timestamp_ms IS NOT NULL GROUP BY ALL
         ) m
         JOIN logged_models l ON l.model_id = m.model_id
         LEFT JOIN runs r ON r.run_id = m.run_id
@@ -192,7 +198,7 @@ ENVIRONMENT_USES = Event(
         )
         SELECT t.digest, t.python_version, t.requirements, m.model_artifact_ref AS model_ref, r.creation_ref
         FROM told t
-        JOIN model_artifacts m ON m.owner_id = t.owner_id AND m.path = t.path
+        JOIN model_artifacts m ON m.owner_id = t.owner_id AND m.path_key = path_part(t.path, t.path_bytes)
         JOIN runs r ON r.run_id = t.owner_id
         WHERE t.owner = 'run'
         UNION ALL
@@ -252,7 +258,7 @@ REGISTERED_MODELS = Event(
     rows="""
         SELECT m.*, concat(part(m.name), '--', m.created_ms,
                            CASE WHEN m.workspace <> 'default' THEN '--' || part(m.workspace) END) AS model_part,
-               instant_ms(m.created_ms) AS created, p.person_ref AS user_ref
+               moment_ms(m.created_ms) AS created, p.person_ref AS user_ref
         FROM mlflow_registered_model m
         LEFT JOIN mlflow_registered_model_tag t
             ON t.workspace = m.workspace AND t.name = m.name AND t.key = 'mlflow.user'
@@ -306,8 +312,8 @@ MODEL_VERSIONS = Event(
     doc="Registered model version addition and deletion.",
     rows="""
         SELECT v.*, m.model_part, m.model_ref, r.creation_ref AS run_creation_ref, r.artifact_uri,
-               p.person_ref AS user_ref, a.aliases, instant_ms(v.created_ms) AS created,
-               CASE WHEN v.is_deleted THEN instant_ms(v.deleted_ms) END AS deleted
+               p.person_ref AS user_ref, a.aliases, moment_ms(v.created_ms) AS created,
+               CASE WHEN v.is_deleted AND u.versions = 1 THEN moment_ms(v.deleted_ms) END AS deleted
         FROM mlflow_model_version v
         JOIN registered_models m ON m.workspace = v.workspace AND m.name = v.name
         LEFT JOIN runs r ON r.run_id = v.run_id
@@ -318,6 +324,9 @@ MODEL_VERSIONS = Event(
             SELECT workspace, name, version, list(alias ORDER BY alias) AS aliases
             FROM mlflow_registered_model_alias GROUP BY ALL
         ) a ON a.workspace = v.workspace AND a.name = v.name AND a.version = v.version
+        LEFT JOIN ( -- a rename sets one time on all versions, and so hides when one of them was deleted
+            SELECT workspace, name, last_updated_ms, count(*) AS versions FROM mlflow_model_version GROUP BY ALL
+        ) u ON u.workspace = v.workspace AND u.name = v.name AND u.last_updated_ms = v.deleted_ms
         ORDER BY m.model_ref, v.version
     """,
     elements={
@@ -358,6 +367,7 @@ MODEL_VERSIONS = Event(
             "=model_part",
             "=version",
             time="deleted",
+            at="deleted_ms",
             when="is_deleted",
             inferred="is_inferred",
         ),
@@ -397,26 +407,39 @@ VERSION_SOURCES = Event(
     "or a folder of a run's artifacts.",
     rows="""
         WITH named AS (
-            SELECT *, regexp_extract(source, '^runs:/([^/]+)/(.*)$', ['run', 'path']) AS by_run,
-                   regexp_extract(source, '^models:/([^/]+)/([0-9]+)$', ['model', 'version']) AS by_version,
-                   CASE WHEN starts_with(source, concat(artifact_uri, '/'))
-                        THEN source[length(artifact_uri) + 2:] END AS path_in_run
+            SELECT *, rtrim(file_path(source), '/') AS place,
+                   regexp_extract(source, '^runs:/([^/]+)/?(.*)$', ['run', 'path']) AS by_run,
+                   regexp_extract(source, '^models:/([^/]+)/([0-9]+)$', ['model', 'version']) AS by_version
             FROM model_versions
+        ), sought AS (
+            SELECT *, coalesce(present(by_run.run), run_id) AS of_run,
+                   CASE WHEN by_run.run <> '' THEN rtrim(by_run.path, '/')
+                        WHEN place = rtrim(file_path(artifact_uri), '/') THEN ''
+                        WHEN starts_with(place, concat(rtrim(file_path(artifact_uri), '/'), '/'))
+                        THEN place[length(rtrim(file_path(artifact_uri), '/')) + 2:] END AS in_run
+            FROM named
         ), copied AS (
             SELECT n.version_ref, o.version_ref AS source_ref FROM named n
             JOIN model_versions o ON o.workspace = n.workspace AND o.name = n.by_version.model
                 AND o.version = TRY_CAST(n.by_version.version AS BIGINT) AND o.version_ref <> n.version_ref
+        ), by_name AS (
+            SELECT source_run_id, name, min(logged_model_ref) AS source_ref
+            FROM logged_models GROUP BY ALL HAVING count(*) = 1
+        ), by_place AS (
+            SELECT rtrim(file_path(artifact_location), '/') AS place, min(logged_model_ref) AS source_ref
+            FROM logged_models GROUP BY 1 HAVING count(*) = 1
+        ), found AS (
+            SELECT n.version_ref, n.creation_ref,
+                   coalesce(l.logged_model_ref, k.source_ref, a.model_artifact_ref, s.source_ref, b.source_ref)
+                       AS source_ref
+            FROM sought n
+            LEFT JOIN logged_models l ON l.model_id = n.model_id
+            LEFT JOIN copied k ON k.version_ref = n.version_ref
+            LEFT JOIN model_artifacts a ON a.owner_id = n.of_run AND a.path = n.in_run AND a.path_bytes IS NULL
+            LEFT JOIN by_place s ON s.place = n.place
+            LEFT JOIN by_name b ON b.source_run_id = n.of_run AND b.name = n.in_run
         )
-        SELECT n.version_ref, n.creation_ref,
-               coalesce(l.logged_model_ref, k.source_ref, a.model_artifact_ref, s.logged_model_ref) AS source_ref
-        FROM named n
-        LEFT JOIN logged_models l ON l.model_id = n.model_id
-        LEFT JOIN copied k ON k.version_ref = n.version_ref
-        LEFT JOIN model_artifacts a ON a.owner_id = coalesce(present(n.by_run.run), n.run_id)
-            AND a.path = rtrim(coalesce(present(n.by_run.path), n.path_in_run), '/')
-        LEFT JOIN logged_models s ON s.artifact_location = rtrim(n.source, '/')
-        WHERE coalesce(l.logged_model_ref, k.source_ref, a.model_artifact_ref, s.logged_model_ref) IS NOT NULL
-        ORDER BY n.version_ref
+        SELECT * FROM found WHERE source_ref IS NOT NULL ORDER BY version_ref
     """,
     relations=(derived("version_ref", "source_ref", "creation_ref"), used("creation_ref", "source_ref")),
 )

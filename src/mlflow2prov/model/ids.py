@@ -13,12 +13,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-_CREDENTIALS = r"([A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2})[^\s/?#\"'<>\\]*@"
-_SIGNED = (
-    r"(?i)((?:[?&;]|\\u0026)(?:x-amz-[a-z-]+|x-goog-[a-z-]+|awsaccesskeyid|googleaccessid|signature|sig"
-    r"|token|access_token|auth_token|id_token|private_token"
-    r"|api_key|apikey|key|secret|client_secret|password|passwd|pwd|sas|credential)=)[^&;\s\"'<>\\]*"
-)
+from mlflow2prov.prov.credentials import without_credentials
 
 _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 """The characters that XML 1.0 (section 2.2) has no place for; UTF-8 has no surrogates."""
@@ -38,38 +33,25 @@ MACROS: tuple[str, ...] = (
     # instants
     "instant_ms(x) AS CASE WHEN x BETWEEN -62135596800000 AND 253402300799999"
     " THEN strftime(make_timestamp(x * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') END",
+    # a time that MLflow has as 0 is one that it does not know
+    "moment_ms(x) AS instant_ms(nullif(x, 0))",
     "instant_s(x) AS CASE WHEN x BETWEEN -62135596800 AND 253402300799"
     " THEN strftime(make_timestamp(x * 1000000), '%Y-%m-%dT%H:%M:%SZ') END",
     # xsd:double
     "double_text(x) AS CASE WHEN isfinite(x) THEN x::VARCHAR WHEN isnan(x) THEN 'NaN'"
-    " WHEN x > 0 THEN 'INF' ELSE '-INF' END",
+    " WHEN x > 0 THEN 'INF' WHEN x < 0 THEN '-INF' END",
+    # a number as a part of an identifier
+    "number_part(x) AS replace(replace(x::VARCHAR, '-', '-2D'), '+', '-2B')",
     # a person: known by e-mail, else by user name in a store, else by name
     "person(email, username, full_name) AS CASE WHEN coalesce(trim(email), '') <> '' THEN 'email:' || lower(trim(email))"
     " WHEN contains(coalesce(username, ''), '@') THEN 'email:' || lower(trim(username))"
     " WHEN coalesce(username, '') <> '' THEN 'username:' || username"
     " WHEN coalesce(full_name, '') <> '' THEN 'name:' || full_name END",
     "present(x) AS nullif(x, '')",
+    # the path that a file: URI names; other URIs are themselves
+    "file_path(x) AS CASE WHEN starts_with(x, 'file:') THEN regexp_replace(url_decode(x), '^file:/+', '/') ELSE x END",
 )
 """SQL macros, as ``name(arguments) AS expression``; the interpreter creates them all."""
-
-
-def redaction_sql(column: str) -> str:
-    """Return SQL for the text of a column without the credentials that stand in its URLs."""
-    credentials, signed = _CREDENTIALS.replace("'", "''"), _SIGNED.replace("'", "''")
-    return (
-        f"CASE WHEN contains({column}, '://') OR contains({column}, ':\\/\\/') THEN regexp_replace("
-        f"regexp_replace({column}, '{credentials}', '\\1', 'g'), '{signed}', '\\1REDACTED', 'g')"
-        f" ELSE {column} END"
-    )
-
-
-def without_credentials(text: str) -> str:
-    """Return a text without the user names, passwords and signatures that stand in its URLs.
-
-    >>> without_credentials("see https://ada:secret@example.org/data?sig=abc&x=1 and ssh://git@host/r")
-    'see https://example.org/data?sig=REDACTED&x=1 and ssh://host/r'
-    """
-    return re.sub(_SIGNED, r"\1REDACTED", re.sub(_CREDENTIALS, r"\1", text))
 
 
 def part(value: str | bytes) -> str:

@@ -50,6 +50,34 @@ UNMAPPED: tuple[tuple[str, str], ...] = (
         f"mlflow_logged_model_metric t {_OF_NO_LOGGED_MODEL}",
     ),
     (
+        "metric points without a value, a step or a time",
+        "mlflow_metric WHERE value IS NULL OR step IS NULL OR timestamp_ms IS NULL",
+    ),
+    (
+        "metric points of logged models without a value, a step or a time",
+        "mlflow_logged_model_metric WHERE value IS NULL OR step IS NULL OR timestamp_ms IS NULL",
+    ),
+    (
+        "logged models that runs took in and that the store does not have",
+        f"mlflow_model_link t {_OF_NO_LOGGED_MODEL} WHERE t.direction = 'input'",
+    ),
+    (
+        "runs of experiments that the store does not have",
+        "mlflow_run t ANTI JOIN mlflow_experiment e ON e.experiment_id = t.experiment_id",
+    ),
+    (
+        "links from model versions to the model that their source names, which is not known",
+        "model_versions t ANTI JOIN version_sources s ON s.version_ref = t.version_ref WHERE t.source IS NOT NULL",
+    ),
+    (
+        "links from runs of known commits to the file that they ran, which is not in the commit's tree",
+        "git_entry_point WHERE candidates = 0 AND source <> ''",
+    ),
+    (
+        "links from runs of known commits to the file that they ran, since several could be meant",
+        "git_entry_point WHERE candidates > 1",
+    ),
+    (
         "runs nested in runs that the store does not have",
         "run_facts t ANTI JOIN mlflow_run r ON r.run_id = t.parent_run_id WHERE t.parent_run_id IS NOT NULL",
     ),

@@ -189,7 +189,7 @@ _TABLES = (
         created_ms=_INT,
         last_updated_ms=_INT,
     ),
-    _table("mlflow_experiment_tag", "a tag of an experiment", experiment_id=_NAME, key=_NAME, value=_TEXT),
+    _table("mlflow_experiment_tag", "a tag of an experiment", experiment_id=_NAME, key=_TEXT, value=_TEXT),
     _table(
         "mlflow_run",
         "a run",
@@ -204,13 +204,13 @@ _TABLES = (
         deleted_ms=_INT,
         artifact_uri=_TEXT,
     ),
-    _table("mlflow_param", "a parameter of a run", run_id=_NAME, key=_NAME, value=_TEXT),
-    _table("mlflow_tag", "a tag of a run", run_id=_NAME, key=_NAME, value=_TEXT),
+    _table("mlflow_param", "a parameter of a run", run_id=_NAME, key=_TEXT, value=_TEXT),
+    _table("mlflow_tag", "a tag of a run", run_id=_NAME, key=_TEXT, value=_TEXT),
     _table(
         "mlflow_metric",
         "a logged point of a metric of a run",
         run_id=_NAME,
-        key=_NAME,
+        key=_TEXT,
         step=_INT,
         timestamp_ms=_INT,
         value=_FLOAT,  # NaN and the infinities are themselves
@@ -250,15 +250,15 @@ _TABLES = (
         source_run_id=_NAME,
     ),
     _table(
-        "mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_NAME, value=_TEXT
+        "mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_TEXT, value=_TEXT
     ),
-    _table("mlflow_logged_model_tag", "a tag of a logged model", model_id=_NAME, key=_NAME, value=_TEXT),
+    _table("mlflow_logged_model_tag", "a tag of a logged model", model_id=_NAME, key=_TEXT, value=_TEXT),
     _table(
         "mlflow_logged_model_metric",
         "a logged point of a metric of a logged model",
         model_id=_NAME,
         run_id=_NAME,
-        key=_NAME,
+        key=_TEXT,
         step=_INT,
         timestamp_ms=_INT,
         value=_FLOAT,
@@ -287,7 +287,7 @@ _TABLES = (
         "a tag of a registered model",
         workspace=_NAME,
         name=_TEXT,
-        key=_NAME,
+        key=_TEXT,
         value=_TEXT,
     ),
     _table(
@@ -326,7 +326,7 @@ _TABLES = (
         workspace=_NAME,
         name=_TEXT,
         version=_INT,
-        key=_NAME,
+        key=_TEXT,
         value=_TEXT,
     ),
     _table(
@@ -344,7 +344,8 @@ _TABLES = (
         "an MLmodel file and what stands beside it, read",
         owner=_NAME,
         owner_id=_NAME,
-        path=_NAME,  # of the folder that holds MLmodel; empty for a logged model's own root
+        path=_NAME,  # of the folder that holds MLmodel; empty for the root
+        path_bytes=_BYTES,
         flavors=_NAMES,  # sorted
         signature_inputs=_TEXT,
         signature_outputs=_TEXT,

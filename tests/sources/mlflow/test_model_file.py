@@ -234,7 +234,7 @@ def test_text_never_holds_a_lone_surrogate_or_a_control_character() -> None:
 def test_no_content_is_too_much(content: bytes) -> None:
     parse(content, requirements=content, python_env=content, conda=content)
     found = parsed(requirements=content, python_env=content, conda=content)
-    assert to_batch([("run", "r", "", found)]).num_rows == 1
+    assert to_batch([("run", "r", "", None, found)]).num_rows == 1
 
 
 _JSON = st.recursive(
@@ -255,7 +255,7 @@ def test_a_structure_survives_as_json(value: object) -> None:
 
 
 def test_a_batch_has_the_columns_of_the_source_table() -> None:
-    batch = to_batch([("run", "r1", "a/model", parsed(REAL)), ("logged_model", "m1", "", parsed("{}"))])
+    batch = to_batch([("run", "r1", "a/model", None, parsed(REAL)), ("logged_model", "m1", "", None, parsed("{}"))])
     assert batch.schema.equals(SOURCE_TABLES["mlflow_model_file"].schema())
     first, second = batch.to_pylist()
     assert (first["path"], first["flavors"]) == ("a/model", ["python_function", "sklearn"])

@@ -32,7 +32,7 @@ _BATCH_ROWS = 65_536
 _BATCH_MODELS = 1_024
 _OWNERS = {"run": "runs", "logged_model": "logged models"}
 
-_Model = tuple[str, str, str, ModelFile]
+_Model = tuple[str, str, str, bytes | None, ModelFile]
 
 
 class _Artifact(NamedTuple):
@@ -154,7 +154,7 @@ class _Lister:
             if not entry.is_dir and name == MODEL_FILE.encode():
                 model = _read_model(root, folder, files)
                 self._unread += model is None
-                models += [(owner, owner_id, text_of(folder)[0], model)] if model else []
+                models += [(owner, owner_id, *text_of(folder), model)] if model else []
 
     def report(self) -> None:
         """Say what was left out."""

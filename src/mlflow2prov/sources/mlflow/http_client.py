@@ -19,6 +19,7 @@ from urllib3 import exceptions as failures
 
 import mlflow2prov
 from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.prov.credentials import shown_url, without_credentials
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.mlflow.server_wire import decode
 
@@ -266,23 +267,14 @@ class _Retry(urllib3.Retry):
         return left
 
 
-def without_credentials(text: str) -> str:
-    """``text`` with the user name and password of every URL in it taken out.
-
-    >>> without_credentials("see http://ann:secret@host/x")
-    'see http://host/x'
-    """
-    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
-
-
 def _split_credentials(url: str) -> tuple[str, str | None]:
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise UsageError(f"{without_credentials(url)!r} is not a URL; write http://host:port") from None
+        raise UsageError(f"{shown_url(url)!r} is not a URL; write http://host:port") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{without_credentials(url)!r} is not the URL of a server; write http://host:port")
+        raise UsageError(f"{shown_url(url)!r} is not the URL of a server; write http://host:port")
     place = f"[{host}]" if ":" in host else host
     if port is not None:
         place += f":{port}"

@@ -105,8 +105,8 @@ def parse_model_file(
     )
 
 
-def to_batch(models: Iterable[tuple[str, str, str, ModelFile]]) -> pa.RecordBatch:
-    """The rows of ``mlflow_model_file`` for models, each behind its owner, owner's identifier and folder."""
+def to_batch(models: Iterable[tuple[str, str, str, bytes | None, ModelFile]]) -> pa.RecordBatch:
+    """The rows of ``mlflow_model_file`` for models, each behind its owner, owner's identifier, folder and its bytes."""
     import pyarrow as pa
 
     rows = [(*place, *(getattr(model, field.name) for field in fields(model))) for *place, model in models]

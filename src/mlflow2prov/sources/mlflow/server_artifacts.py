@@ -29,7 +29,7 @@ from mlflow2prov.sources.mlflow.server_rows import Row, batch
 from mlflow2prov.sources.tables import Batches
 
 _logger = logging.getLogger(__name__)
-_Model = tuple[str, str, str, ModelFile]
+_Model = tuple[str, str, str, bytes | None, ModelFile]
 
 _API = "api/2.0/mlflow"
 _PROXY = "api/2.0/mlflow-artifacts/artifacts"
@@ -236,8 +236,8 @@ class ArtifactReader:
         model = _model(contents)
         found.unread += model is None
         if model is not None:
-            place = text_of(folder.encode())[0]
-            found.models.append((found.owner.kind, found.owner.owner_id, place, model))
+            place, exact = text_of(folder.encode())
+            found.models.append((found.owner.kind, found.owner.owner_id, place, exact, model))
 
     def _content(self, way: _Way, owner: Owner, path: str) -> bytes:
         """The content of a file, by ``way``, or by the last one that the owner has."""

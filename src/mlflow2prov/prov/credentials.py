@@ -1,0 +1,58 @@
+"""Texts without the credentials that stand in their URLs, in Python and in SQL.
+
+Removed are the user and password before a host, also where slashes are escaped as JSON or URLs do,
+and the values of query parameters that sign or open something. The container of an Azure URL
+(``abfss://container@account``) is no credential and stays.
+"""
+
+from __future__ import annotations
+
+import re
+
+_KEPT = r"((?:abfss?|wasbs?)://[^\s/?#@:]+)@"
+_MARK = "\x01"
+
+_SLASHES = r"(?i)((?:\b[a-z][a-z0-9+.-]*(?::|%3a)|^|[\s\"'(=,])(?:\\*/|%2f|\\*u002f){2})"
+_PLAIN = r"[^\s/?#\"'<>\\]*@"
+_ODD = r"[^\s/?#@:\"']+:[0-9]*[^\s/?#@0-9][^\s@]*@"
+_USER = f"{_SLASHES}(?:{_PLAIN}|{_ODD})"
+
+_SIGNED = (
+    r"(?i)((?:[?&;#]|\\u0026|%26)(?:"
+    r"[a-z0-9_.-]*(?:token|secret|signature|password|passwd|pwd|credential|access_?key(?:_?id)?|accessid|api[_-]?key"
+    r"|subscription-?key)|sig|sas|key|pass|auth|jwt|hmac|code)=)\"?[^&;\s\"<>\\]*"
+)
+
+
+def without_credentials(text: str) -> str:
+    r"""Return a text without the user names, passwords and signatures that stand in its URLs.
+
+    >>> without_credentials("see https://ada:secret@example.org/data?sig=abc&x=1 and ssh://git@host/r")
+    'see https://example.org/data?sig=REDACTED&x=1 and ssh://host/r'
+    >>> without_credentials(r'{"url": "https:\/\/ada:p#s@host\/x", "mail": "ada@example.org"}')
+    '{"url": "https:\\/\\/host\\/x", "mail": "ada@example.org"}'
+    >>> without_credentials("http://localhost:5000/@ada abfss://data@account/x")
+    'http://localhost:5000/@ada abfss://data@account/x'
+    """
+    kept = re.sub(_KEPT, rf"\1{_MARK}", text)
+    return re.sub(_SIGNED, r"\1REDACTED", re.sub(_USER, r"\1", kept)).replace(_MARK, "@")
+
+
+def shown_url(url: str) -> str:
+    """Return a URL that somebody typed as it may stand in a message: nothing before an ``@`` is left.
+
+    >>> shown_url("ada:secret@host"), shown_url("http://ada:secret@host/x")
+    ('…@host', 'http://host/x')
+    """
+    cleaned = without_credentials(url)
+    return f"…@{cleaned.rpartition('@')[2]}" if "@" in cleaned else cleaned
+
+
+def redaction_sql(column: str) -> str:
+    """Return SQL for the text of a column without the credentials that stand in its URLs."""
+    kept, user, signed = (pattern.replace("'", "''") for pattern in (_KEPT, _USER, _SIGNED))
+    looks = " OR ".join(f"contains({column}, '{sign}')" for sign in ("//", "\\/", "2f", "2F"))
+    cleaned = f"regexp_replace({column}, '{kept}', '\\1' || chr(1), 'g')"
+    for pattern, replacement in ((user, "\\1"), (signed, "\\1REDACTED")):
+        cleaned = f"regexp_replace({cleaned}, '{pattern}', '{replacement}', 'g')"
+    return f"CASE WHEN {looks} THEN replace({cleaned}, chr(1), '@') ELSE {column} END"
