@@ -217,7 +217,9 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
             before_s = server.cpu_s()
             cost = run([*command, *(["--skip", skipped] if skipped else [])])
             spent_s = server.cpu_s() - before_s
-            requests = _requests(cost.log)
+            requests = requests_in(cost.log)
+            if not requests:
+                raise FailedError("the log of mlflow2prov tells of no requests")
             title = f"{size.server_runs:,} runs, {what}"
             if skipped:
                 yield at_most(
@@ -235,7 +237,7 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
             )
 
 
-def _requests(log: str) -> Counter[str]:
+def requests_in(log: str) -> Counter[str]:
     """The number of requests that a log of ours tells of, by what they ask for."""
     kinds = {"artifacts": "artifacts", "history": "histories", "runs/get": "single runs"}
     found = Counter[str]()

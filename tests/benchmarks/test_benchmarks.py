@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from prov.model import ProvDocument
+
+from mlflow2prov import extract
+from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,11 +57,35 @@ def test_a_benchmark_measures_and_writes_its_table(name: str, rows: list[str], t
     assert not list((tmp_path / "data").glob("out-*")), "what was written while measuring is still there"
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("mlflow"), reason="needs mlflow: pip install --group demo")
-def test_requests_to_a_server_are_counted(tmp_path: Path) -> None:
-    page = bench("http", tmp_path)
-    assert "20 histories" in page
-    assert "requests for 20 metrics' histories | 20 (" in page
+def test_requests_are_counted_as_the_client_logs_them(caplog: pytest.LogCaptureFixture) -> None:
+    from benchmarks.benches import requests_in
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        asked = (
+            "version",
+            "ajax-api/2.0/mlflow/metrics/get-history-bulk",
+            "api/2.0/mlflow/runs/get",
+            "version",
+        )
+        url = f"http://127.0.0.1:{server.server_port}"
+        with caplog.at_level("DEBUG", "mlflow2prov"), HttpClient(url, HttpSettings()) as client:
+            for path in asked:
+                client.request(path)
+        server.shutdown()
+        thread.join()
+    log = "".join(f"mlflow2prov: {message}\n" for message in caplog.messages)
+    assert requests_in(log) == {"histories": 1, "single runs": 1, "searches and others": 2}
 
 
 def test_a_made_repository_has_the_commits_and_changes_that_it_promises(tmp_path: Path) -> None:
@@ -78,8 +106,6 @@ def test_a_made_repository_has_the_commits_and_changes_that_it_promises(tmp_path
 def test_a_made_store_has_the_rows_that_it_promises(tmp_path: Path) -> None:
     from benchmarks.mlflow_store import make_store
     from benchmarks.scan_store import scan
-
-    from mlflow2prov import extract
 
     file = tmp_path / "store.db"
     make_store(file, 100)

@@ -176,7 +176,8 @@ class _Interpreter:
             listed = f"list_filter({listed}, lambda a: a.v IS NOT NULL)"
         for name, attribute in attributes:
             if attribute.many:
-                values = f"list_transform({attribute.expression}, lambda a: {self._pair(name, Attribute('a', ready=True))})"
+                there = f"list_filter({attribute.expression}, lambda a: a IS NOT NULL)"
+                values = f"list_transform({there}, lambda a: {self._pair(name, Attribute('a', ready=True))})"
                 listed = f"list_concat({listed}, {values})"
         if all(attribute.always for _, attribute in attributes):
             return listed

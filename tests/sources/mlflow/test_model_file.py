@@ -255,7 +255,9 @@ def test_a_structure_survives_as_json(value: object) -> None:
 
 
 def test_a_batch_has_the_columns_of_the_source_table() -> None:
-    batch = to_batch([("run", "r1", "a/model", None, parsed(REAL)), ("logged_model", "m1", "", None, parsed("{}"))])
+    batch = to_batch(
+        [("run", "r1", "a/model", None, parsed(REAL)), ("logged_model", "m1", "", None, parsed("{}"))]
+    )
     assert batch.schema.equals(SOURCE_TABLES["mlflow_model_file"].schema())
     first, second = batch.to_pylist()
     assert (first["path"], first["flavors"]) == ("a/model", ["python_function", "sklearn"])
