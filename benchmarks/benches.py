@@ -16,8 +16,8 @@ from benchmarks.mlflow_store import METRICS
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
 
-_HISTORY_RUNS = 99
-"""How many runs one request for histories can name: a server takes 100, in a request line of 4,094 bytes."""
+_HISTORY_RUNS = 100
+"""How many runs MLflow takes in one request for histories."""
 _MOST_RSS_MIB = 2048
 
 
@@ -225,7 +225,7 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
                 yield at_most(
                     f"{title}: requests for {METRICS} metrics' histories",
                     *(requests["histories"], least),
-                    detail=f"{_HISTORY_RUNS} runs to a request are the most that a server takes",
+                    detail=f"MLflow takes {_HISTORY_RUNS} runs a request",
                 )
             yield Figure(
                 name=f"{title}: requests",

@@ -7,6 +7,7 @@ or 100,000 relations are decoded at a time. Cost: about 4 µs of CPU for each re
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -29,6 +30,7 @@ _CHUNK = 20_000
 _RELATIONS = 100_000
 _FEW = 1_000
 _SPELLINGS = {"wasEndedby": "wasEndedBy"}  # as the submission's own schema spells it
+_BLANK_VALUE = re.compile(rb':\s*(?:\{\s*"\$"\s*:\s*)?"(?:_|\\u005[fF])')
 _MOST_NAMES = 100_000
 _TEXTS = {str, type(None)}
 _QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
@@ -81,6 +83,7 @@ class _Reader:
         self._file_name = file_name
         self._renamed: dict[str, str] = {}
         self._known: set[str] = set()
+        self._keeps_blank_names = True
         self._forget()
 
     def _forget(self) -> None:
@@ -125,6 +128,9 @@ class _Reader:
         return merged
 
     def _container(self, parts: dict[str, msgspec.Raw], bundle: str) -> None:
+        # Only a derivation can name a relation: its generation and its usage.
+        derivations = parts.get("wasDerivedFrom")
+        self._keeps_blank_names = derivations is not None and bool(_BLANK_VALUE.search(derivations))
         for word, raw in parts.items():
             kind = KIND_BY_NAME.get(_SPELLINGS.get(word, word))
             if kind is None:
@@ -154,7 +160,7 @@ class _Reader:
             keys[datatype] = self._key((str(attribute), None if own == "xsd:string" else own, None), path)
         for token in values if _QUALIFIED_NAMES.intersection(types) else ():
             self._name(token, path)
-        names: list[str | None] = [token for token, _ in chunk]
+        names = [self._own_name(kind, token) for token, _ in chunk]
         self._staging.append_columns("relation", bundle, kind.number, names, columns, keys)
         return True
 
@@ -201,10 +207,10 @@ class _Reader:
             else:
                 raise self._wrong(f"{kind.name}/{token}", "a record must be an object")
 
-    def _own_name(self, kind: RecordKind, token: str) -> str:
-        if self._renamed and not token.startswith("_:"):
-            return self._name(token, f"{kind.name}/{token}")
-        return token
+    def _own_name(self, kind: RecordKind, token: str) -> str | None:
+        if token.startswith("_:"):
+            return token if self._keeps_blank_names or kind.is_element else None
+        return self._name(token, f"{kind.name}/{token}") if self._renamed else token
 
     def _formal(self, value: Any, path: str, *, is_name: bool) -> str:
         if type(value) is dict and type(value.get("$")) is str:
