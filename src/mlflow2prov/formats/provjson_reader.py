@@ -237,26 +237,27 @@ class _Reader:
         Attributes that were met before, with plain or typed texts, are taken here; all others by
         :meth:`_attribute`, which checks them.
         """
-        plain, typed, names = self._plain_keys, self._typed_keys, self._qualified_names
+        plain, typed, names = self._plain_keys.get, self._typed_keys.get, self._qualified_names.get
         add_key, add_value, add_end = columns.keys.append, columns.values.append, columns.ends.append
         keys = columns.keys
         for token, body in records:
             for name, value in body.items():
-                key = None
                 if type(value) is str:
-                    key = plain.get(name)
+                    key = plain(name)
+                    if key is not None:
+                        add_key(key)
+                        add_value(value)
+                        continue
                 elif type(value) is dict and len(value) == 2:
-                    found = typed.get((name, value.get("type", "")))
-                    if found is not None:
-                        key, is_qualified = found
-                        value = value.get("$")
-                        if is_qualified and type(value) is str:
-                            value = names.get(value)
-                if key is not None and type(value) is str:
-                    add_key(key)
-                    add_value(value)
-                else:
-                    self._attribute(name, body[name], columns, f"{kind.name}/{token}")
+                    found = typed((name, value.get("type", "")))
+                    text = value.get("$")
+                    if found is not None and type(text) is str:
+                        text = names(text) if found[1] else text
+                        if text is not None:
+                            add_key(found[0])
+                            add_value(text)
+                            continue
+                self._attribute(name, value, columns, f"{kind.name}/{token}")
             add_end(len(keys))
 
     def _attribute(self, name: str, value: Any, columns: Columns, path: str) -> None:
