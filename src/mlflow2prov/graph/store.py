@@ -140,10 +140,16 @@ class Store:
     def append(self, table: str, data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> None:
         """Append Arrow data, whose columns are those of the table by name, to a table."""
         columns = ", ".join(f'"{name}"' for name in data.schema.names)
+        with self.registered(data) as arriving:
+            self.run(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {arriving}")
+
+    @contextmanager
+    def registered(self, data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> Iterator[str]:
+        """A name under which SQL reads Arrow data, for the ``with`` block."""
         with self._lock:
             self.connection.register("arriving", data)
             try:
-                self.connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM arriving")
+                yield "arriving"
             finally:
                 self.connection.unregister("arriving")
 
