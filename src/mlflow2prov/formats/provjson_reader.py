@@ -160,7 +160,7 @@ class _Reader:
             keys[datatype] = self._key((str(attribute), None if own == "xsd:string" else own, None), path)
         for token in values if _QUALIFIED_NAMES.intersection(types) else ():
             self._name(token, path)
-        names = [self._own_name(kind, token) for token, _ in chunk]
+        names = self._own_names(kind, [token for token, _ in chunk])
         self._staging.append_columns("relation", bundle, kind.number, names, columns, keys)
         return True
 
@@ -168,7 +168,7 @@ class _Reader:
         """Stage records of one kind, column by column."""
         records = list(self._bodies(kind, chunk))
         columns = Columns(bundle, kind.number)
-        columns.names = [self._own_name(kind, token) for token, _ in records]
+        columns.names = self._own_names(kind, [token for token, _ in records])
         for position, argument in enumerate((*kind.references, *kind.times)):
             name = f"prov:{argument}"
             column = [body.pop(name, None) for _, body in records]
@@ -207,10 +207,13 @@ class _Reader:
             else:
                 raise self._wrong(f"{kind.name}/{token}", "a record must be an object")
 
-    def _own_name(self, kind: RecordKind, token: str) -> str | None:
-        if token.startswith("_:"):
-            return token if self._keeps_blank_names or kind.is_element else None
-        return self._name(token, f"{kind.name}/{token}") if self._renamed else token
+    def _own_names(self, kind: RecordKind, tokens: list[str]) -> list[str | None]:
+        """The records' own identifiers; a relation's blank one is None where nothing can refer to it."""
+        drops = not (self._keeps_blank_names or kind.is_element)
+        if self._renamed:
+            named = [t if t[:2] == "_:" else self._name(t, f"{kind.name}/{t}") for t in tokens]
+            return [None if drops and t[:2] == "_:" else t for t in named]
+        return [None if t[:2] == "_:" else t for t in tokens] if drops else list(tokens)
 
     def _formal(self, value: Any, path: str, *, is_name: bool) -> str:
         if type(value) is dict and type(value.get("$")) is str:
