@@ -293,11 +293,12 @@ def test_co_authors_are_read_by_gits_rules_and_the_mail_map(repository: Reposito
     assert picked(rows["git_commit"], "author_name") == ["Ada King"]
 
 
-def test_branches_and_tags_are_read_and_nothing_else_is_history(repository: Repository) -> None:
+def test_branches_and_tags_are_read_and_gits_own_refs_are_no_history(repository: Repository) -> None:
     one = repository.commit({"a": "1"})
     two = repository.commit({"a": "2"}, one, branch=None)
-    for name in ("refs/stash", "refs/notes/commits", "refs/replace/" + one, "refs/pull/1/head"):
-        repository.git("update-ref", name, two)
+    own = ("stash", "notes/commits", "replace/" + one, "bisect/bad", "original/refs/heads/main", "worktree/x")
+    for name in (*own, "rewritten/onto"):
+        repository.git("update-ref", f"refs/{name}", two)
     repository.git("update-ref", "refs/remotes/origin/feature/x", one)
     repository.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/feature/x")
     repository.git("tag", "light", one)

@@ -225,6 +225,59 @@ def test_a_repository_of_somebody_else_is_left_alone_with_a_hint(
         repository.read()
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_somebody_else_is_read_where_the_environment_allows_it(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = history(repository)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for path in (repository.path, repository.path / ".git"):
+        shutil.chown(path, 12345)
+    given = {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_KEY_1": "log.showRoot",
+    }
+    for name, value in (given | {"GIT_CONFIG_VALUE_1": "false"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path))
+    with pytest.raises(SourceError, match=r"safe\.directory"):
+        repository.read()
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(repository.path.resolve()))
+    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    for name in (*given, "GIT_CONFIG_VALUE_0", "GIT_CONFIG_VALUE_1"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'safe.directory'='*'")
+    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    monkeypatch.delenv("GIT_CONFIG_PARAMETERS")
+    (tmp_path / "allowed").write_text(f"[safe]\n\tdirectory = {repository.path.resolve()}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "allowed"))
+    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    repository.git("config", "--file", str(repository.path / ".git" / "config"), "safe.directory", "*")
+    with pytest.raises(SourceError, match=r"safe\.directory"):
+        repository.read()
+
+
+def test_attributes_make_no_other_renames(repository: Repository, tmp_path: Path) -> None:
+    old = [f"{number * 7919}" for number in range(60)]
+    new = old[:45] + [f"x{number * 104729}" for number in range(15)]
+    one = repository.commit({"old.csv": "".join(f"{line}\r\n" for line in old)})
+    repository.commit({"new.csv": "".join(f"{line}\n" for line in new)}, one)
+    repository.git("reset", "--hard", "-q")
+    expected = repository.read()
+    assert set(picked(expected["git_revision"], "status")) == {"A", "R"}
+    for file in (repository.path / ".gitattributes", repository.path / ".git" / "info" / "attributes"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("*.csv -diff\n")
+        raw = repository.git("log", "-1", "-M", "--raw", "--format=")
+        assert "\tnew.csv" in raw
+        assert "R0" not in raw
+        assert repository.read() == expected
+        file.unlink()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see what runs")
 def test_a_reader_that_is_left_early_leaves_no_program_running(repository: Repository) -> None:
     lines = [b"blob\nmark :1\ndata 1\nx", b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 0\n"]

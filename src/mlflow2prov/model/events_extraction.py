@@ -24,9 +24,12 @@ REPOSITORIES = Event(
     name="repositories",
     doc="The repository, in the state in which it was read.",
     rows="""
-        SELECT r.*, s.settings, sha256(concat_ws(chr(10), r.remote, s.settings, array_to_string(r.heads, chr(10))))
-                   AS state
-        FROM git_repository r, extraction_settings s ORDER BY state
+        WITH known AS (
+            SELECT r.path, r.remote, r.heads, array_to_string([s.settings] || r.settings, '; ') AS settings
+            FROM git_repository r, extraction_settings s
+        )
+        SELECT *, sha256(concat_ws(chr(10), remote, settings, array_to_string(heads, chr(10)))) AS state
+        FROM known ORDER BY state
     """,
     elements={
         "repository_ref": Element(

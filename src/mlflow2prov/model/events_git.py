@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlflow2prov.model.declare import (
     Element,
     Event,
@@ -65,7 +67,7 @@ COMMITS = Event(
     name="commits",
     doc="A commit is an activity of its author and its committer.",
     rows="""
-        SELECT c.*, split_part(c.message, chr(10), 1) AS title, instant_s(c.authored_s) AS authored,
+        SELECT c.*, title_of(c.message) AS title, instant_s(c.authored_s) AS authored,
                a.person_ref AS author_ref, k.person_ref AS committer_ref
         FROM git_commit c
         LEFT JOIN people a ON a.person_key = person(c.author_email, NULL, c.author_name)
@@ -78,12 +80,12 @@ COMMITS = Event(
             prefix="git",
             name=("Commit", "=commit"),
             types=("m2p:Commit",),
-            label="concat(left(commit, 7), ' ', title)",
+            label="concat_ws(' ', left(commit, 7), title)",
             start="authored",
             end="instant_s(committed_s)",
             attributes={
                 "sha": text("commit", always=True),
-                "title": text("present(title)"),
+                "title": text("title"),
                 "message": text("present(message)"),
                 "authored_at": instant_s("authored_s"),
                 "committed_at": instant_s("committed_s"),
@@ -230,16 +232,21 @@ REVISIONS = Event(
 
 DERIVATIONS = Event(
     name="derivations",
-    doc="A revision was derived from the one before it along the commit's own parents.",
+    doc="A revision was derived from the one before it along the commit's own parents; a copy from its original.",
     rows="""
-        SELECT DISTINCT r.revision_ref, p.revision_ref AS previous_ref, r.commit_ref
+        SELECT DISTINCT r.revision_ref, p.revision_ref AS previous_ref, r.commit_ref, r.status = 'C' AS is_copy
         FROM git_derivation d
         JOIN revisions r ON r.commit = d.commit AND r.path_key = path_part(d.path, d.path_bytes)
         JOIN revisions p ON p.commit = d.previous_commit
             AND p.path_key = path_part(d.previous_path, d.previous_path_bytes)
         ORDER BY ALL
     """,
-    relations=(derived("revision_ref", "previous_ref", "commit_ref", ("prov:Revision",)),),
+    relations=(
+        replace(
+            derived("revision_ref", "previous_ref", "commit_ref", ("prov:Revision",)), when="NOT is_copy"
+        ),
+        replace(derived("revision_ref", "previous_ref", "commit_ref"), when="is_copy"),
+    ),
 )
 
 PREVIOUS_REVISIONS = Event(
@@ -274,9 +281,9 @@ BRANCHES = Event(
     name="branches",
     doc="A branch points at a commit, and so at its tree.",
     rows="""
-        SELECT g.name, g.commit, t.tree_ref FROM git_ref g
+        SELECT g.name, g.commit, t.tree_ref, min(g.full_name) AS full_name FROM git_ref g
         JOIN source_trees t ON t.commit = g.commit
-        WHERE g.kind = 'branch' ORDER BY g.full_name
+        WHERE g.kind = 'branch' GROUP BY ALL ORDER BY full_name
     """,
     elements={
         "branch_ref": Element(
@@ -295,12 +302,13 @@ TAGS = Event(
     name="tags",
     doc="A tag names a commit; an annotated one was made by its tagger.",
     rows="""
-        SELECT g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref, instant_s(g.tagged_s) AS tagged
+        SELECT DISTINCT ON (g.name, g.commit) g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref,
+               instant_s(g.tagged_s) AS tagged
         FROM git_ref g
         JOIN source_trees t ON t.commit = g.commit
         JOIN commits c ON c.commit = g.commit
         LEFT JOIN people p ON g.is_annotated AND p.person_key = person(g.tagger_email, NULL, g.tagger_name)
-        WHERE g.kind = 'tag' ORDER BY g.full_name
+        WHERE g.kind = 'tag' ORDER BY g.full_name, g.name, g.commit
     """,
     elements={
         "tag_ref": Element(

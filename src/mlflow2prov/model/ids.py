@@ -11,12 +11,17 @@ The same rules exist as SQL macros, since identifiers are minted in bulk.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
+from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.credentials import without_credentials
+from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P, PROV, XSD
 
 _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 """The characters that XML 1.0 (section 2.2) has no place for; UTF-8 has no surrogates."""
+
+_WHITE = r"\s\p{Z}\x{85}"
 
 MACROS: tuple[str, ...] = (
     # an identifier's part
@@ -30,6 +35,8 @@ MACROS: tuple[str, ...] = (
     f"shown(x) AS CASE WHEN regexp_matches(x, '{_FORBIDDEN}') THEN array_to_string(list_transform("
     f"string_split(x, ''), lambda c: CASE WHEN regexp_matches(c, '{_FORBIDDEN}')"
     " THEN regexp_replace(lower(hex(c)), '(..)', '\\\\x\\1', 'g') ELSE c END), '') ELSE x END",
+    # a message's first line that says something, as it stands but for white space at its end
+    f"title_of(x) AS nullif(regexp_replace(regexp_extract(x, '[^\\n]*[^{_WHITE}][^\\n]*'), '[{_WHITE}]+$', ''), '')",
     # instants
     "instant_ms(x) AS CASE WHEN x BETWEEN -62135596800000 AND 253402300799999"
     " THEN strftime(make_timestamp(x * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') END",
@@ -52,6 +59,13 @@ MACROS: tuple[str, ...] = (
     "file_path(x) AS CASE WHEN starts_with(x, 'file:') THEN regexp_replace(url_decode(x), '^file:/+', '/') ELSE x END",
 )
 """SQL macros, as ``name(arguments) AS expression``; the interpreter creates them all."""
+
+
+_FIXED = (M2P, GIT, AGENT, EXTRACTION, PROV, XSD)
+"""The namespaces that are in every document."""
+
+_NOT_IRI = re.compile(r"[\x00-\x20\x7f-\xa0<>\"{}|\\^`\ud800-\udfff]|\s|%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE_IRI = re.compile(r"https?://[^/?#]|(?!https?:)[a-z][a-z0-9+.-]+:/*[^/]", re.IGNORECASE)
 
 
 def part(value: str | bytes) -> str:
@@ -122,10 +136,43 @@ def repository_namespace(remote: str | None, path: str, host: str) -> str:
     return _local_iri(remote, host, path)
 
 
+def checked_namespace(iri: str, option: str, taken: Iterable[str] = ()) -> str:
+    """Return an IRI that a user gives as a namespace of their own, without credentials, if it can be one.
+
+    Args:
+        iri: as given.
+        option: the option that gives it, for the message.
+        taken: other namespaces of the document, beside those that are always there.
+
+    Raises:
+        UsageError: it is no absolute IRI (RFC 3987), or begins as another namespace does, so that two
+            things could get one name.
+
+    >>> checked_namespace("https://ada:secret@example.org/wine#", "--repository_namespace")
+    'https://example.org/wine#'
+    """
+    cleaned = without_credentials(iri)
+    mend = "give a namespace of your own, such as https://example.org/wine#"
+    wrong = _NOT_IRI.search(cleaned)
+    if wrong:
+        raise UsageError(f"{option}: {cleaned!r} is no IRI, because of {wrong[0]!r}: {mend}")
+    if not _ABSOLUTE_IRI.match(cleaned):
+        raise UsageError(f"{option}: {cleaned!r} is no absolute IRI, with a scheme and what it names: {mend}")
+    for other in (*_FIXED, *taken):
+        if cleaned.startswith(other) or other.startswith(cleaned):
+            raise UsageError(
+                f"{option}: {cleaned!r} overlaps with {other!r}, where other things are named: {mend}"
+            )
+    return cleaned
+
+
 def _local_iri(path: str, host: str, base: str) -> str:
-    absolute = path if path.startswith("/") or re.match(r"[A-Za-z]:", path) else f"{base.rstrip('/')}/{path}"
+    has_drive = re.match(r"[A-Za-z]:", path) is not None
+    absolute = path if path.startswith("/") or has_drive else f"{base.rstrip('/')}/{path}"
+    if re.match(r"[A-Za-z]:[\\/]", absolute):
+        absolute = absolute.replace("\\", "/")
     pieces: list[str] = []
-    for piece in absolute.replace("\\", "/").split("/"):
+    for piece in absolute.split("/"):
         if piece == "..":
             pieces = pieces[:-1]
         elif piece not in {"", "."}:

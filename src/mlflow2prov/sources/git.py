@@ -13,13 +13,16 @@ from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_entry_points import EntryPoints
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import co_author_arguments, log_arguments, read_co_authors, read_log
+from mlflow2prov.sources.git_log import log_arguments, messages_with_nul, read_log
+from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
-from mlflow2prov.sources.git_refs import Person, Ref, detached_head, mapped, read_refs, ref_rows
+from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
 from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
+
+_FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
 
 
 def read_repository(
@@ -27,10 +30,11 @@ def read_repository(
 ) -> Batches:
     """Yield a Git repository's source tables, in batches of 50,000 rows at most.
 
-    Everything that a branch, a tag or a detached ``HEAD`` reaches is read, and what the commits of
-    ``entry_points`` reach, if they exist. Git does the reading, in one pass over the log; renames are
-    those that ``git log -M`` finds. Memory: see :class:`History`; rows of trailers, refs and entry
-    points are held to the end, and so is a line of 100 bytes for each commit.
+    Everything that a ref or a detached ``HEAD`` reaches is read, and what the commits of
+    ``entry_points`` reach, if they exist; see :func:`read_refs` for the refs that are no history. Git
+    does the reading, in one pass over the log; renames are those that ``git log -M`` finds. Memory: see
+    :class:`History`; rows of refs and entry points are held to the end, and so is a line of 100 bytes
+    for each commit.
 
     Args:
         path: a work tree or a folder in it, or a bare repository.
@@ -52,14 +56,23 @@ def read_repository(
     layout = _layout(git)
     refs = read_refs(git)
     head = detached_head(git)
-    yield from _repository_rows(git, layout, refs, head)
     wanted = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
     starts = {ref.commit for ref in refs} | ({head} if head else set()) | {sha.encode() for sha, _ in wanted}
+    mail_map, mail_map_blob = read_mail_map(git, Path(layout.path))
+    asked = _Asked(find_copies, _must_be_exact(git, layout, starts))
+    yield from _repository_rows(git, layout, refs, head, _settings(layout, asked, mail_map_blob))
     if not starts:
         _LOG.warning("The Git repository %s has no commits.", layout.path)
         return
     found = EntryPoints(wanted, _roots(git, layout) if wanted else [])
-    yield from _history(git, layout, sorted(starts), found, find_copies, refs)
+    yield from _history(git, layout, sorted(starts), found, asked, mail_map)
+    yield from batches_of_rows("git_ref", ref_rows(refs, mail_map))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    find_copies: bool
+    exact_renames: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +98,59 @@ def _layout(git: Git) -> _Layout:
     return _Layout(str(path), is_shallow, is_partial)
 
 
-def _repository_rows(git: Git, layout: _Layout, refs: Sequence[Ref], head: bytes | None) -> Batches:
+def _settings(layout: _Layout, asked: _Asked, mail_map: str | None) -> list[str]:
+    """Return what changes the way in which this repository is read."""
+    said = {
+        "copies: 50 %": asked.find_copies,
+        "renames and copies: of equal content": asked.exact_renames,
+        "shallow clone": layout.is_shallow,
+        f"mail map: {mail_map}": mail_map is not None,
+    }
+    return [text for text, is_so in said.items() if is_so]
+
+
+def _repository_rows(
+    git: Git, layout: _Layout, refs: Sequence[Ref], head: bytes | None, settings: list[str]
+) -> Batches:
     remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
     remote = remotes.partition(b"\0")[0] if remotes else b""
     heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in refs]
     heads += [f"{head.decode()} HEAD"] if head else []
-    row = (clean_text(os.fsencode(layout.path)), known(remote), sorted(heads), layout.is_shallow)
-    yield from batches_of_rows("git_repository", [row])
+    path = clean_text(os.fsencode(layout.path))
+    yield from batches_of_rows(
+        "git_repository", [(path, known(remote), sorted(heads), layout.is_shallow, settings)]
+    )
 
 
 def _history(
-    git: Git, layout: _Layout, starts: list[bytes], found: EntryPoints, find_copies: bool, refs: Sequence[Ref]
+    git: Git, layout: _Layout, starts: list[bytes], found: EntryPoints, asked: _Asked, mail_map: MailMap
 ) -> Batches:
-    """Yield the rows of everything that the commits to start from reach, and of the refs."""
-    arguments = log_arguments(find_copies, _must_be_exact(git, layout, starts))
-    commits, points, with_trailers = CommitRows(), list[tuple[object, ...]](), list[bytes]()
-    with git.running(*arguments, lines=starts) as output:
-        history = History(children_of(git.output("rev-list", "--parents", "--stdin", lines=starts)))
+    """Yield the rows of everything that the commits to start from reach."""
+    arguments = log_arguments(asked.find_copies, asked.exact_renames)
+    commits, points = CommitRows(mail_map), list[tuple[object, ...]]()
+    with git.on_objects_alone() as alone, alone.running(*arguments, lines=starts) as output:
+        children, whole = _look_ahead(alone, starts)
+        history = History(children)
         revisions = RevisionRows(history)
         for commit in read_log(output):
             state = history.add(commit)
-            commits.add(commit)
-            if b"co-authored-by" in commit.message.lower():
-                with_trailers.append(commit.sha)
+            message = whole.get(commit.sha)
+            commits.add(commit if message is None else commit._replace(message=message))
             points += found.rows(history.commits[-1], state, history)
             if commits.pending >= BATCH_ROWS or history.pending >= BATCH_ROWS:
                 yield from commits.take()
                 yield from revisions.take()
     yield from commits.take()
     yield from revisions.take()
-    co_authors = _co_authors(git, with_trailers)
-    named = [person for _, persons in co_authors for person in persons]
-    people = mapped(git, [*named, *(ref.tagger for ref in refs)])
-    yield from batches_of_rows("git_trailer", _trailer_rows(co_authors, people))
-    yield from batches_of_rows("git_ref", ref_rows(refs, people))
     yield from batches_of_rows("git_entry_point", points)
     _report(layout, history, commits.undated)
+
+
+def _look_ahead(git: Git, starts: list[bytes]) -> tuple[dict[bytes, int], dict[bytes, bytes]]:
+    """Return how many children each commit has, and the messages that the log would cut off."""
+    lines = git.output("rev-list", "--parents", "--stdin", lines=starts)
+    whole = messages_with_nul(git, lambda: (match[0] for match in _FIRST_WORDS.finditer(lines)))
+    return children_of(lines), whole
 
 
 def _report(layout: _Layout, history: History, undated: int) -> None:
@@ -188,28 +218,3 @@ def _roots(git: Git, layout: _Layout) -> list[str]:
     trees = [os.fsdecode(line.removeprefix(b"worktree ")) for line in lines if line.startswith(b"worktree ")]
     asked = [git.folder] if str(Path(git.folder).resolve()) == layout.path else []
     return [*dict.fromkeys([layout.path, *asked, *trees])]
-
-
-def _co_authors(git: Git, commits: list[bytes]) -> list[tuple[str, list[Person]]]:
-    """Return the people whom the trailers of some commits name, commit by commit."""
-    if not commits:
-        return []
-    named = read_co_authors(git.output(*co_author_arguments(), lines=commits))
-    return [(sha.decode(), list(map(_person, values))) for sha, values in named]
-
-
-def _trailer_rows(
-    named: list[tuple[str, list[Person]]], people: dict[Person, Person]
-) -> list[tuple[object, ...]]:
-    """Return the rows of ``git_trailer``, each person of a commit once."""
-    return [
-        (sha, position, "CoAuthor", *map(known, person))
-        for sha, persons in named
-        for position, person in enumerate(dict.fromkeys(people.get(each, each) for each in persons))
-    ]
-
-
-def _person(value: bytes) -> Person:
-    """Return the name and the e-mail address of a trailer's value."""
-    match = re.fullmatch(rb"(.*?)\s*<([^<>]*)>.*", value, re.DOTALL)
-    return (match[1], match[2].strip()) if match else (value, b"")

@@ -1,9 +1,9 @@
 """Running the ``git`` program: with settings of our own, and with no program of the repository's.
 
 Nothing of what a user or a repository configures changes what is read: renames, their limit, the
-order of files, signatures, replaced and grafted commits, mail maps outside the repository. No hook,
-pager, text conversion, external diff or credential helper runs, and nothing is fetched. The one
-setting that is honoured is Git's own guard against repositories of other users (``safe.directory``).
+order of files, signatures, replaced and grafted commits, attributes of files. No hook, pager, text
+conversion, external diff or credential helper runs, and nothing is fetched. The one setting that is
+honoured is Git's own guard against repositories of other users (``safe.directory``).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from tempfile import TemporaryFile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
 from mlflow2prov.errors import SourceError
@@ -26,6 +27,8 @@ _PIPE_BYTES = 1 << 20
 
 _SETTINGS = {
     "advice.graftFileDeprecated": "false",
+    "core.attributesFile": os.devnull,
+    "core.bigFileThreshold": "512m",
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
     "core.warnAmbiguousRefs": "false",
@@ -33,13 +36,13 @@ _SETTINGS = {
     "log.follow": "false",
     "log.showRoot": "true",
     "log.showSignature": "false",
-    "mailmap.blob": "HEAD:.mailmap",
-    "mailmap.file": "",
+    "log.mailmap": "false",
     "protocol.allow": "never",
 }
 
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_GRAFT_FILE": os.devnull,
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -48,8 +51,54 @@ _ENVIRONMENT = {
     "LC_ALL": "C",
 }
 
-_KEPT = frozenset({"GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"})
-"""The variables of Git's own that are handed on: where it lives, and where it looks for repositories."""
+_OF_NOBODY = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "XDG_CONFIG_HOME": os.devnull,
+}
+"""The environment that hides the configuration of the user and of the machine."""
+
+_KEPT = frozenset(
+    {
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+        "GIT_EXEC_PATH",
+    }
+)
+"""The variables of Git's own that are handed on: where it lives, and where it looks for repositories
+and for the configuration files that may allow them."""
+
+_GIVEN_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"})
+"""The variables that hold settings themselves, of which only ``safe.directory`` is handed on."""
+
+_BROKEN_REF = re.compile(r"warning: ignoring (?:broken ref|ref with broken name|dangling symref) (.*)")
+_REMOTES_HEAD = re.compile(r"refs/remotes/.*/HEAD")
+
+
+def _allowed_folders() -> tuple[str, ...]:
+    """Return the values of ``safe.directory`` that the environment itself gives."""
+    given = {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG")}
+    if not _GIVEN_SETTINGS & given.keys():
+        return ()
+    command = ["git", "config", "-z", "--show-scope", "--get-all", "safe.directory"]
+    try:
+        asked = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=_environment() | given,
+            cwd="/",
+            check=False,
+        )
+    except OSError:
+        return ()
+    parts = asked.stdout.split(b"\0") if not asked.returncode else []
+    pairs = zip(parts[::2], parts[1::2], strict=False)
+    return tuple(os.fsdecode(value) for scope, value in pairs if scope == b"command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +107,40 @@ class Git:
 
     Attributes:
         folder: the work tree, a folder in it, or a bare repository.
+        environment: variables beside the usual ones.
+        allowed: folders that the user's environment allows to be read, whoever owns them.
     """
 
     folder: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    allowed: tuple[str, ...] = field(default_factory=_allowed_folders)
+
+    @contextmanager
+    def on_objects_alone(self) -> Iterator[Git]:
+        """Give Git on a repository's objects, in a repository without refs, files and settings.
+
+        What lies beside the objects changes what Git says of them: its configuration, but also
+        attributes, in the work tree and elsewhere, of which some make Git see other renames.
+        """
+        objects, shallow = (self._path_of(name) for name in ("objects", "shallow"))
+        kind = self.output("rev-parse", "--show-object-format").decode().strip()
+        with TemporaryDirectory(prefix="mlflow2prov-") as empty:
+            Path(empty, "refs").mkdir()
+            Path(empty, "objects").mkdir()
+            Path(empty, "HEAD").write_text("ref: refs/heads/none\n")
+            extensions = "" if kind == "sha1" else f"[extensions]\n\tobjectFormat = {kind}\n"
+            version = 1 if extensions else 0
+            Path(empty, "config").write_text(
+                f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = true\n{extensions}"
+            )
+            places = {"GIT_DIR": empty, "GIT_OBJECT_DIRECTORY": objects}
+            if Path(shallow).exists():
+                places["GIT_SHALLOW_FILE"] = shallow
+            yield replace(self, environment=_OF_NOBODY | places)
+
+    def _path_of(self, name: str) -> str:
+        path = self.output("rev-parse", "--path-format=absolute", "--git-path", name)
+        return os.fsdecode(path.removesuffix(b"\n"))
 
     @contextmanager
     def running(self, *arguments: str, lines: Iterable[bytes] = ()) -> Iterator[IO[bytes]]:
@@ -115,10 +195,20 @@ class Git:
             self._judge(arguments[0], process.returncode, complaints.read())
         return output.removesuffix(b"\n")
 
+    def contents(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the names and contents of some objects, one at a time; those that are missing are left out."""
+        with self.running("cat-file", "--batch", "--buffer", lines=names) as output:
+            for line in output:
+                name, *said = line.split()
+                if len(said) == 2:
+                    yield name, output.read(int(said[1]))
+                    output.read(1)
+
     def _start(
         self, arguments: Iterable[str], given: IO[bytes], complaints: IO[bytes]
     ) -> subprocess.Popen[bytes]:
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        pairs = [*_SETTINGS.items(), *(("safe.directory", folder) for folder in self.allowed)]
+        settings = [part for name, value in pairs for part in ("-c", f"{name}={value}")]
         command = ["git", "--no-pager", "--no-replace-objects", *settings, "-C", self.folder, *arguments]
         try:
             return subprocess.Popen(
@@ -126,7 +216,7 @@ class Git:
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
-                env=_environment(),
+                env=_environment() | dict(self.environment),
                 pipesize=_PIPE_BYTES,
             )
         except OSError as error:
@@ -140,12 +230,26 @@ class Git:
             _public(line) for line in complaints.decode("utf-8", "backslashreplace").splitlines() if line
         ]
         if not code:
-            for line in lines[:3]:
-                _LOG.debug("git %s: %s", command, line)
+            self._report(command, lines)
             return
         said = next((line for line in lines if line.startswith(("fatal:", "error:"))), None)
         said = said or (lines[0] if lines else f"it ended with code {code}")
         raise SourceError(_meaning(self.folder, command, said, "".join(lines)))
+
+    def _report(self, command: str, lines: list[str]) -> None:
+        """Note down what a command that went well complains about; warn of refs that it can't read."""
+        for line in lines[:3]:
+            _LOG.debug("git %s: %s", command, line)
+        broken = [match[1] for match in map(_BROKEN_REF.fullmatch, lines) if match]
+        broken = [name for name in broken if not _REMOTES_HEAD.fullmatch(name)]
+        if broken:
+            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+            _LOG.warning(
+                "Refs of %s are broken and are not read: %s%s; see `git fsck`.",
+                self.folder,
+                ", ".join(broken[:3]),
+                more,
+            )
 
 
 def _meaning(folder: str, command: str, said: str, everything: str) -> str:

@@ -1,85 +1,94 @@
-"""Reading a repository's branches and tags, and the names that its mail map gives people."""
+"""Reading a repository's refs: its branches and tags, and whatever else keeps commits."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.git_log import message_of
+from mlflow2prov.sources.git_people import MailMap, Person
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_rows import known, seconds_of
 
 _LOG = logging.getLogger(__name__)
 
-Person = tuple[bytes, bytes]
-"""A name and an e-mail address, both may be empty."""
-
 _KINDS = {b"refs/heads/": "branch", b"refs/remotes/": "branch", b"refs/tags/": "tag"}
 
-_FIELDS = (
-    "%(refname)",
-    "%(symref)",
-    "%(objectname)",
-    "%(objecttype)",
-    "%(*objectname)",
-    "%(*objecttype)",
-    "%(taggername)",
-    "%(taggeremail)",
-    "%(taggerdate:unix)",
-    "%(contents)",
-    "%(contents:signature)",
+_NO_HISTORY = (
+    b"refs/bisect/",
+    b"refs/notes/",
+    b"refs/original/",
+    b"refs/replace/",
+    b"refs/rewritten/",
+    b"refs/worktree/",
 )
+"""What Git keeps for itself: marks, notes, and commits that were replaced or put aside."""
+
+_FIELDS = ("%(refname)", "%(symref)", "%(objectname)", "%(objecttype)")
+
+_SIGNATURE = re.compile(
+    rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE|SSH SIGNATURE)-----", re.MULTILINE
+)
+_TAGGER = re.compile(rb"^tagger ([^<\n]*)<([^>\n]*)>(?: +(-?[0-9]+))?", re.MULTILINE)
+
+_NOBODY = (b"", b"")
 
 
 class Ref(NamedTuple):
-    """A branch, or a tag that peels to a commit.
+    """A ref that peels to a commit.
 
     Attributes:
         name: the full name, such as ``refs/heads/main``.
         commit: the commit that it points at.
-        is_annotated: whether a tag object stands between; the rest is only known then.
-        tagged: seconds since 1970 in decimal.
+        is_annotated: whether it is a tag, and a tag object stands between; the rest is only known then.
+        tagger: who made the tag object.
+        tagged: seconds since 1970 in decimal, empty where the tag object does not say.
         message: without the signature.
     """
 
     name: bytes
     commit: bytes
-    is_annotated: bool
-    tagger: Person
-    tagged: bytes
-    message: bytes
+    is_annotated: bool = False
+    tagger: Person = _NOBODY
+    tagged: bytes = b""
+    message: bytes = b""
+
+    @property
+    def kind(self) -> str | None:
+        """``branch`` or ``tag``, or None for a ref that only keeps commits."""
+        return next((kind for prefix, kind in _KINDS.items() if self.name.startswith(prefix)), None)
 
 
 def read_refs(git: Git) -> list[Ref]:
-    """Return the branches and tags of a repository by their full names; all are held at once.
+    """Return the refs of a repository that are history, by their full names; all are held at once.
 
-    What points at no commit is left out, and so is the symbolic ``HEAD`` of a remote.
+    What points at no commit is left out, and so are the symbolic ``HEAD`` of a remote and Git's own
+    refs: stash, notes, replacements, marks of a bisection, the backup of ``filter-branch``.
     """
-    output = git.output("for-each-ref", f"--format={'%00'.join(_FIELDS)}%00", *map(bytes.decode, _KINDS))
-    fields = output.split(b"\0")[:-1]
-    refs: list[Ref] = []
-    unpeeled: list[Ref] = []
+    fields = git.output("for-each-ref", f"--format={'%00'.join(_FIELDS)}%00").split(b"\0")[:-1]
+    commits: list[Ref] = []
+    tags: list[tuple[bytes, bytes]] = []
     left_out = 0
     for start in range(0, len(fields), len(_FIELDS)):
-        name, symref, sha, kind, peeled, peeled_kind, *tag = fields[start : start + len(_FIELDS)]
+        name, symref, sha, kind = fields[start : start + len(_FIELDS)]
         name = name.removeprefix(b"\n")
-        if symref and name.startswith(b"refs/remotes/") and name.endswith(b"/HEAD"):
+        is_remotes_head = symref and name.startswith(b"refs/remotes/") and name.endswith(b"/HEAD")
+        if is_remotes_head or name == b"refs/stash" or name.startswith(_NO_HISTORY):
             continue
         if kind == b"commit":
-            refs.append(Ref(name, sha, False, (b"", b""), b"", b""))
-        elif peeled_kind == b"commit":
-            refs.append(_annotated(name, peeled, tag))
-        elif peeled_kind == b"tag":
-            unpeeled.append(_annotated(name, sha, tag))
+            commits.append(Ref(name, sha))
+        elif kind == b"tag":
+            tags.append((name, sha))
         else:
             left_out += 1
-    peeled_refs = _peeled(git, unpeeled)
-    left_out += len(unpeeled) - len(peeled_refs)
+    peeled = _peeled(git, tags)
+    left_out += len(tags) - len(peeled)
     if left_out:
-        _LOG.info("%d tags point at no commit and are left out", left_out)
-    return sorted(refs + peeled_refs)
+        _LOG.info("%d refs point at no commit and are left out", left_out)
+    return sorted(commits + peeled)
 
 
 def detached_head(git: Git) -> bytes | None:
@@ -89,55 +98,51 @@ def detached_head(git: Git) -> bytes | None:
     return git.answer("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
 
 
-def mapped(git: Git, people: Iterable[Person]) -> dict[Person, Person]:
-    """Return each of the people as the repository's mail map calls them."""
-    asked = sorted({person for person in people if person[1] and not re.search(rb"[<>\n]", b"".join(person))})
-    if not asked:
-        return {}
-    lines = git.output("check-mailmap", "--stdin", lines=(b"%b <%b>" % person for person in asked))
-    answers = (line.removesuffix(b">").rpartition(b"<") for line in lines.split(b"\n"))
-    return {
-        person: (name.removesuffix(b" "), email)
-        for person, (name, _, email) in zip(asked, answers, strict=False)
-    }
-
-
-def ref_rows(refs: Sequence[Ref], people: dict[Person, Person]) -> list[tuple[object, ...]]:
-    """Return the rows of ``git_ref``.
-
-    Args:
-        refs: the branches and tags.
-        people: what :func:`mapped` says about their taggers.
-    """
+def ref_rows(refs: Sequence[Ref], mail_map: MailMap) -> list[tuple[object, ...]]:
+    """Return the rows of ``git_ref``, one for each branch and tag."""
     return [
         (
-            next(kind for prefix, kind in _KINDS.items() if ref.name.startswith(prefix)),
+            ref.kind,
             clean_text(ref.name.split(b"/", 2)[2]),
             clean_text(ref.name),
             ref.commit.decode(),
             ref.is_annotated,
             known(ref.message),
-            *map(known, people.get(ref.tagger, ref.tagger)),
+            *map(known, mail_map.named(ref.tagger) if ref.tagger != _NOBODY else _NOBODY),
             seconds_of(ref.tagged),
         )
         for ref in refs
+        if ref.kind
     ]
 
 
-def _annotated(name: bytes, commit: bytes, tag: Sequence[bytes]) -> Ref:
-    tagger, email, date, contents, signature = tag
-    message = contents.removesuffix(signature) if signature else contents
-    return Ref(name, commit, True, (tagger, email.strip(b"<>")), date, message.strip(b"\n"))
-
-
-def _peeled(git: Git, refs: Sequence[Ref]) -> list[Ref]:
-    """Return tags of tags with the commit that they lead to in the end, if it is one."""
+def _peeled(git: Git, refs: Sequence[tuple[bytes, bytes]]) -> list[Ref]:
+    """Return the refs to tag objects that lead to a commit, given by their names and the tag objects'."""
     if not refs:
         return []
-    lines = git.output("cat-file", "--batch-check", lines=(ref.commit + b"^{commit}" for ref in refs))
-    answers = [line.split(b" ") for line in lines.splitlines()]
-    return [
-        ref._replace(commit=answer[0])
-        for ref, answer in zip(refs, answers, strict=True)
+    lines = git.output("cat-file", "--batch-check", lines=(sha + b"^{}" for _, sha in refs))
+    answers = [line.rsplit(b" ", 2) for line in lines.splitlines()]
+    to_commits = [
+        (name, sha, answer[0])
+        for (name, sha), answer in zip(refs, answers, strict=True)
         if answer[1:2] == [b"commit"]
     ]
+    objects = dict(git.contents(sorted({sha for _, sha, _ in to_commits})))
+    return [_annotated(Ref(name, commit), objects[sha]) for name, sha, commit in to_commits]
+
+
+def _annotated(ref: Ref, content: bytes) -> Ref:
+    """Return a ref with what the tag object says that it points at, if it is a tag."""
+    if ref.kind != "tag":
+        return ref
+    header, _, message = content.partition(b"\n\n")
+    signatures = list(_SIGNATURE.finditer(message))
+    if signatures:
+        message = message[: signatures[-1].start()]
+    tagger = _TAGGER.search(header)
+    if tagger is None:
+        return ref._replace(is_annotated=True, message=message_of(message))
+    person = (tagger[1].strip(), tagger[2].strip())
+    return ref._replace(
+        is_annotated=True, tagger=person, tagged=tagger[3] or b"", message=message_of(message)
+    )

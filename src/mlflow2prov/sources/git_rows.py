@@ -9,7 +9,8 @@ from typing import Any
 
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_log import LoggedCommit
+from mlflow2prov.sources.git_log import LoggedCommit, message_of
+from mlflow2prov.sources.git_people import MailMap, co_authors
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 BATCH_ROWS = 50_000
@@ -57,25 +58,28 @@ def batches_of_rows(table: str, rows: Sequence[tuple[Any, ...]]) -> Batches:
 
 
 class CommitRows:
-    """The rows of ``git_commit`` and ``git_parent`` that wait to become batches.
+    """The rows of ``git_commit``, ``git_parent`` and ``git_trailer`` that wait to become batches.
 
     Attributes:
         undated: how many commits have an authored or committed time that is no instant of the
             years 1 to 9999.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mail_map: MailMap) -> None:
         self.undated = 0
+        self._mail_map = mail_map
         self._commits: list[tuple[Any, ...]] = []
         self._parents: list[tuple[Any, ...]] = []
+        self._trailers: list[tuple[Any, ...]] = []
 
     @property
     def pending(self) -> int:
         """How many rows wait."""
-        return max(len(self._commits), len(self._parents))
+        return max(len(self._commits), len(self._parents), len(self._trailers))
 
     def add(self, commit: LoggedCommit) -> None:
-        """Note down a commit and its parents."""
+        """Note down a commit, its parents and its co-authors."""
+        named = self._mail_map.named
         sha = commit.sha.decode()
         authored, committed = seconds_of(commit.authored), seconds_of(commit.committed)
         self.undated += authored is None or committed is None
@@ -83,22 +87,26 @@ class CommitRows:
             (
                 sha,
                 commit.tree.decode(),
-                *map(known, commit.author),
+                *map(known, named(commit.author)),
                 authored,
-                *map(known, commit.committer),
+                *map(known, named(commit.committer)),
                 committed,
-                known(commit.message.strip(b"\n")),
+                known(message_of(commit.message)),
             )
         )
         for position, parent in enumerate(commit.parents):
             self._parents.append((sha, position, parent.decode()))
+        persons = [named(person) if person[1] else person for person in co_authors(commit.message)]
+        for position, person in enumerate(dict.fromkeys(persons)):
+            self._trailers.append((sha, position, "CoAuthor", *map(known, person)))
 
     def take(self) -> Batches:
         """Yield what waits, and forget it."""
-        commits, parents = self._commits, self._parents
-        self._commits, self._parents = [], []
+        commits, parents, trailers = self._commits, self._parents, self._trailers
+        self._commits, self._parents, self._trailers = [], [], []
         yield from batches_of_rows("git_commit", commits)
         yield from batches_of_rows("git_parent", parents)
+        yield from batches_of_rows("git_trailer", trailers)
 
 
 class RevisionRows:

@@ -77,12 +77,13 @@ _TABLES = (
         "the repository itself, one row for each",
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
-        heads=_NAMES,  # "<sha> <full ref name>" of every branch and tag, sorted
+        heads=_NAMES,  # "<sha> <full ref name>" of every ref that is history, sorted
         is_shallow=_FLAG,
+        settings=_NAMES,  # what changed the way in which it was read, such as "mail map: <sha>"
     ),
     _table(
         "git_commit",
-        "a commit that some branch or tag reaches; rows come parents first",
+        "a commit that some ref or run reaches; rows come parents first",
         commit=_NAME,
         tree=_NAME,
         author_name=_TEXT,

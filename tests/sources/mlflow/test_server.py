@@ -269,6 +269,21 @@ def test_histories_are_read_from_servers_that_take_few_runs_at_once(server: Mlfl
         assert sortable(history(old.url, 25_000)) == sortable(history(server.url, 25_000))
 
 
+def test_histories_are_read_from_servers_that_take_short_lines_only(
+    server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlflow2prov.sources.mlflow.server_history._MOST_URL_BYTES_OF_OLD", 220)
+
+    def short(request: Request) -> Answer | None:
+        return Answer(400, b"<html>Request Line is too large</html>") if len(request.path) > 220 else None
+
+    with door(short, server.url) as old:
+        assert sortable(history(old.url, 25_000)) == sortable(history(server.url, 25_000))
+        asked = [request.path for request in old.seen if "history-bulk" in request.path]
+    assert any(len(path) > 220 for path in asked)
+    assert any(path.count("run_id=") > 1 for path in asked if len(path) <= 220)
+
+
 def test_histories_are_read_from_servers_without_the_bulk_end_point(server: MlflowServer) -> None:
     def none(request: Request) -> Answer | None:
         return Answer(404) if "history-bulk" in request.path else None

@@ -22,7 +22,8 @@ _SINGLE = "api/2.0/mlflow/metrics/get-history"
 _MOST_POINTS = 25_000
 _MOST_RUNS = 100
 _MOST_RUNS_OF_OLD = 20
-_MOST_URL_BYTES = 4_000
+_MOST_URL_BYTES = 8_000
+_MOST_URL_BYTES_OF_OLD = 4_000  # Gunicorn, which runs older servers, takes a line of 4,094
 _BATCH_ROWS = 65_536
 
 
@@ -46,6 +47,7 @@ class HistoryReader:
         self._client = client
         self._most_points = most_points
         self._most_runs = _MOST_RUNS
+        self._most_url_bytes = _MOST_URL_BYTES
         self._has_bulk = True
 
     def read(self, runs: Sequence[wire.Run]) -> Batches:
@@ -72,12 +74,16 @@ class HistoryReader:
 
     def _split(self, series: _Series) -> Iterator[_Series]:
         """The parts of ``series`` that one request each can ask for."""
+        size = self._most_runs_of(series)
+        for start in range(0, len(series.run_ids), size):
+            yield _Series(series.key, series.run_ids[start : start + size])
+
+    def _most_runs_of(self, series: _Series) -> int:
+        """How many runs of ``series`` one request can ask for."""
         bare = len(self._client.target(_BULK, self._query(_Series(series.key, ()))))
         longest = max(len(self._client.target("", [("run_id", run_id)])) for run_id in series.run_ids)
         per_run = longest - len(self._client.target("")) + 1
-        size = max(1, min(self._most_runs, (_MOST_URL_BYTES - bare) // per_run))
-        for start in range(0, len(series.run_ids), size):
-            yield _Series(series.key, series.run_ids[start : start + size])
+        return max(1, min(self._most_runs, (self._most_url_bytes - bare) // per_run))
 
     def _query(self, series: _Series) -> Query:
         runs = [("run_id", run_id) for run_id in series.run_ids]
@@ -88,7 +94,7 @@ class HistoryReader:
         asked = [series]
         while asked:
             part = asked.pop()
-            if len(part.run_ids) > self._most_runs:
+            if len(part.run_ids) > self._most_runs_of(part):
                 asked += reversed(list(self._split(part)))
             elif not self._has_bulk:
                 rows.update((row, None) for run_id in part.run_ids for row in self._paged(part.key, run_id))
@@ -131,12 +137,18 @@ class HistoryReader:
         """Make less of the server after it refused ``part``; raises ``error`` where that can't help."""
         if error.status in (404, 405):
             self._has_bulk = False
+        elif error.status in (400, 413, 414, 431) and len(part.run_ids) > 1 and self._is_long(part):
+            self._most_url_bytes = _MOST_URL_BYTES_OF_OLD
         elif error.status in (400, 413, 414, 431) and len(part.run_ids) > 1:
             fewer = len(part.run_ids) // 2
             self._most_runs = _MOST_RUNS_OF_OLD if len(part.run_ids) > _MOST_RUNS_OF_OLD else fewer
         else:
             raise error
         _logger.debug("bulk histories: %s runs a request", self._most_runs if self._has_bulk else "no")
+
+    def _is_long(self, part: _Series) -> bool:
+        """Whether the request was longer than what every server takes."""
+        return len(self._client.target(_BULK, self._query(part))) > _MOST_URL_BYTES_OF_OLD
 
     def _paged(self, key: str, run_id: str) -> list[Row]:
         rows: list[Row] = []

@@ -1,0 +1,214 @@
+"""Who commits and tags name: the mail map's spelling of a person, and the co-authors of a message.
+
+Both are read here and not by Git, whose answers depend on the user's settings (``trailer.*``,
+``core.commentChar``, ``mailmap.*``) and on the mail map that happens to lie in the work tree.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from mlflow2prov.sources.git_program import Git
+
+_LOG = logging.getLogger(__name__)
+
+Person = tuple[bytes, bytes]
+"""A name and an e-mail address, both may be empty."""
+
+_SPACE = b" \t\r\n"
+_NAME_AND_EMAIL = re.compile(rb"([^<]*)<([^>]*)>")
+_MAIL_MAPS = ("refs/remotes/origin/HEAD:.mailmap", "HEAD:.mailmap")
+
+_CO_AUTHOR = b"co-authored-by"
+_TRAILER = re.compile(rb"([A-Za-z0-9-]+)[ \t]*:")
+_GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
+_SCISSORS = b"# ------------------------ >8 ------------------------\n"
+
+
+class _Entry:
+    """What a mail map says of one address: a name, an address, and other ones for some names."""
+
+    def __init__(self) -> None:
+        self.name: bytes | None = None
+        self.email: bytes | None = None
+        self.by_name: dict[bytes, tuple[bytes | None, bytes | None]] = {}
+
+
+class MailMap:
+    r"""A mail map: what people are called, whatever the commits call them (``gitmailmap(5)``).
+
+    Held are its entries, and everyone who was asked for.
+
+    >>> mail_map = MailMap(b"Ada King <ada@example.org> <al@old.example.org>\n")
+    >>> mail_map.named((b"al", b"AL@old.example.org")), mail_map.named((b"Bob", b"bob@example.org"))
+    ((b'Ada King', b'ada@example.org'), (b'Bob', b'bob@example.org'))
+    """
+
+    def __init__(self, content: bytes = b"") -> None:
+        self._entries: dict[bytes, _Entry] = {}
+        self._asked: dict[Person, Person] = {}
+        for line in content.partition(b"\0")[0].split(b"\n"):
+            if not line.startswith(b"#"):
+                self._take_in(line)
+
+    def named(self, person: Person) -> Person:
+        """Return a person as the mail map calls them."""
+        answer = self._asked.get(person)
+        if answer is None:
+            answer = self._asked[person] = self._look_up(person)
+        return answer
+
+    def _take_in(self, line: bytes) -> None:
+        first = _NAME_AND_EMAIL.match(line)
+        if first is None or not first[2]:
+            return
+        name, email = first[1].strip(_SPACE) or None, first[2]
+        second = _NAME_AND_EMAIL.match(line, first.end())
+        old_name = second[1].strip(_SPACE) if second else b""
+        entry = self._entries.setdefault((second[2] if second else email).lower(), _Entry())
+        new_email = email if second else None
+        if old_name:
+            entry.by_name[old_name.lower()] = (name, new_email)
+        else:
+            entry.name = name or entry.name
+            entry.email = new_email or entry.email
+
+    def _look_up(self, person: Person) -> Person:
+        entry = self._entries.get(person[1].lower())
+        if entry is None:
+            return person
+        name, email = entry.by_name.get(person[0].lower(), (entry.name, entry.email))
+        return (person[0] if name is None else name, person[1] if email is None else email)
+
+
+def read_mail_map(git: Git, work_tree: Path) -> tuple[MailMap, str | None]:
+    """Return a repository's mail map, and the object name of its content, None where there is none.
+
+    It is the one that is committed: on the default branch of ``origin``, where a clone knows it (so that
+    clones agree, whatever they have checked out), else in ``HEAD``.
+    """
+    for place in _MAIL_MAPS:
+        blob = git.answer("rev-parse", "--quiet", "--verify", place)
+        if blob is None:
+            continue
+        content = git.answer("cat-file", "blob", blob.decode())
+        if content is None:
+            _LOG.warning(
+                "The mail map %s of %s can't be read: people are named as commits name them.",
+                place,
+                git.folder,
+            )
+            return MailMap(), None
+        _compare(work_tree / ".mailmap", content, place)
+        return MailMap(content), blob.decode()
+    _compare(work_tree / ".mailmap", b"", None)
+    return MailMap(), None
+
+
+def _compare(file: Path, content: bytes, place: str | None) -> None:
+    """Warn where a mail map in the work tree is not the one that counts."""
+    try:
+        seen = file.read_bytes() if file.is_file() else None
+    except OSError:
+        return
+    if seen is None:
+        return
+    if seen.replace(b"\r\n", b"\n").rstrip(b"\n") != content.replace(b"\r\n", b"\n").rstrip(b"\n"):
+        _LOG.warning(
+            "%s is not the mail map that counts, which is %s.", file, place or "one that is committed"
+        )
+
+
+def co_authors(message: bytes) -> list[Person]:
+    r"""Return the people whom the ``Co-authored-by`` trailers of a message name.
+
+    Trailers are where ``git interpret-trailers`` finds them when nothing is configured: in the last
+    paragraph, unless it is the title, if all its lines are trailers, or if a quarter is and Git made
+    one of them. Trailing comments do not count. A value goes on in lines that begin with a space.
+
+    >>> co_authors(b"work\n\nCo-authored-by: Bob <bob@example.org>\nCo-authored-by: Eve\n")
+    [(b'Bob', b'bob@example.org'), (b'Eve', b'')]
+    """
+    if _CO_AUTHOR not in message.lower():
+        return []
+    values: list[bytes] = []
+    is_open = takes_more = False
+    for line in _trailer_lines(message):
+        if is_open and line[:1] in _SPACE:
+            if takes_more:
+                values[-1] += line
+            continue
+        match = _TRAILER.match(line)
+        is_open = match is not None
+        takes_more = match is not None and match[1].lower() == _CO_AUTHOR
+        if match and takes_more:
+            values.append(line[match.end() :])
+    unfolded = (re.sub(rb"\n[ \t\r\n]*", b" ", value.strip(_SPACE)) for value in values)
+    return [person_of(value) for value in unfolded if value]
+
+
+def person_of(value: bytes) -> Person:
+    """Return the name and the e-mail address of a trailer's value.
+
+    >>> person_of(b"Bob <bob@example.org>"), person_of(b"Eve")
+    ((b'Bob', b'bob@example.org'), (b'Eve', b''))
+    """
+    match = re.fullmatch(rb"(.*?)\s*<([^<>]*)>.*", value, re.DOTALL)
+    return (match[1], match[2].strip()) if match else (value, b"")
+
+
+def _trailer_lines(message: bytes) -> list[bytes]:
+    """Return the lines of the paragraph that holds a message's trailers, if one does."""
+    lines = re.findall(rb"[^\n]*\n|[^\n]+", message)
+    first = next((number for number, line in enumerate(lines) if not _is_blank(line)), len(lines))
+    lines = _without_comments_at_the_end(lines[first:])
+    after_title = next((n for n, line in enumerate(lines) if _is_blank(line)), len(lines))
+    start = len(lines)
+    while start > after_title and (_is_blank(lines[start - 1]) or lines[start - 1].startswith(b"#")):
+        start -= 1
+    end = start
+    while start > after_title and not _is_blank(lines[start - 1]):
+        start -= 1
+    return lines[start:] if start > after_title and _are_trailers(lines[start:end]) else []
+
+
+def _without_comments_at_the_end(lines: list[bytes]) -> list[bytes]:
+    """Return the lines of a message without what an editor was shown below it."""
+    kept = 0
+    in_conflicts = False
+    for number, line in enumerate(lines):
+        if line == _SCISSORS:
+            return lines[: kept or number]
+        if line[:1] in {b"#", b"\n"}:
+            kept = kept or number
+        elif line == b"Conflicts:\n":
+            in_conflicts = True
+            kept = kept or number
+        elif not (in_conflicts and line.startswith(b"\t")) and kept:
+            kept, in_conflicts = 0, False
+    return lines[: kept or len(lines)]
+
+
+def _are_trailers(lines: list[bytes]) -> bool:
+    """Return whether the lines of a paragraph are trailers, or enough of them and one of Git's own."""
+    trailers = others = continuing = 0
+    is_gits = False
+    for line in reversed(lines):
+        if line.startswith(_GIT_GENERATED):
+            trailers, continuing, is_gits = trailers + 1, 0, True
+        elif line.startswith(b"#"):
+            others, continuing = others + continuing, 0
+        elif line[:1] in _SPACE:
+            continuing += 1
+        elif _TRAILER.match(line):
+            trailers, continuing = trailers + 1, 0
+        else:
+            others, continuing = others + continuing + 1, 0
+    others += continuing
+    return trailers * 3 >= others if is_gits else trailers > 0 and not others
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.strip(_SPACE)
