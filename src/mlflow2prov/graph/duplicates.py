@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.unify import log, unify
+from mlflow2prov.graph.unify import report, unify
 
 
 def eliminate_duplicates(graph: Graph) -> Graph:
@@ -11,7 +11,7 @@ def eliminate_duplicates(graph: Graph) -> Graph:
 
     Records of one identifier become one, with the attributes of all; relations without identifier
     are identical where arguments, time and attributes are. Nothing formal is lost: records of one
-    identifier that contradict each other stay. Doing it again changes nothing.
+    identifier that contradict each other stay, and are reported. Doing it again changes nothing.
 
     >>> from prov.model import ProvDocument
     >>> document = ProvDocument()
@@ -26,9 +26,5 @@ def eliminate_duplicates(graph: Graph) -> Graph:
         graph.store.run(
             f"INSERT INTO {result.schema}.{table} SELECT * FROM {graph.schema}.{table} ORDER BY rowid"
         )
-    conflicts = unify(graph.store, graph.schema, result)
-    if conflicts:
-        log.warning(
-            "%d identifiers have records that contradict each other; all of these are kept", conflicts
-        )
+    report(unify(graph.store, graph.schema, result))
     return result

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError
-from mlflow2prov.graph.store import TABLES, Store, create_tables, default_store
+from mlflow2prov.graph.store import TABLES, Store, columns_of, create_tables, default_store
 from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
 
 if TYPE_CHECKING:
     from prov.model import ProvDocument
 
+    from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
 
 
@@ -65,14 +66,11 @@ class Graph:
         store = store or default_store()
         graph = cls(store, store.attach(file, read_only=True))
         database, _, schema = graph.schema.partition(".")
-        found = {
-            row[0]
-            for row in store.run(
-                "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ?",
-                [database, schema],
-            )
-        }
-        if not set(TABLES) <= found:
+        found = store.run(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ? AND schema_name = ?",
+            [database, schema],
+        )
+        if not {(table, column) for table in TABLES for column in columns_of(table)} <= set(found):
             store.run(f"DETACH {database}")
             raise GraphError(f"{file} is a DuckDB file, but holds no graph of mlflow2prov")
         return graph
@@ -128,22 +126,60 @@ class Graph:
         rows = self.query("SELECT prefix, iri FROM {graph}.prefix ORDER BY rowid")
         return {prefix: iri for prefix, iri in rows if prefix not in STANDARD_PREFIXES}
 
-    def save(self, output: str | Path, format: str = "json") -> Path:  # noqa: A002
+    def save(
+        self,
+        output: str | Path,
+        format: str | None = None,  # noqa: A002
+        *,
+        overwrite: bool = True,
+        **settings: Any,
+    ) -> Path:
         """Write the graph to ``output`` with the suffix of the format; return the path.
 
         Args:
-            output: the path without its suffix.
-            format: a name from the table of formats, such as ``json``.
+            output: the path, with or without its suffix; ``.gz`` or ``.zst`` at its end compresses.
+            format: a name from the table of formats, such as ``json``; by default the suffix tells,
+                else it is ``json``.
+            overwrite: whether a file of that name may be replaced.
+            settings: what the format's writer takes, such as ``attributes=True`` of ``dot``.
         """
-        from mlflow2prov.formats import write
+        from mlflow2prov.formats import format_of, write
 
-        return write(self, output, format)
+        return write(self, output, format or format_of(output) or "json", overwrite=overwrite, **settings)
 
     def statistics(self, resolution: str = "coarse") -> Statistics:
-        """Return how many elements and relations there are: ``coarse``, or ``fine`` by type, too."""
+        """Return how many elements and relations there are: ``coarse``, or ``fine`` in every respect."""
         from mlflow2prov.graph.statistics import statistics
 
         return statistics(self, resolution)
+
+    def plot(self, file: str | Path) -> Path:
+        """Draw counts over time into an SVG file; return its path."""
+        from mlflow2prov.graph.files import whole_file
+        from mlflow2prov.graph.plot import plot
+
+        with whole_file(Path(file)) as unfinished, unfinished.open("wb") as opened:
+            plot(self, opened)
+        return Path(file)
+
+    def select(
+        self,
+        *,
+        types: Sequence[str] = (),
+        exclude_types: Sequence[str] = (),
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Graph:
+        """Return the part of the graph that has certain types and happened in a certain time."""
+        from mlflow2prov.graph.selection import select
+
+        return select(self, types=types, exclude_types=exclude_types, since=since, until=until)
+
+    def merge_aliased_agents(self, people: Sequence[Person]) -> Graph:
+        """Return the graph with one agent for each person, whatever names they went by."""
+        from mlflow2prov.graph.agents import merge_aliased_agents
+
+        return merge_aliased_agents(self, people)
 
     def eliminate_duplicates(self) -> Graph:
         """Return the graph with identical elements and relations once; nothing formal is lost."""

@@ -1,0 +1,124 @@
+"""People by what they went by: names, user names and e-mail addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mlflow2prov.errors import UsageError
+from mlflow2prov.graph.agent_names import Agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A person, and what they went by.
+
+    Attributes:
+        name: what the person is called; empty where only addresses are known.
+        aliases: names, user names and e-mail addresses; ``Name <address>`` is that name together with
+            that address only.
+        email: the person's own address, if it is known.
+        where: file and line, for messages.
+        by_name: whether the name itself is an alias; it is none in a ``.mailmap``.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    email: str | None = None
+    where: str = ""
+    by_name: bool = True
+
+    @property
+    def called(self) -> str:
+        """How messages name the person."""
+        return f"{self.name or self.email}{f' ({self.where})' if self.where else ''}"
+
+    def keys(self) -> set[str]:
+        """Return what the person goes by, so that equal texts are equal aliases."""
+        listed = {
+            *self.aliases,
+            *([self.email] if self.email else []),
+            *([self.name] if self.by_name else []),
+        }
+        return {_key(alias) for alias in listed if alias.strip()}
+
+
+def _key(alias: str) -> str:
+    """An alias as it is compared: addresses in lower case, white space once.
+
+    ``Name <address>`` is in lower case as a whole, as Git compares it.
+    """
+    text = " ".join(alias.split())
+    return text.lower() if "@" in text or text.endswith(">") else text
+
+
+class People:
+    """People by what they go by; those of one name or address in several files are one.
+
+    Raises:
+        UsageError: something is given to two people.
+    """
+
+    def __init__(self, people: Iterable[Person]) -> None:
+        self._people: list[Person] = []
+        self._same: dict[int, int] = {}
+        self._by_key: dict[str, int] = {}
+        for person in people:
+            number = len(self._people)
+            self._people.append(person)
+            for key in sorted(person.keys()):
+                other = self._number(self._by_key.setdefault(key, number))
+                if other != self._number(number):
+                    self._join(key, other, self._number(number))
+
+    def _number(self, number: int) -> int:
+        while number in self._same:
+            number = self._same[number]
+        return number
+
+    def _join(self, key: str, first: int, second: int) -> None:
+        one, other = self._people[first], self._people[second]
+        if not _are_one(one, other):
+            raise UsageError(f"{key!r} is given to two people: {one.called} and {other.called}")
+        self._people[first] = replace(one, name=one.name or other.name, email=one.email or other.email)
+        self._same[second] = first
+
+    def of(self, agent: Agent) -> list[Person]:
+        """Return the people that an agent is by what it goes by; several are a contradiction."""
+        found: set[int | None] = set()
+        for text in (*agent.usernames, *agent.names, agent.qualified_name):
+            found |= self._found(text)
+        for email in agent.emails:
+            together = {name: self._found(f"{name} <{email}>") for name in agent.names}
+            plain = self._found(email)
+            if not any(together.values()):
+                found |= plain
+                continue
+            for some in together.values():  # whoever else has this address is another
+                found |= some or plain or {None}
+        return [_SOMEONE_ELSE if number is None else self._people[number] for number in _in_order(found)]
+
+    def _found(self, text: str) -> set[int | None]:
+        number = self._by_key.get(_key(text))
+        return set() if number is None else {self._number(number)}
+
+    def unused(self, agents: Iterable[Agent]) -> list[str]:
+        """Return the aliases that no agent goes by, in order."""
+        seen: set[str] = set()
+        for agent in agents:
+            seen |= set(map(_key, (*agent.names, *agent.usernames, *agent.emails, agent.qualified_name)))
+            seen |= {_key(f"{name} <{email}>") for name in agent.names for email in agent.emails}
+        return sorted(set(self._by_key) - seen)
+
+
+_SOMEONE_ELSE = Person(name="someone else of that address")
+
+
+def _in_order(numbers: set[int | None]) -> list[int | None]:
+    return sorted(numbers, key=lambda number: -1 if number is None else number)
+
+
+def _are_one(one: Person, other: Person) -> bool:
+    if one.email and other.email:
+        return one.email.lower() == other.email.lower()
+    return bool(one.name) and one.name.casefold() == other.name.casefold()
