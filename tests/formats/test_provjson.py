@@ -236,3 +236,68 @@ def test_a_prov_document_goes_there_and_back_without_a_loss() -> None:
     document.wasDerivedFrom("ex:e2", "ex:e1", "ex:a", "ex:g", "ex:u")
     document.activity("ex:a", "2020-01-01T00:00:00+02:00")
     assert Graph.from_prov(document).to_prov() == document
+
+
+def many(role: str, count: int = 1200) -> str:
+    """So many usages that they are read as columns, one of them with a role of its own."""
+    qualified = '{"$": "ex:r", "type": "xsd:QName"}'
+    records = [f'"_:u{n}": {{"prov:activity": "ex:a", "prov:role": {qualified}}}' for n in range(count)]
+    records.append(f'"ex:odd": {{"prov:activity": "ex:b", "prov:role": {role}}}')
+    return f'{{"prefix": {{"ex": "http://e/"}}, "used": {{{", ".join(records)}}}}}'
+
+
+def test_texts_beside_qualified_names_are_no_names() -> None:
+    with read(many('{"$": "trainer", "type": "xsd:string"}')) as graph:
+        assert json.loads(written(graph))["used"]["ex:odd"]["prov:role"] == "trainer"
+
+
+@pytest.mark.parametrize(
+    "role", ["null", '{"$": null, "type": null}', "{}", '{"$": "ex:x"}, "x": {"type": "xsd:int"}']
+)
+def test_what_is_wrong_is_wrong_among_many_records_too(role: str) -> None:
+    for count in (1, 1200):
+        with pytest.raises(FormatError):
+            read(many(role, count)).close()
+
+
+def test_values_and_datatypes_of_different_records_are_not_joined() -> None:
+    text = many('{"$": "ex:x"}').replace(
+        '"_:u7": {"prov:activity": "ex:a", "prov:role": {"$": "ex:r", ',
+        '"_:u7": {"prov:activity": "ex:a", "prov:role": {',
+    )
+    with pytest.raises(FormatError, match="used/_:u7/prov:role"):
+        read(text).close()
+
+
+def test_blank_names_that_are_kept_meet_no_others() -> None:
+    text = """{"prefix": {"ex": "http://e/"}, "wasGeneratedBy": {"_:x": {"prov:entity": "ex:a"},
+        "_:n1": {"prov:entity": "ex:b"}, "_:n2": {"prov:entity": "ex:c"}},
+        "wasDerivedFrom": {"_:d": {"prov:generatedEntity": "ex:b", "prov:usedEntity": "ex:a", "prov:generation": "_:n1"}}}"""
+    with read(text) as graph:
+        for _ in range(3):
+            with read(written(graph)) as again:
+                assert written(again).count(b"prov:entity") == 3
+                assert len(json.loads(written(again))["wasGeneratedBy"]) == 3
+
+
+def test_datatypes_are_known_by_their_iri() -> None:
+    text = """{"prefix": {"ex": "http://e/", "xs": "http://www.w3.org/2001/XMLSchema#", "b": "http://b/"},
+        "entity": {"ex:e": {"ex:k": {"$": "b:q", "type": "xs:QName"}, "ex:s": {"$": "t", "type": "xs:string"}}}}"""
+    with read(text) as graph, read(written(graph)) as again:
+        entity = json.loads(written(again))["entity"]["ex:e"]
+        assert entity == {"ex:k": {"$": "b:q", "type": "xsd:QName"}, "ex:s": "t"}
+
+
+def test_a_byte_order_mark_is_skipped_and_large_integers_are_integers() -> None:
+    text = b'\xef\xbb\xbf{"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"ex:k": 99999999999999999999}}}'
+    with read(text) as graph:
+        value = json.loads(written(graph))["entity"]["ex:e"]["ex:k"]
+    assert value == {"$": "99999999999999999999", "type": "xsd:integer"}
+
+
+def test_times_that_are_none_and_huge_records_are_refused() -> None:
+    prefix = '{"prefix": {"ex": "http://e/"}, '
+    with pytest.raises(FormatError, match="'yesterday' is no instant"):
+        read(prefix + '"used": {"_:u": {"prov:activity": "ex:a", "prov:time": "yesterday"}}}')
+    with pytest.raises(FormatError, match="entity/ex:e: a record has more than"):
+        read(prefix + '"entity": {"ex:e": {"ex:k": "' + "x" * (65 * 2**20) + '"}}}')

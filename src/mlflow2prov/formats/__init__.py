@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlflow2prov.errors import FormatError, UsageError
-from mlflow2prov.graph.files import whole_file
+from mlflow2prov.formats.compression import compressing, compression_of, expanding
+from mlflow2prov.graph.files import whole_file, whole_folder
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.graph import Graph
     from mlflow2prov.graph.store import Store
+
+_HEAD_BYTES = 4096
+"""How much of a file is looked at to tell its format."""
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +33,17 @@ class Format:
         name: as ``--format`` spells it; also the suffix of files written.
         title: what its standard is called.
         suffixes: of files read, with their dots.
-        module: of this package; has ``write(graph, file)`` and ``read(file, name, store)``.
+        module: of this package; has ``write(graph, file)`` and ``read(file, name, store)``, or, for a
+            folder, ``write_folder(graph, folder)`` and ``read_folder(folder, name, store)``.
         extra: of the distribution that it needs, if any.
+        lost: what a document loses on the way through a file of it, for the reference.
         reads: whether documents can be loaded from it.
         writes: whether documents can be saved in it.
-        first_bytes: how a file of it may begin, after white space; for telling formats apart.
+        looks: how a file of it begins, after white space, as a regular expression of bytes.
+        marker: the file by which a folder of the format is known; empty if the format is one file.
+        settings: words of ``save`` that its writer takes as further arguments.
+        element_bytes: measured mean size of an element of ours.
+        relation_bytes: likewise of a relation.
     """
 
     name: str
@@ -36,9 +51,14 @@ class Format:
     suffixes: tuple[str, ...]
     module: str
     extra: str | None = None
+    lost: str = "nothing"
     reads: bool = True
     writes: bool = True
-    first_bytes: tuple[bytes, ...] = ()
+    looks: bytes | None = None
+    marker: str = ""
+    settings: tuple[str, ...] = ()
+    element_bytes: int = 480
+    relation_bytes: int = 190
 
 
 FORMATS: dict[str, Format] = {
@@ -49,11 +69,51 @@ FORMATS: dict[str, Format] = {
             title="PROV-JSON (W3C Member Submission)",
             suffixes=(".json",),
             module="provjson",
-            first_bytes=(b"{",),
+            looks=rb"\{(?!\s*\"@(context|graph|id|type)\")",
+        ),
+        Format(
+            name="jsonld",
+            title="PROV-JSONLD",
+            suffixes=(".jsonld",),
+            module="provjsonld",
+            looks=rb"(\[\s*)?\{\s*\"@(context|graph|id|type)\"",
+        ),
+        Format(
+            name="provn",
+            title="PROV-N (W3C Recommendation)",
+            suffixes=(".provn", ".prov-n", ".asn"),
+            module="provn",
+            looks=rb"(//[^\n]*\s+|/\*.*?\*/\s*)*document\b",
+        ),
+        Format(
+            name="xml",
+            title="PROV-XML (W3C Note)",
+            suffixes=(".xml", ".provx"),
+            module="provxml",
+            looks=rb"<[?!A-Za-z_]",
+        ),
+        Format(
+            name="dot",
+            title="Graphviz DOT",
+            suffixes=(".dot", ".gv"),
+            module="dot",
+            reads=False,
+            settings=("attributes",),
+        ),
+        *(
+            Format(
+                name=name,
+                title=f"a picture ({title}), drawn by Graphviz",
+                suffixes=(f".{name}",),
+                module=name,
+                reads=False,
+                settings=("attributes",),
+            )
+            for name, title in (("svg", "SVG"), ("png", "PNG"), ("pdf", "PDF"))
         ),
     )
 }
-"""Every format by its name."""
+"""Every format by its name; of those that a file may look like, the first counts."""
 
 
 def writable() -> tuple[str, ...]:
@@ -66,26 +126,98 @@ def readable() -> tuple[str, ...]:
     return tuple(row.name for row in FORMATS.values() if row.reads)
 
 
-def write(graph: Graph, output: str | Path, format_name: str) -> Path:
+def target_of(output: str | Path, format_name: str, number: int = 0) -> Path:
+    """Return the path that ``save`` writes to: the name, the format's suffix, and that of a compression.
+
+    A suffix that is there already is not added once more. ``number``, where there are several
+    documents, stands before the suffix.
+
+    >>> [str(target_of(name, "json")) for name in ("a", "a.json", "a.gz", "a.json.gz")]
+    ['a.json', 'a.json', 'a.json.gz', 'a.json.gz']
+    >>> str(target_of("a.json", "json", 2))
+    'a-2.json'
+    """
+    output = Path(output)
+    packing = compression_of(output.name)
+    suffix = f".{format_name}"
+    stem = output.name[: len(output.name) - len(packing)].removesuffix(suffix)
+    if stem in ("", "..") or "\0" in stem:
+        raise UsageError(f"can't write to {str(output)!r}: that is no name of a file")
+    return output.with_name(f"{stem}{f'-{number}' if number else ''}{suffix}{packing}")
+
+
+def draws(format_name: str) -> bool:
+    """Return whether a format is a drawing, which can show attributes or not."""
+    return "attributes" in FORMATS[format_name].settings
+
+
+def expected_bytes(graph: Graph, format_name: str) -> int:
+    """Return about how large a graph will be in a format, from measured means a record."""
+    row = FORMATS[format_name]
+    return graph.count("element") * row.element_bytes + graph.count("relation") * row.relation_bytes
+
+
+def format_of(output: str | Path) -> str | None:
+    """Return the format that the suffix of a name to write to tells, if it does.
+
+    >>> format_of("a.json.gz"), format_of("a.txt")
+    ('json', None)
+    """
+    name = Path(output).name
+    suffix = Path(name[: len(name) - len(compression_of(name))]).suffix
+    return suffix[1:] if suffix[1:] in writable() else None
+
+
+def write(
+    graph: Graph, output: str | Path, format_name: str, *, overwrite: bool = True, **settings: Any
+) -> Path:
     """Write a graph to ``output`` with the format's suffix and return the path.
 
-    The file appears whole or not at all, and replaces one of that name.
+    The file (or folder, for some formats) appears whole or not at all, and replaces one of that name.
+    A name that ends in ``.gz`` or ``.zst`` is of a compressed file.
+
+    Args:
+        graph: what to write.
+        output: where, see :func:`target_of`.
+        format_name: of ``FORMATS``.
+        overwrite: whether a file of that name may be replaced.
+        settings: what the format's writer takes, such as ``attributes`` of ``dot``.
 
     Raises:
-        UsageError: no such format, or it can't be written.
+        UsageError: no such format, it can't be written, or it does not have such a setting.
+        FormatError: the format can't express the document.
         Mlflow2ProvError: the file can't be written.
     """
     row = _row(format_name, writing=True)
-    target = Path(output)
-    target = target.with_name(f"{target.name}.{row.name}")
-    with whole_file(target) as unfinished, unfinished.open("wb") as file:
-        _writer(row)(graph, file)
+    _check_settings(row, settings)
+    target = target_of(output, row.name)
+    packing = compression_of(target.name)
+    if row.marker:
+        if packing:
+            raise UsageError(f"{row.name} is a folder, which can't be compressed: leave out {packing}")
+        with whole_folder(target, row.marker, overwrite=overwrite) as folder:
+            _module(row).write_folder(graph, folder, **settings)
+        return target
+    with (
+        whole_file(target, overwrite=overwrite) as unfinished,
+        unfinished.open("wb") as file,
+        compressing(file, packing) as plain,
+    ):
+        _module(row).write(graph, plain, **settings)
     return target
 
 
-def write_to(graph: Graph, file: BinaryIO, format_name: str) -> None:
-    """Write a graph to an open binary file, such as stdout."""
-    _writer(_row(format_name, writing=True))(graph, file)
+def write_to(graph: Graph, file: BinaryIO, format_name: str, **settings: Any) -> None:
+    """Write a graph to an open binary file, such as stdout.
+
+    Raises:
+        UsageError: no such format, it can't be written to one file, or does not have such a setting.
+    """
+    row = _row(format_name, writing=True)
+    _check_settings(row, settings)
+    if row.marker:
+        raise UsageError(f"{row.name} is a folder of files: it can't be written to standard output")
+    _module(row).write(graph, file, **settings)
 
 
 def read(path: str | Path, format_name: str | None = None, store: Store | None = None) -> Graph:
@@ -97,9 +229,12 @@ def read(path: str | Path, format_name: str | None = None, store: Store | None =
         FormatError: the file is missing, of no known format, or not right in its format.
     """
     path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, format_name, store)
     try:
         with path.open("rb") as file:
-            return read_from(file, str(path), format_name, store, suffix=path.suffix)
+            name = path.name[: len(path.name) - len(compression_of(path.name))]
+            return read_from(file, str(path), format_name, store, suffix=Path(name).suffix)
     except OSError as error:
         raise FormatError(f"can't read {path}: {error.strerror or error}") from error
 
@@ -113,9 +248,57 @@ def read_from(
     suffix: str = "",
 ) -> Graph:
     """Return the document in an open binary file as a graph; ``name`` is for messages."""
-    row = _row(format_name, writing=False) if format_name else _recognize(file, name, suffix)
+    head, file = _head(file)
+    expanded = expanding(file, head, name)
+    if expanded is not None:
+        head, file = _head(expanded)
+    if head.startswith(_BYTE_ORDER_MARK):
+        file.read(len(_BYTE_ORDER_MARK))
+        head = head.removeprefix(_BYTE_ORDER_MARK)
+    if not head:
+        raise FormatError(f"{name} holds no document: it is empty")
+    row = _row(format_name, writing=False) if format_name else _recognize(head, name, suffix)
+    if row.marker:
+        raise FormatError(f"{name} is a file, but {row.name} is a folder of files")
     reader = cast("Callable[[BinaryIO, str, Store | None], Graph]", _module(row).read)
     return reader(file, name, store)
+
+
+def _read_folder(folder: Path, format_name: str | None, store: Store | None) -> Graph:
+    rows = [row for row in FORMATS.values() if row.reads and row.marker and format_name in (None, row.name)]
+    row = next((row for row in rows if (folder / row.marker).is_file()), None)
+    if row is None:
+        raise FormatError(f"can't read {folder}: it is a folder, but not one of a format that is a folder")
+    reader = cast("Callable[[Path, str, Store | None], Graph]", _module(row).read_folder)
+    return reader(folder, str(folder), store)
+
+
+class _Rejoined(io.RawIOBase):
+    """A file whose first bytes were read already."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        super().__init__()
+        self._head = memoryview(head)
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        data: bytes | memoryview = self._head[: len(view)] or self._file.read(len(view))
+        self._head = self._head[len(view) :]
+        view[: len(data)] = data
+        return len(data)
+
+
+def _head(file: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """The first bytes of a file, and a file that has them still."""
+    head = file.read(_HEAD_BYTES)
+    if file.seekable():
+        file.seek(0)
+        return head, file
+    return head, io.BufferedReader(_Rejoined(head, file), 1 << 20)
 
 
 def _row(name: str, *, writing: bool) -> Format:
@@ -127,20 +310,21 @@ def _row(name: str, *, writing: bool) -> Format:
     return row
 
 
-def _recognize(file: BinaryIO, name: str, suffix: str) -> Format:
+def _check_settings(row: Format, settings: dict[str, Any]) -> None:
+    for word in settings:
+        if word not in row.settings:
+            raise UsageError(f"{row.name} has no setting {word!r}")
+
+
+def _recognize(head: bytes, name: str, suffix: str) -> Format:
     rows = [row for row in FORMATS.values() if row.reads]
     for row in rows:
         if suffix.lower() in row.suffixes:
             return row
-    head = b""
-    if file.seekable():
-        head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
-        file.seek(0)
+    begin = head.lstrip(b" \t\r\n")
     for row in rows:
-        if row.first_bytes and head.startswith(row.first_bytes):
+        if row.looks and re.match(row.looks, begin, re.DOTALL | re.IGNORECASE):
             return row
-    if not file.seekable() and len(rows) == 1:
-        return rows[0]
     raise FormatError(
         f"can't tell the format of {name}: neither its suffix nor its first bytes are those of"
         f" {', '.join(row.name for row in rows)}; name it with --format"
@@ -149,7 +333,3 @@ def _recognize(file: BinaryIO, name: str, suffix: str) -> Format:
 
 def _module(row: Format) -> Any:
     return importlib.import_module(f"mlflow2prov.formats.{row.module}")
-
-
-def _writer(row: Format) -> Callable[[Graph, BinaryIO], None]:
-    return cast("Callable[[Graph, BinaryIO], None]", _module(row).write)

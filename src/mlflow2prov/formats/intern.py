@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import FormatError
+from mlflow2prov.formats.text import literal
 from mlflow2prov.graph.graph import Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS, ATTRIBUTES_TYPE, Store, default_store
 from mlflow2prov.prov.namespaces import STANDARD_PREFIXES
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 _PIECE = 2 * 122_880
 """Rows to insert at once: two row groups of DuckDB's."""
+
+_INSTANT = (
+    r"-?([1-9][0-9]{3,}|0[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T(([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?|24:00:00(\.0+)?)(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?"
+)
+"""The lexical form of xsd:dateTime (XML Schema 1.1, part 2, section 3.3.7)."""
 
 BLANK = "_"
 """The prefix of identifiers that hold within one document only."""
@@ -168,9 +175,11 @@ class Staging:
         """Return the staged document as a graph.
 
         Raises:
-            FormatError: an identifier's prefix is not declared.
+            FormatError: an identifier's prefix is not declared, or an instant is not one of XML
+                Schema's.
         """
         self._flush()
+        self._check_times()
         graph = Graph.empty(self.store)
         with self.store.in_order(self._records):
             self._keep_blank_names()
@@ -178,6 +187,15 @@ class Staging:
             self._check_prefixes()
             self._fill(graph)
         return graph
+
+    def _check_times(self) -> None:
+        for table, column in (("element", "start_time"), ("element", "end_time"), ("relation", "time")):
+            rows = self.store.run(
+                f"SELECT {column} FROM {self.schema}.{table} WHERE {column} IS NOT NULL "
+                f"AND NOT regexp_full_match({column}, {literal(_INSTANT)}) LIMIT 1"
+            )
+            if rows:
+                raise FormatError(f"{self.file_name}: {rows[0][0][:60]!r} is no instant (xsd:dateTime)")
 
     def _keep_blank_names(self) -> None:
         """A blank name is kept only where something refers to it."""
@@ -329,3 +347,25 @@ def _single_attributes(keys: pa.Array[Any], values: pa.Array[Any]) -> pa.Array[A
         keys, values = keys.drop_null(), values.drop_null()
     pairs = pa.StructArray.from_arrays([keys, values], names=["k", "v"])
     return pa.ListArray.from_arrays(starts, pairs)
+
+
+def append_of_bundles(
+    staging: Staging, table: str, columns: Columns, names: Sequence[str], bundles: Sequence[str]
+) -> None:
+    """Append records of one kind from several bundles; ``bundles`` has each record's (``columns.bundle`` counts not).
+
+    A document of a great many small bundles would take an insertion for each with :meth:`Staging.append`.
+    """
+    import pyarrow as pa
+
+    count = len(columns.names)
+    staging._records += count
+    arrays: dict[str, pa.Array[Any]] = {
+        "bundle": pa.array(bundles, pa.string()),
+        "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
+        "name": pa.array(columns.names, pa.string()),
+    }
+    for name, values in zip(names, columns.others, strict=True):
+        arrays[name] = pa.array(values, pa.string())
+    arrays["attributes"] = _attribute_lists(columns)
+    staging._insert(table, pa.table(arrays))

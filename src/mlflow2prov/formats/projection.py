@@ -94,6 +94,7 @@ class Projection:
         keys: the attribute keys, in order of their numbers.
         prefixes: every prefix with its IRI, the standard ones too.
         bundles: the number and the text of the identifier of each named bundle.
+        blank_stem: followed by a number, it makes blank names that the graph does not have.
     """
 
     def __init__(self, graph: Graph, scratch: str, names: str) -> None:
@@ -114,6 +115,7 @@ class Projection:
         self.bundles: list[tuple[int, str]] = run(
             f"SELECT b.id, n.text FROM {graph.schema}.bundle b JOIN {scratch}.name n ON n.id = b.id ORDER BY b.rowid"
         )
+        self.blank_stem = _blank_stem(graph)
         self._spelling = "(SELECT 0)"
 
     @property
@@ -209,6 +211,14 @@ def projecting(graph: Graph, names: str) -> Iterator[Projection]:
     records = graph.count("element") + graph.count("relation")
     with graph.store.in_order(records), graph.store.scratch("writing") as scratch:
         yield Projection(graph, scratch, names)
+
+
+def _blank_stem(graph: Graph) -> str:
+    stem = "n"
+    taken = graph.query("SELECT local FROM {graph}.name WHERE prefix = '_'")
+    while any(local.startswith(stem) and local[len(stem) :].isdecimal() for (local,) in taken):
+        stem += "n"
+    return stem
 
 
 def _portions(graph: Graph) -> dict[tuple[int, int], Portion]:

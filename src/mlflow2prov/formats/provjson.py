@@ -122,7 +122,7 @@ def _records_sql(projection: Projection, rows: Rows) -> str:
     body = f"concat('{{', concat_ws(',', {', '.join(members)}), '}}')"
     table = "element" if rows.kind.is_element else "relation"
     source = f"{rows.source} LEFT JOIN {projection.scratch}.{table} g ON g.place = r.place"
-    anonymous = "concat('\"_:n', r.place + 1, '\"')"
+    anonymous = f"concat('\"_:{projection.blank_stem}', r.place + 1, '\"')"
     if rows.name is None:
         return f"SELECT concat(',', chr(10), {anonymous}, ':', {body}) FROM {source}"
     key = f"CASE WHEN r.id IS NULL THEN {anonymous} ELSE {rows.name} END"

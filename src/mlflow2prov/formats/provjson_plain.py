@@ -8,6 +8,7 @@ value is an object with a text and a datatype. Whatever is not plain is left to
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
@@ -49,15 +50,16 @@ def _formal(kind: RecordKind) -> dict[str, str]:
 
 
 def read(
-    kind: RecordKind, attribute: str, records: list[msgspec.Raw]
+    kind: RecordKind, attribute: str, records: list[msgspec.Raw], qualified: Collection[str]
 ) -> tuple[dict[str, pa.Array[Any]], list[str], list[str]] | None:
     """Return relations as columns, or None where one of them is not plain.
 
     Returns:
-        The staging columns by name, besides them ``value`` and ``datatype`` of the attribute; its
-        distinct values; and its distinct datatypes.
+        The staging columns by name, besides them ``value`` and ``datatype`` of the attribute; those of
+        its distinct values whose datatype is one of ``qualified``; and its distinct datatypes.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow import json
 
     formal = _formal(kind)
@@ -66,6 +68,8 @@ def read(
         typed = pa.struct([pa.field("$", pa.string()), pa.field("type", pa.string())])
         fields.append(pa.field(attribute, typed))
     text = b"\n".join(records)
+    if b"null" in text:  # a missing value and a null look the same in columns
+        return None
     options = json.ParseOptions(
         explicit_schema=pa.schema(fields), newlines_in_values=True, unexpected_field_behavior="error"
     )
@@ -74,6 +78,10 @@ def read(
         table = json.read_json(io.BytesIO(text), read_options=size, parse_options=options).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid:  # not UTF-8: the reader of single records says where
+        return None
     if table.num_rows != len(records):
         return None
     columns = {column: table[name].combine_chunks() for name, column in formal.items()}
@@ -81,10 +89,12 @@ def read(
         return columns, [], []
     pairs = cast("pa.StructArray", table[attribute].combine_chunks())
     value, datatype = pairs.flatten()
-    if value.null_count != datatype.null_count:
+    is_there = pairs.is_valid()
+    if not (value.is_valid().equals(is_there) and datatype.is_valid().equals(is_there)):
         return None
     columns["value"], columns["datatype"] = value, datatype
-    return columns, _distinct(value), _distinct(datatype)
+    named = pc.is_in(datatype, pa.array(sorted(qualified), pa.string()))
+    return columns, _distinct(value.filter(named)), _distinct(datatype)
 
 
 def _distinct(texts: pa.Array[Any]) -> list[str]:

@@ -18,6 +18,7 @@ import msgspec
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats import provjson_plain as plain
 from mlflow2prov.formats.intern import Columns, Staging, unknown_prefix
+from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME, RecordKind
@@ -137,8 +138,16 @@ class _Reader:
                 raise self._wrong(word, "there is no such kind of record in PROV-JSON")
             records = iter(self._object(raw, word).items())
             while chunk := list(islice(records, _CHUNK if kind.is_element else _RELATIONS)):
+                self._check_sizes(kind, chunk)
                 if not self._plain_relations(kind, chunk, bundle):
                     self._records(kind, chunk, bundle)
+
+    def _check_sizes(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]]) -> None:
+        if max(map(len, (raw for _, raw in chunk))) > LARGEST_RECORD_BYTES:
+            token = next(token for token, raw in chunk if len(raw) > LARGEST_RECORD_BYTES)
+            raise self._wrong(
+                f"{kind.name}/{token[:60]}", f"a record has more than {LARGEST_RECORD_BYTES:,} bytes"
+            )
 
     def _plain_relations(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]], bundle: str) -> bool:
         """Stage relations that are all of one plain form; say whether they are.
@@ -149,16 +158,20 @@ class _Reader:
         if kind.is_element or self._renamed or len(chunk) < _FEW:
             return False
         attribute = plain.extra_attribute(kind, _anything.decode(chunk[0][1]))
-        found = None if attribute is None else plain.read(kind, attribute, [raw for _, raw in chunk])
+        found = (
+            None
+            if attribute is None
+            else plain.read(kind, attribute, [raw for _, raw in chunk], _QUALIFIED_NAMES)
+        )
         if found is None:
             return False
-        columns, values, types = found
+        columns, qualified, types = found
         path = f"{kind.name}/…/{attribute}"
         keys: dict[str, int] = {}
         for datatype in types:
-            own = QUALIFIED_NAME if datatype in _QUALIFIED_NAMES else datatype
+            own = QUALIFIED_NAME if datatype in _QUALIFIED_NAMES else self._name(datatype, path)
             keys[datatype] = self._key((str(attribute), None if own == "xsd:string" else own, None), path)
-        for token in values if _QUALIFIED_NAMES.intersection(types) else ():
+        for token in qualified:
             self._name(token, path)
         names = self._own_names(kind, [token for token, _ in chunk])
         self._staging.append_columns("relation", bundle, kind.number, names, columns, keys)
@@ -279,6 +292,8 @@ class _Reader:
             if language is not None and type(language) is not str:
                 raise self._wrong(f"{path}/{name}", f"a language must be a string, not {_shown(language)}")
         spelled = datatype
+        if datatype is not None:
+            datatype = self._name(datatype, f"{path}/{name}")
         if type(value) is not str:
             value, datatype = self._native(value, datatype, f"{path}/{name}")
         token = value
@@ -303,14 +318,13 @@ class _Reader:
                 self._qualified_names[token] = value
 
     def _key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
+        """The key of a name as the document spells it, and a datatype as the graph does."""
         key = None if self._renamed else self._staging.keys.get(triple)
         return self._new_key(triple, path) if key is None else key
 
     def _new_key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
         name, datatype, language = triple
-        own_name = self._name(name, path)
-        own_type = self._name(datatype, f"{path}/{name}") if datatype else None
-        return self._staging.key(own_name, own_type, language)
+        return self._staging.key(self._name(name, path), datatype, language)
 
     def _native(self, value: Any, datatype: str | None, path: str) -> tuple[str, str | None]:
         """The lexical form of a JSON boolean or number, and its datatype where none is given."""
@@ -318,7 +332,7 @@ class _Reader:
             case bool():
                 return ("true" if value else "false"), datatype or "xsd:boolean"
             case int():
-                return str(value), datatype or ("xsd:int" if -(2**31) <= value < 2**31 else "xsd:long")
+                return str(value), datatype or _integer_type(value)
             case float():
                 return repr(value), datatype or "xsd:double"
         raise self._wrong(
@@ -338,6 +352,13 @@ class _Reader:
 
     def _wrong(self, path: str, reason: str) -> FormatError:
         return FormatError(f"{self._file_name} is not a PROV-JSON document: at {path}: {reason}")
+
+
+def _integer_type(value: int) -> str:
+    """The smallest of XML Schema's types that has an integer."""
+    if -(2**31) <= value < 2**31:
+        return "xsd:int"
+    return "xsd:long" if -(2**63) <= value < 2**63 else "xsd:integer"
 
 
 def _shown(value: object) -> str:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.store import Store
 
 
+LARGEST_RECORD_BYTES = 64 * 2**20
+"""No record of a document that is read may be larger: memory stays bounded, whatever a file holds."""
+
+
 def write_strings(store: Store, sql: str, file: BinaryIO, *, skip: int = 0) -> int:
     """Write the one string column of a query, row after row, to a file; return the number of rows.
 

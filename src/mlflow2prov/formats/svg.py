@@ -1,0 +1,7 @@
+"""SVG pictures; see :mod:`mlflow2prov.formats.picture`."""
+
+from __future__ import annotations
+
+from mlflow2prov.formats.picture import write_svg as write
+
+__all__ = ["write"]

@@ -1,0 +1,53 @@
+"""Laws of formats, tried on random documents with everything that PROV-DM has."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from contents import bundles, contents
+from documents import documents, graph_of
+from mlflow2prov import Graph, formats
+from mlflow2prov.formats import FORMATS
+
+few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+MERGING = {"ttl", "trig", "nt", "nq", "rdf"}
+"""In RDF, records of one identifier are one."""
+
+CHAIN = ("json", "xml", "provn", "jsonld", "json")
+
+
+def again(graph: Graph, name: str) -> Graph:
+    """The graph, written in a format and read back."""
+    file = io.BytesIO()
+    formats.write_to(graph, file, name)
+    return formats.read_from(io.BytesIO(file.getvalue()), f"random.{name}", name)
+
+
+@few
+@given(raw=documents(repeated=False))
+def test_a_way_through_all_standards_ends_where_it_began(raw: bytes) -> None:
+    graph = start = graph_of(raw)
+    for name in CHAIN:
+        graph = again(graph, name)
+        assert contents(graph) == contents(start), name
+        assert bundles(graph) == bundles(start), name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        row.name
+        for row in FORMATS.values()
+        if row.reads and row.writes and not row.marker and row.name not in MERGING
+    ],
+)
+@few
+@given(raw=documents())
+def test_several_records_of_one_identifier_stay_several(name: str, raw: bytes) -> None:
+    with graph_of(raw) as graph, again(graph, name) as same:
+        assert contents(same) == contents(graph)
+        assert bundles(same) == bundles(graph)
