@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
+from benchmarks.formats_bench import formats
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.mlflow_store import METRICS
@@ -287,6 +288,14 @@ BENCHES: dict[str, Bench] = {
             " disk: the library by way of `ProvDocument`, mlflow2prov by way of the staging tables that its"
             " readers fill. Then both load the file that the library wrote.",
             run=_prov,
+        ),
+        Bench(
+            name="formats",
+            title="Formats",
+            about="A graph of 1,000,000 records, kept in a DuckDB file, is saved in each format and loaded from"
+            " it by a process of its own, all of which counts. The `prov` library, whose time for building"
+            " is not counted, does the same with 20,000 records.",
+            run=formats,
         ),
         Bench(
             name="http",

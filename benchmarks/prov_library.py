@@ -24,13 +24,19 @@ Attributes = list[tuple[QualifiedName, Any]]
 
 def build(records: Path, file: Path) -> int:
     """Build a document of records, write it, and return how many there were."""
+    document = document_of(records)
+    document.serialize(str(file), format="json")
+    return len(document.get_records())
+
+
+def document_of(records: Path) -> ProvDocument:
+    """Return a document of the records in a folder."""
     builder = _Builder(json.loads((records / "keys.json").read_text(encoding="utf-8")))
     for batch in _batches(records / "element.arrow"):
         builder.elements(batch)
     for batch in _batches(records / "relation.arrow"):
         builder.relations(batch)
-    builder.document.serialize(str(file), format="json")
-    return len(builder.document.get_records())
+    return builder.document
 
 
 def load(file: Path) -> int:

@@ -16,6 +16,7 @@ class Size:
         json_runs: of the store that becomes PROV-JSON.
         server_runs: of the store that a server is read over.
         records: that the ``prov`` library is compared on.
+        library_records: that the ``prov`` library writes and reads in each format.
         repeats: of what takes seconds; the best one counts.
         is_judged: whether the limits are meant for this size.
     """
@@ -26,6 +27,7 @@ class Size:
     json_runs: int
     server_runs: int
     records: int
+    library_records: int
     repeats: int
     is_judged: bool = False
 
@@ -40,6 +42,7 @@ SIZES: dict[str, Size] = {
             json_runs=5_000,
             server_runs=500,
             records=1_000_000,
+            library_records=20_000,
             repeats=3,
             is_judged=True,
         ),
@@ -50,9 +53,19 @@ SIZES: dict[str, Size] = {
             json_runs=500,
             server_runs=200,
             records=100_000,
+            library_records=5_000,
             repeats=3,
         ),
-        Size(name="smoke", commits=100, runs=20, json_runs=10, server_runs=5, records=2_000, repeats=1),
+        Size(
+            name="smoke",
+            commits=100,
+            runs=20,
+            json_runs=10,
+            server_runs=5,
+            records=2_000,
+            library_records=500,
+            repeats=1,
+        ),
     )
 }
 """Every size by its name."""

@@ -15,6 +15,7 @@ import click
 
 from mlflow2prov import cli, config
 from mlflow2prov.commands import COMMANDS
+from mlflow2prov.formats import FORMATS, Format
 from mlflow2prov.graph.store import TABLES
 from mlflow2prov.model.declare import Event, Relation
 from mlflow2prov.model.expand import EVENTS
@@ -327,6 +328,49 @@ def _column_notes() -> dict[tuple[str, str], str]:
     return notes
 
 
+FORMATS_INTRODUCTION = """\
+`save --format NAME` writes these, `load` reads them. Everything in PROV-DM passes through: all kinds of
+records with all their formal arguments, relations with and without identifiers, bundles, typed and
+language-tagged values, several values of one attribute, several records of one identifier. What a format
+loses all the same is said below; tests hold each format to it with documents of others and random ones.
+
+`load` goes by the suffix, then by the first bytes; `--format` overrides both. Files that end in `.gz` or
+`.zst` are compressed when written; compressed files are known by their content when read.
+"""
+
+FORMATS_NOTES = """\
+## Notes
+
+- **Reading RDF** (`ttl`, `trig`, `rdf`, and unusual lines of `nt` and `nq`) takes the extra `rdf`:
+  `pip install 'mlflow2prov[rdf]'`. Writing takes nothing.
+- **Pictures** (`svg`, `png`, `pdf`) are drawn by [Graphviz](https://graphviz.org), which has to be
+  installed. What touches very many things is drawn as a badge on these; things that are related in the
+  same way are one box. A picture that could not be read is refused: select a part first, or save `dot`.
+- **Folders** (`parquet`, `csv`) are replaced only if they were written by `save`.
+- Files and folders appear whole or not at all; `--no_overwrite` refuses to replace one.
+- One record may have 64 MiB at most, so that memory stays bounded whatever a file holds. A compressed
+  file that expands to more than 500 times its size is refused.
+"""
+
+
+def formats_page() -> str:
+    """Return the page of the formats."""
+    rows = [
+        "| `--format` | standard | files | written | read | what is lost |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_format_row(row) for row in FORMATS.values()),
+    ]
+    return "\n".join(["# Formats", "", NOTE, "", FORMATS_INTRODUCTION, *rows, "", FORMATS_NOTES])
+
+
+def _format_row(row: Format) -> str:
+    name = f"`NAME.{row.name}/`" if row.marker else f"`NAME.{row.name}`"
+    others = [f"`{suffix}`" for suffix in row.suffixes if suffix != f".{row.name}"]
+    files = f"{name}; {', '.join(others)} are read, too" if others else name
+    cells = (f"`{row.name}`", row.title, files, *("yes" if so else "no" for so in (row.writes, row.reads)))
+    return f"| {' | '.join((*cells, row.lost))} |"
+
+
 def schema_text() -> str:
     """Return the JSON Schema of the configuration."""
     return json.dumps(config.schema(), indent=2) + "\n"
@@ -334,6 +378,7 @@ def schema_text() -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
+    "docs/reference/formats.md": formats_page,
     "docs/reference/model.md": model_page,
     "docs/reference/tables.md": tables_page,
     "src/mlflow2prov/configuration.schema.json": schema_text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -125,12 +126,27 @@ def test_validate_exits_with_0_or_2(tmp_path: Path) -> None:
         (["--config", "none.yaml"], 2, "none.yaml"),
         (["--verbose", "--quiet", "merge"], 2, "exclude each other"),
         (["load", "--input", "-"], 1, "it is empty"),
+        (["extract", "--repository_path", ".", "--mlflow_url", ""], 2, "--mlflow_url is empty"),
+        (
+            ["extract", "--repository_path", ".", "--repository-path", ".."],
+            2,
+            "--repository_path is given twice",
+        ),
+        (["load", "--input", "-", "save", "--output", "."], 2, "no name of a file"),
+        (["load", "--input", "-", "save", "--output", ""], 2, "--output is empty"),
+        (
+            ["load", "--input", "-", "load", "--input", "s.json", "save", "--output", "-"],
+            2,
+            "one document only",
+        ),
+        (["extract", "--repository_path", ".", "--database", "s.json"], 1, "no DuckDB database"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence_and_the_documented_code(
     arguments: list[str], code: int, says: str, tmp_path: Path
 ) -> None:
     (tmp_path / "x.unknown").write_bytes(b"\x00\x01\x02")
+    (tmp_path / "s.json").write_text(SMALL)
     done = run(*arguments, cwd=tmp_path, stdin=SMALL.encode() if "save" in arguments else b"")
     shown = done.stderr.decode()
     assert done.returncode == code, shown
@@ -181,3 +197,59 @@ def test_a_graph_kept_in_a_file_is_loaded_again(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "g.duckdb", "r"]
+
+
+def test_markup_and_control_characters_are_shown_as_they_are(tmp_path: Path) -> None:
+    odd = ["[/x]", "[red]", ":smile:", "\x1b[31mred", "x" * 300]
+    document = {"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"prov:type": odd}}}
+    (tmp_path / "odd.json").write_text(json.dumps(document))
+    done = run("load", "--input", "odd.json", "statistics", "--resolution", "fine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode().replace("\n", "").replace(" ", "")
+    for text in ("[/x]", "[red]", ":smile:", "\\x1b[31mred"):
+        assert text in shown
+    assert shown.count("x") > 300
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_nothing_behind(sent: signal.Signals, code: int, tmp_path: Path) -> None:
+    records = ",".join(f'"ex:e{number}": {{"prov:label": "x"}}' for number in range(300_000))
+    (tmp_path / "big.json").write_text(f'{{"prefix": {{"ex": "http://e/"}}, "entity": {{{records}}}}}')
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    command = [sys.executable, "-m", "mlflow2prov", "load", "--input", "big.json"]
+    with subprocess.Popen(
+        [*command, *(["save", "--output", "r"] * 50)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(folder)},
+    ) as process:
+        while not list(tmp_path.glob(".r.json.*.part")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(sent)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    assert process.returncode == code, said
+    assert said.strip() == "mlflow2prov: error: interrupted"
+    assert not list(tmp_path.glob(".r.*")) + list(folder.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["load", "--input", "none.json"], ["merge"]])
+def test_errors_are_json_too_where_the_log_is(arguments: list[str], tmp_path: Path) -> None:
+    done = run("--log_format", "json", *arguments, cwd=tmp_path)
+    assert done.returncode
+    if arguments != ["--nonsense"]:  # which is found before the log is set up
+        assert [json.loads(line)["level"] for line in done.stderr.decode().splitlines()] == ["error"]
+
+
+def test_closed_standard_streams_are_said(small: Path) -> None:
+    module = f"{sys.executable} -m mlflow2prov"
+    for command, stream in (
+        (f"load --input {small} save --output - >&-", "output"),
+        ("load --input - <&-", "input"),
+    ):
+        done = subprocess.run(["sh", "-c", f"{module} {command}"], capture_output=True, check=False)
+        assert done.returncode == 2
+        assert f"standard {stream} is closed" in done.stderr.decode()

@@ -30,7 +30,8 @@ def test_it_has_the_words_of_the_command_line() -> None:
     steps = config.parse(FULL, "c.yaml", {})
     assert [step.command.name for step in steps] == ["extract", "transform", "merge", "save", "statistics"]
     assert steps[0].options["mlflow_url"] == "http://localhost:5000"
-    assert steps[3].options == {"output": "result", "format": ("json",)}
+    assert steps[3].options["output"] == "result"
+    assert steps[3].options["format"] == ("json",)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_it_has_the_words_of_the_command_line() -> None:
     ],
 )
 def test_values(text: str, option: str, value: object) -> None:
-    (step,) = config.parse(text, "c.yaml", {"HERE": "/there"})
+    *_, step = config.parse(f"- load: {{input: a}}\n{text}", "c.yaml", {"HERE": "/there"})
     assert step.options[option] == value
 
 
@@ -110,3 +111,26 @@ def test_the_schema_knows_every_command_and_option() -> None:
     for command in COMMANDS:
         for option in command.options:
             assert f'"{option.name}"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- save: {output: x}", "save has no document to work on: put extract or load before it"),
+        ("- load: {input: [null]}", "input has a value that is missing"),
+        ("- load: {input: ''}", "--input is empty".replace("--", "")),
+        ("- load: {input: a}\n- save: {output: ''}", "save output is empty"),
+        ('- load: {input: "a\\0b"}', "load input is empty, or has a character that no text has"),
+        ("- load: {input: '${X:-${HOME}}'}", "a default can't hold another variable"),
+    ],
+)
+def test_what_could_not_run_is_not_valid(text: str, says: str) -> None:
+    assert any(says in problem for problem in problems(text, HOME="/h")), problems(text, HOME="/h")
+
+
+def test_variables_are_expanded_before_lists_are_split_and_may_be_empty() -> None:
+    text = "- extract: {repository_path: ., skip: '${PARTS}'}\n- load: {input: '${S:-a.json}'}"
+    extract, load = config.parse(text, "c.yaml", {"PARTS": "artifacts,datasets", "S": ""})
+    assert extract.options["skip"] == ("artifacts", "datasets")
+    assert load.options["input"] == ("a.json",)
+    assert "c.yaml:1: no format ''; there is: json" in problems("- load: {input: a, format: '${S}'}", S="")[0]

@@ -35,17 +35,37 @@ MODULES = sorted(
 )
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """The parts of our own package that a module imports, inside functions or outside."""
+PARTS = set(LAYERS)
+
+
+def imported(tree: ast.AST, inside: Path) -> set[str]:
+    """The parts of our own package that a module imports, inside functions or outside, in any form."""
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mlflow2prov."):
-            names.add(node.module.split(".")[1])
-        elif isinstance(node, ast.Import):
-            names |= {
-                alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mlflow2prov.")
-            }
-    return names
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                folder = ("mlflow2prov", *inside.parts[:-1])
+                base = ".".join([*folder[: len(folder) - node.level + 1], *filter(None, [node.module])])
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    parts = {name.split(".")[1] for name in names if name.startswith("mlflow2prov.")}
+    return parts & PARTS
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from mlflow2prov import pipeline",
+        "from .. import pipeline",
+        "from ..pipeline import run",
+        "import mlflow2prov.pipeline as p",
+        "def f():\n    from mlflow2prov.pipeline import run",
+    ],
+)
+def test_an_import_is_seen_in_any_form(code: str) -> None:
+    assert imported(ast.parse(code), Path("graph/merge.py")) == {"pipeline"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -57,7 +77,7 @@ def test_imports_point_one_way(path: Path) -> None:
     allowed = LAYERS[part] | {part}
     found = {
         name
-        for name in imported(ast.parse(path.read_text()))
+        for name in imported(ast.parse(path.read_text()), inside)
         if (inside.as_posix(), name) not in CONVENIENCES
     }
     assert found <= allowed

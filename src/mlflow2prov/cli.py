@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,8 +30,16 @@ Exit codes: 0 all went well, 1 a failure at run time, 2 wrong usage."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    """Run the command line and exit with its code; being told to terminate cleans up, too."""
+    terminated: list[int] = []
+
+    def terminate(number: int, _: object) -> None:
+        terminated.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminate)
+    code = run(arguments)
+    sys.exit(128 + terminated[0] if terminated else code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -38,14 +47,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         group.main(args=arguments, prog_name="mlflow2prov", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if _logs_json():
+            _complain(error.format_message())
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         return 130
     except ConfigurationError as error:
         for problem in error.problems:
-            click.echo(problem, err=True)
+            _complain(problem, label="")
         return error.exit_code
     except Mlflow2ProvError as error:
         _complain(str(error))
@@ -58,6 +70,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain(_os_reason(error))
         return 1
+    except MemoryError:
+        _complain("there is not enough memory for this")
+        return 1
     return 0
 
 
@@ -66,8 +81,16 @@ def _os_reason(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
-def _complain(message: str) -> None:
-    click.echo(f"mlflow2prov: error: {message}", err=True)
+def _complain(message: str, label: str = "mlflow2prov: error: ") -> None:
+    if _logs_json():
+        logging.getLogger("mlflow2prov").error("%s", message)
+    else:
+        click.echo(f"{label}{message}", err=True)
+
+
+def _logs_json() -> bool:
+    handlers = logging.getLogger("mlflow2prov").handlers
+    return any(isinstance(handler.formatter, _JsonFormatter) for handler in handlers)
 
 
 def _validate(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -136,6 +159,8 @@ def _command(declared: Command) -> click.Command:
         for option in declared.options:
             if option.separated:
                 options[option.name] = _separate(option, options[option.name])
+            elif option.kind != "flag" and not option.repeatable:
+                options[option.name] = _only(option, options[option.name])
         try:
             return step(declared, options)
         except UsageError as error:
@@ -154,7 +179,7 @@ def _option(declared: Option) -> click.Option:
     spellings = [f"--{declared.name}"]
     if "_" in declared.name:
         spellings.append(f"--{declared.name.replace('_', '-')}")
-    shown = declared.default if declared.default not in (None, (), False) else None
+    shown = declared.default if declared.default not in (None, (), False) else declared.shown_default
     text = (
         f"{declared.help} [default: {' '.join([shown] if isinstance(shown, str) else shown)}]"
         if shown
@@ -168,17 +193,23 @@ def _option(declared: Option) -> click.Option:
         help=text + (" Can be repeated." if declared.repeatable else ""),
         is_flag=declared.kind == "flag",
         default=False if declared.kind == "flag" else None,
-        multiple=declared.repeatable,
+        multiple=declared.kind != "flag",  # so that what is given twice is seen
         required=declared.required,
         type=kind,
         metavar=declared.metavar,
     )
 
 
+def _only(declared: Option, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise click.UsageError(f"--{declared.name} is given twice", click.get_current_context())
+    return values[0] if values else None
+
+
 def _separate(declared: Option, values: Sequence[str]) -> tuple[str, ...]:
     pieces = tuple(piece.strip() for value in values for piece in value.split(",") if piece.strip())
     for piece in pieces:
-        if piece not in declared.choices:
+        if declared.choices and piece not in declared.choices:
             raise click.BadParameter(
                 f"{piece!r} is not one of {', '.join(declared.choices)}.", param_hint=f"--{declared.name}"
             )
@@ -189,23 +220,34 @@ for _declared in COMMANDS:
     group.add_command(_command(_declared))
 
 
+_PIPED_WIDTH = 120
+"""How wide a table is that goes to a file or a pipe."""
+
+
+def _visible(text: str) -> str:
+    """The text with control characters, which a terminal would obey, shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def _show(counted: Statistics) -> None:
     """Print counts as a table."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in ("what", "name"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, overflow="fold")
     table.add_column("count", justify="right")
     before = None
     for what, name, count in counted.rows:
         if before is not None and what != before:
             table.add_section()
-        table.add_row(what if what != before else "", name, f"{count:,}")
+        shown = f"{count:,}" if isinstance(count, int) else str(count)
+        table.add_row(*(Text(_visible(cell)) for cell in (what if what != before else "", name, shown)))
         before = what
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     console.print(table)
 
 
@@ -256,11 +298,12 @@ class _progress:  # noqa: N801  used as a context manager only
         if not sys.stderr.isatty() or logger.getEffectiveLevel() != logging.INFO:
             return
         from rich.console import Console
+        from rich.text import Text
 
         console = Console(stderr=True)
         self._status = console.status("working …")
         self._status.__enter__()
-        logger.addHandler(_StatusHandler(self._status.update))
+        logger.addHandler(_StatusHandler(lambda message: self._status.update(Text(_visible(message)))))
 
     def __exit__(self, *exception: Any) -> None:
         if self._status is None:

@@ -29,6 +29,7 @@ class Option:
         separated: its values may also stand in one text, with commas between them.
         required: has to be given.
         metavar: what help shows for the value.
+        shown_default: what help says where no default can be shown.
         shorthands: words of the configuration that stand for a value, such as ``fine: true``.
     """
 
@@ -41,6 +42,7 @@ class Option:
     separated: bool = False
     required: bool = False
     metavar: str | None = None
+    shown_default: str | None = None
     shorthands: tuple[str, ...] = ()
 
 
@@ -54,11 +56,14 @@ class Command:
     options: tuple[Option, ...] = ()
     one_of: tuple[str, ...] = ()
     """Options of which at least one has to be given."""
+    brings: bool = False
+    """Whether it adds documents, rather than work on those that are there."""
 
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="extract",
+        brings=True,
         help="Add the provenance of a Git repository and an MLflow store as one document.",
         example="mlflow2prov extract --repository_path . --mlflow_url sqlite:///mlflow.db save --output result",
         one_of=("repository_path", "mlflow_url"),
@@ -98,6 +103,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="load",
+        brings=True,
         help="Add one document for each file.",
         example="mlflow2prov load --input a.json --input b.json merge save --output both",
         options=(
@@ -111,7 +117,7 @@ COMMANDS: tuple[Command, ...] = (
             ),
             Option(
                 name="format",
-                help="The format of the files, where their names don't tell.",
+                help="The format of the files, where neither their names nor their contents tell.",
                 kind="choice",
                 choices=readable(),
             ),
@@ -124,9 +130,35 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="transform",
-        help="Change each document.",
+        help="Change each document: select, join aliased agents, eliminate duplicates, in that order.",
         example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
         options=(
+            Option(
+                name="types",
+                help="Keep elements of these types only, such as Metric, m2p:Run, activity.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="exclude_types",
+                help="Leave elements of these types out.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="since", help="Keep what happened at this instant or later, ISO 8601.", metavar="TIME"
+            ),
+            Option(name="until", help="Keep what happened before this instant, ISO 8601.", metavar="TIME"),
+            Option(
+                name="merge_aliased_agents",
+                help="Make one agent of those that this YAML file gives one name.",
+                metavar="FILE",
+            ),
+            Option(name="mailmap", help="Likewise, from a .mailmap file as Git reads it.", metavar="FILE"),
             Option(
                 name="eliminate_duplicates",
                 help="Keep identical elements and relations once.",
@@ -142,7 +174,7 @@ COMMANDS: tuple[Command, ...] = (
         options=(
             Option(
                 name="output",
-                help="The path to write to, without suffix; - is standard output.",
+                help="The path to write to, with or without suffix; a further .gz or .zst compresses; - is standard output.",
                 required=True,
                 metavar="NAME",
             ),
@@ -151,8 +183,21 @@ COMMANDS: tuple[Command, ...] = (
                 help="The format to write.",
                 kind="choice",
                 choices=writable(),
-                default=("json",),
+                default=(),
                 repeatable=True,
+                shown_default="by the suffix of NAME, else json",
+            ),
+            Option(
+                name="no_overwrite",
+                help="Refuse to replace a file that is there.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
+                name="show_attributes",
+                help="Show attributes in drawings (dot, svg, png, pdf).",
+                kind="flag",
+                default=False,
             ),
         ),
     ),
@@ -173,9 +218,10 @@ COMMANDS: tuple[Command, ...] = (
                 name="format",
                 help="How to print the counts.",
                 kind="choice",
-                choices=("table", "csv"),
+                choices=("table", "csv", "json", "markdown"),
                 default="table",
             ),
+            Option(name="plot", help="Draw counts over time into this SVG file.", metavar="FILE"),
         ),
     ),
 )
@@ -199,12 +245,15 @@ def step(command: Command, given: dict[str, Any]) -> Step:
         UsageError: one that is needed is missing.
 
     >>> step(COMMAND_BY_NAME["statistics"], {"resolution": "fine"}).options
-    {'resolution': 'fine', 'format': 'table'}
+    {'resolution': 'fine', 'format': 'table', 'plot': None}
     """
     options = {option.name: option.default for option in command.options} | {
         name: value for name, value in given.items() if value is not None and value != ()
     }
     for option in command.options:
+        given_values = options[option.name] if option.repeatable else (options[option.name],)
+        if any(value == "" or "\0" in str(value) for value in given_values):
+            raise UsageError(f"{command.name} --{option.name} is empty, or has a character that no text has")
         if option.required and options[option.name] in (None, ()):
             raise UsageError(f"{command.name} needs --{option.name}")
     if command.one_of and not any(options[name] for name in command.one_of):

@@ -78,7 +78,18 @@ class _Reader:
         if not isinstance(root, yaml.SequenceNode) or not root.value:
             self._problem(root, "the configuration has to be a list of steps, such as '- extract: {...}'")
             return []
+        self._check_order(root.value)
         return [made for node in root.value if (made := self._step(node)) is not None]
+
+    def _check_order(self, nodes: list[yaml.Node]) -> None:
+        """The first step has to be one that brings a document."""
+        first = (
+            nodes[0].value[0][0] if isinstance(nodes[0], yaml.MappingNode) and nodes[0].value else nodes[0]
+        )
+        command = COMMAND_BY_NAME.get(str(first.value))
+        if command is not None and not command.brings:
+            bringing = " or ".join(one.name for one in COMMANDS if one.brings)
+            self._problem(first, f"{command.name} has no document to work on: put {bringing} before it")
 
     def _problem(self, node: yaml.Node, message: str) -> None:
         self.problems.append(f"{self._name}:{node.start_mark.line + 1}: {message}")
@@ -139,12 +150,14 @@ class _Reader:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         values: list[Any] = []
         for one in nodes:
-            if option.separated and isinstance(one, yaml.ScalarNode) and "," in one.value:
-                pieces = [piece.strip() for piece in one.value.split(",")]
-                values += [self._scalar(option, one, piece) for piece in pieces if piece]
+            if _is_null(one) and one is not node:
+                self._problem(one, f"{option.name} has a value that is missing")
+            elif option.separated and isinstance(one, yaml.ScalarNode):
+                pieces = [piece.strip() for piece in self._expanded(one).split(",")]
+                values += [self._chosen(option, one, piece) for piece in pieces if piece]
             else:
                 values.append(self._scalar(option, one))
-        return tuple(values)
+        return tuple(value for value in values if value is not None)
 
     def _flag(self, word: str, node: yaml.Node) -> bool:
         text = self._expanded(node) if isinstance(node, yaml.ScalarNode) else ""
@@ -153,32 +166,41 @@ class _Reader:
             return False
         return _TRUTH[text.lower()]
 
-    def _scalar(self, option: Option, node: yaml.Node, text: str | None = None) -> str | None:
+    def _scalar(self, option: Option, node: yaml.Node) -> str | None:
         if not isinstance(node, yaml.ScalarNode):
             expected = "a text or a list of texts" if option.repeatable else "a text"
             self._problem(node, f"{option.name} has to be {expected}")
             return None
         if _is_null(node):
             return None
-        value = self._expanded(node, text)
-        if option.kind == "choice" and value not in option.choices:
+        return self._chosen(option, node, self._expanded(node))
+
+    def _chosen(self, option: Option, node: yaml.Node, value: str) -> str:
+        if option.choices and value not in option.choices and "${" not in value:
             self._problem(node, f"no {option.name} {value!r}; there is: {', '.join(option.choices)}")
         return value
 
-    def _expanded(self, node: yaml.ScalarNode, text: str | None = None) -> str:
+    def _expanded(self, node: yaml.ScalarNode) -> str:
+        """The text with its variables replaced; those that can't be stay, and are a problem."""
+
         def replacement(match: re.Match[str]) -> str:
             if match[0] == "$$":
                 return "$"
             if match[1] is None:
                 self._problem(node, f"{match[0]!r} is no variable; write ${{NAME}} or ${{NAME:-default}}")
-                return ""
-            value = self._environment.get(match[1]) or match[2]
+                return match[0]
+            if match[2] is not None and "${" in match[2]:
+                self._problem(node, f"{match[0]!r}: a default can't hold another variable")
+                return match[0]
+            value = self._environment.get(match[1])
+            if match[2] is not None:
+                return value or match[2]
             if value is None:
                 self._problem(node, f"the environment has no variable {match[1]}, and no default is given")
-                return ""
+                return match[0]
             return value
 
-        return _VARIABLE.sub(replacement, node.value if text is None else text)
+        return _VARIABLE.sub(replacement, node.value)
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from mlflow2prov import __version__
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import UsageError
-from mlflow2prov.graph.files import whole_file
+from mlflow2prov.graph.files import refuse_existing, whole_file
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.store import Store, create_tables, default_store
+from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 
 if TYPE_CHECKING:
+    from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
     from mlflow2prov.sources.tables import Batches
 
@@ -101,6 +102,7 @@ def extract(
         if database is None:
             graph = Graph.empty(store)
         else:
+            check_replaceable(Path(database))
             unfinished = stack.enter_context(whole_file(Path(database)))
             graph = Graph(store, store.attach(unfinished, read_only=False))
             stack.callback(store.detach, graph.schema)
@@ -239,6 +241,8 @@ def _load_one(name: str, format_name: str | None, surroundings: Surroundings) ->
     from mlflow2prov import formats
 
     if name == "-":
+        if surroundings.stdin is None:
+            raise UsageError("standard input is closed")
         return formats.read_from(surroundings.stdin, "standard input", format_name, surroundings.store)
     if format_name is None and Path(name).suffix == ".duckdb":
         return Graph.open(name, surroundings.store)
@@ -279,44 +283,93 @@ def _merge_step(
 def _transform_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
+    transforms = list(_transforms(options, surroundings))
     for graph in _some(documents, "transform"):
-        yield graph.eliminate_duplicates() if options["eliminate_duplicates"] else graph
+        for transform in transforms:
+            graph = transform(graph)
+        yield graph
+
+
+def _transforms(options: dict[str, Any], surroundings: Surroundings) -> Iterator[Callable[[Graph], Graph]]:
+    """What a transform does, in its order; files that it needs are read first, and once."""
+    selection = {word: options[word] for word in ("types", "exclude_types", "since", "until")}
+    if any(selection.values()):
+        yield lambda graph: graph.select(**selection)
+    people = _people(options["merge_aliased_agents"], options["mailmap"])
+    if people:
+        yield lambda graph: graph.merge_aliased_agents(people)
+    if options["eliminate_duplicates"]:
+        yield lambda graph: graph.eliminate_duplicates()
+
+
+def _people(aliases: str | None, mailmap: str | None) -> list[Person]:
+    from mlflow2prov.graph.agents import people_of_mailmap, people_of_yaml
+
+    people = people_of_yaml(Path(aliases)) if aliases else []
+    return [*people, *(people_of_mailmap(Path(mailmap)) if mailmap else [])]
 
 
 def _save_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
-    from mlflow2prov import formats
-
     output, numbered, waiting = options["output"], 0, _some(documents, "save")
     graph: Graph | None = next(waiting)
     while graph is not None:
         following = next(waiting, None)
         numbered += 1 if numbered or following is not None else 0
-        name = f"{output}-{numbered}" if numbered else output
-        for format_name in options["format"]:
-            if output == "-":
-                formats.write_to(graph, surroundings.stdout, format_name)
-                surroundings.stdout.flush()
-            else:
-                _say_size(_json_bytes(graph), Path(name).parent, f"writing {name}.{format_name} takes")
-                path = formats.write(graph, name, format_name)
-                log.info("wrote %s", path)
+        if output == "-" and (surroundings.stdout is None or numbered):
+            raise UsageError(
+                "standard output is closed"
+                if surroundings.stdout is None
+                else "standard output takes one document only: merge them, or save them to files"
+            )
+        _save(graph, output, numbered, options, surroundings)
         yield graph
         graph = following
+
+
+def _save(
+    graph: Graph, output: str, number: int, options: dict[str, Any], surroundings: Surroundings
+) -> None:
+    """Write one document in each of the formats asked for."""
+    from mlflow2prov import formats
+
+    names = options["format"] or ("json" if output == "-" else formats.format_of(output) or "json",)
+    overwrite = not options["no_overwrite"]
+    targets = [] if output == "-" else [formats.target_of(output, name, number) for name in names]
+    if not overwrite:
+        for target in targets:
+            refuse_existing(target)
+    for position, name in enumerate(names):
+        settings = {"attributes": True} if options["show_attributes"] and formats.draws(name) else {}
+        if output == "-":
+            formats.write_to(graph, surroundings.stdout, name, **settings)
+            surroundings.stdout.flush()
+            continue
+        target = targets[position]
+        _say_size(formats.expected_bytes(graph, name), target.parent, f"writing {target} takes")
+        formats.write(graph, target, name, overwrite=overwrite, **settings)
+        log.info("wrote %s", target)
 
 
 def _statistics_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
-    for graph in _some(documents, "statistics"):
+    numbered, waiting = 0, _some(documents, "statistics")
+    graph: Graph | None = next(waiting)
+    while graph is not None:
+        following = next(waiting, None)
+        numbered += 1 if numbered or following is not None else 0
         counted = graph.statistics(options["resolution"])
         if options["format"] == "table" and surroundings.show is not None:
             surroundings.show(counted)
         else:
-            surroundings.stdout.write(counted.to_csv().encode())
+            surroundings.stdout.write(counted.text(options["format"]).encode())
             surroundings.stdout.flush()
+        if options["plot"]:
+            graph.plot(_numbered(Path(options["plot"]), numbered))
         yield graph
+        graph = following
 
 
 def _some(documents: Iterator[Graph], command: str) -> Iterator[Graph]:
@@ -328,9 +381,9 @@ def _some(documents: Iterator[Graph], command: str) -> Iterator[Graph]:
     yield from documents
 
 
-def _json_bytes(graph: Graph) -> int:
-    """About how large a graph is as PROV-JSON: measured means of 480 and 190 bytes a record."""
-    return graph.count("element") * 480 + graph.count("relation") * 190
+def _numbered(path: Path, number: int) -> Path:
+    """The path, with a number before its suffix where there are several documents."""
+    return path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
 
 
 def _say_size(needed_bytes: int, folder: Path, what: str) -> None:
