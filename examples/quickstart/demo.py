@@ -14,6 +14,22 @@ from make_project import DATABASE, MARKER, REPOSITORY, TRUTH
 HERE = Path(__file__).resolve().parent
 PROGRAM = Path(sys.executable).with_name("mlflow2prov")
 FOLDER = "demo"
+WHAT = {
+    ".json": " as PROV-JSON",
+    ".jsonld": " as PROV-JSONLD",
+    ".provn": " as PROV-N",
+    ".xml": " as PROV-XML",
+    ".rdf": " as PROV-O in RDF/XML",
+    ".ttl": " as PROV-O in Turtle",
+    ".trig": " as PROV-O in TriG",
+    ".nt": " as PROV-O in N-Triples",
+    ".nq": " as PROV-O in N-Quads",
+    ".parquet": " as tables for DuckDB, Polars or Spark",
+    ".csv": " as tables for Neo4j",
+    ".dot": " as a drawing for Graphviz",
+}
+PICTURE = f"load --input {FOLDER}/provenance.json save --output {FOLDER}/picture --format svg"
+GRAPHVIZ = "\nFor a picture, install Graphviz (apt-get install graphviz, brew install graphviz) and try:"
 
 
 def main() -> int:
@@ -29,6 +45,12 @@ def main() -> int:
     job = [str(PROGRAM), "--config", str(HERE / "mlflow2prov.yaml")]
     if not timed("the provenance", job, DEMO=str(demo)):
         return 1
+    if shutil.which("dot"):
+        say("\nDrawing it: mlflow2prov load … save --format svg --format png")
+        source, picture = str(demo / "provenance.json"), str(demo / "picture")
+        draw = [str(PROGRAM), "load", "--input", source, "save", "--output", picture]
+        if not timed("the picture", [*draw, "--format", "svg", "--format", "png"]):
+            return 1
     say(ending(demo))
     return 0
 
@@ -61,16 +83,13 @@ def timed(what: str, command: list[str], **environment: str) -> bool:
 
 def ending(demo: Path) -> str:
     """What is where, and what to try next."""
-    documents = sorted(path for path in demo.glob("provenance*") if path.is_file())
+    documents = sorted([*demo.glob("provenance.*"), *demo.glob("picture.*")])
     program = shown(PROGRAM)
     source = f"--repository_path {FOLDER}/{REPOSITORY} --mlflow_url sqlite:///{FOLDER}/{DATABASE}"
     return "\n".join(
         [
             "\nLook at:",
-            *(
-                f"  {FOLDER}/{path.name:<18} {path.stat().st_size / 1024:,.0f} KiB, the graph"
-                for path in documents
-            ),
+            *(f"  {FOLDER}/{path.name:<18} {size_kib(path):>5,.0f} KiB, {what(path)}" for path in documents),
             f"  {FOLDER}/{REPOSITORY:<18} the Git repository",
             f"  {FOLDER}/{DATABASE:<18} the MLflow store",
             f"  {FOLDER}/{TRUTH:<18} what was done to make them, counted",
@@ -79,8 +98,20 @@ def ending(demo: Path) -> str:
             f"  {program} extract {source} statistics --resolution fine --format table",
             f"  {program} extract {source} save --output {FOLDER}/graph --format json",
             f"  {program} --help",
+            *([] if shutil.which("dot") else [GRAPHVIZ, f"  {program} {PICTURE}"]),
         ]
     )
+
+
+def size_kib(path: Path) -> float:
+    """The size of a file, or of all files of a folder."""
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return sum(one.stat().st_size for one in files) / 1024
+
+
+def what(path: Path) -> str:
+    """What a file of the demo is."""
+    return "a picture of the graph" if path.stem == "picture" else f"the graph{WHAT.get(path.suffix, '')}"
 
 
 def shown(program: Path) -> str:
