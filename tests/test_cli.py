@@ -253,3 +253,21 @@ def test_closed_standard_streams_are_said(small: Path) -> None:
         done = subprocess.run(["sh", "-c", f"{module} {command}"], capture_output=True, check=False)
         assert done.returncode == 2
         assert f"standard {stream} is closed" in done.stderr.decode()
+
+
+def test_a_conflict_is_said_with_both_files(tmp_path: Path) -> None:
+    for name, year in (("one", 2020), ("two", 2021)):
+        start = {"prov:startTime": f"{year}-01-01T00:00:00Z"}
+        document = {"prefix": {"ex": "http://e/"}, "activity": {"ex:a": start}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    transform = ("transform", "--eliminate_duplicates")
+    done = run(
+        *("load", "--input", "one.json", "--input", "two.json", *transform, "merge", "save", "--output", "r"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.decode()
+    assert "2020-01-01T00:00:00Z (in one.json)" in said
+    assert "2021-01-01T00:00:00Z (in two.json)" in said
+    records = json.loads((tmp_path / "r.json").read_text())["activity"]["ex:a"]
+    assert [one["prov:startTime"][:4] for one in records] == ["2020", "2021"]

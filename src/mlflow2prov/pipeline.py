@@ -110,7 +110,15 @@ def extract(
         sources = stack.enter_context(store.scratch("sources"))
         names = _take_in_sources(store, sources, repository_path, mlflow_url, frozenset(skip), surroundings)
         _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)))
-    return graph if database is None else Graph.open(database, store)
+    made = graph if database is None else Graph.open(database, store)
+    made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+    return made
+
+
+def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -> str:
+    from mlflow2prov.prov.credentials import shown_url
+
+    return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +293,10 @@ def _transform_step(
 ) -> Iterator[Graph]:
     transforms = list(_transforms(options, surroundings))
     for graph in _some(documents, "transform"):
+        origin = graph.origin
         for transform in transforms:
             graph = transform(graph)
+        graph.origin = origin
         yield graph
 
 

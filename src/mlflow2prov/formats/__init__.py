@@ -261,7 +261,9 @@ def read_from(
     if row.marker:
         raise FormatError(f"{name} is a file, but {row.name} is a folder of files")
     reader = cast("Callable[[BinaryIO, str, Store | None], Graph]", _module(row).read)
-    return reader(file, name, store)
+    graph = reader(file, name, store)
+    graph.origin = name
+    return graph
 
 
 def _read_folder(folder: Path, format_name: str | None, store: Store | None) -> Graph:
@@ -270,7 +272,9 @@ def _read_folder(folder: Path, format_name: str | None, store: Store | None) -> 
     if row is None:
         raise FormatError(f"can't read {folder}: it is a folder, but not one of a format that is a folder")
     reader = cast("Callable[[Path, str, Store | None], Graph]", _module(row).read_folder)
-    return reader(folder, str(folder), store)
+    graph = reader(folder, str(folder), store)
+    graph.origin = str(folder)
+    return graph
 
 
 class _Rejoined(io.RawIOBase):

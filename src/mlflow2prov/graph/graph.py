@@ -33,10 +33,14 @@ class Graph:
     (2, 1)
     """
 
-    def __init__(self, store: Store, schema: str) -> None:
-        """Wrap the record tables that stand in a schema; use the functions above to make a graph."""
+    def __init__(self, store: Store, schema: str, origin: str | None = None) -> None:
+        """Wrap the record tables that stand in a schema; use the functions above to make a graph.
+
+        ``origin`` says where the document comes from, such as the name of its file, for messages.
+        """
         self.store = store
         self.schema = schema
+        self.origin = origin
 
     def __repr__(self) -> str:
         return f"<Graph of {self.count('element')} elements and {self.count('relation')} relations>"
@@ -64,7 +68,7 @@ class Graph:
         if not file.is_file():
             raise GraphError(f"no such graph file: {file}")
         store = store or default_store()
-        graph = cls(store, store.attach(file, read_only=True))
+        graph = cls(store, store.attach(file, read_only=True), str(file))
         database, _, schema = graph.schema.partition(".")
         found = store.run(
             "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ? AND schema_name = ?",

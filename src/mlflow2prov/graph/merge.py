@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 _BLANK = "_"
 
 
-def merge(graphs: Sequence[Graph], sources: Sequence[str] | None = None) -> Graph:
+def merge(graphs: Sequence[Graph]) -> Graph:
     """Return the union of graphs, unified by identifier.
 
     Records of one identifier (the same IRI, whatever its prefix) become one: attributes are joined,
     a missing formal argument is filled (PROV-CONSTRAINTS, section 6.1). Records that contradict each
-    other are all kept; a warning says what their sources are. A prefix that stands for two IRIs is
+    other are all kept; a warning says what their sources are (``Graph.origin``). A prefix that stands for two IRIs is
     renamed. Blank identifiers of two documents are never the same.
 
     Args:
         graphs: what to unite, all of one store.
-        sources: what each of the graphs is called in warnings, such as the name of its file.
 
     Raises:
         GraphError: there is nothing to merge, or the graphs live in different stores.
@@ -42,7 +41,7 @@ def merge(graphs: Sequence[Graph], sources: Sequence[str] | None = None) -> Grap
     store = graphs[0].store
     if any(graph.store is not store for graph in graphs):
         raise GraphError("graphs of different stores can't be merged; save and load them first")
-    called = sources or [f"document {number}" for number in range(1, len(graphs) + 1)]
+    called = [graph.origin or f"document {number}" for number, graph in enumerate(graphs, 1)]
     result = Graph.empty(store)
     with store.scratch("merge") as scratch:
         create_tables(store, scratch)
