@@ -43,6 +43,7 @@ NOT_RUN = {
     "needs a server": 5,
     "needs make": 2,
     "makes the demo": 1,
+    "needs Neo4j": 1,
 }
 """Why a block is not run, and how many blocks that goes for."""
 

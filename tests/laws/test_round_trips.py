@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +24,9 @@ CHAIN = ("json", "xml", "provn", "jsonld", "json")
 
 def again(graph: Graph, name: str) -> Graph:
     """The graph, written in a format and read back."""
+    if FORMATS[name].marker:
+        with TemporaryDirectory() as folder:
+            return formats.read(graph.save(Path(folder) / "random", name))
     file = io.BytesIO()
     formats.write_to(graph, file, name)
     return formats.read_from(io.BytesIO(file.getvalue()), f"random.{name}", name)
@@ -39,11 +44,7 @@ def test_a_way_through_all_standards_ends_where_it_began(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        row.name
-        for row in FORMATS.values()
-        if row.reads and row.writes and not row.marker and row.name not in MERGING
-    ],
+    [row.name for row in FORMATS.values() if row.reads and row.writes and row.name not in MERGING],
 )
 @few
 @given(raw=documents())

@@ -93,6 +93,23 @@ FORMATS: dict[str, Format] = {
             looks=rb"<[?!A-Za-z_]",
         ),
         Format(
+            name="parquet",
+            title="Apache Parquet: a folder of record tables",
+            suffixes=(),
+            module="parquet",
+            lost="the order of records of different kinds",
+            marker="document.json",
+        ),
+        Format(
+            name="csv",
+            title="node and edge tables of neo4j-admin import",
+            suffixes=(),
+            module="neo4j_csv",
+            lost="datatypes and languages beyond those of Neo4j; the order of records",
+            marker="nodes-header.csv",
+            reads=False,
+        ),
+        Format(
             name="dot",
             title="Graphviz DOT",
             suffixes=(".dot", ".gv"),

@@ -155,6 +155,12 @@ class Staging:
             columns["attributes"] = _single_attributes(numbers, value)
         self._insert(table, pa.table(columns))
 
+    def insert(self, table: str, columns: Sequence[str], sql: str) -> None:
+        """Append the rows of a query of the store, whose columns are those of a staging table."""
+        self._flush()
+        rows = self.store.run(f"INSERT INTO {self.schema}.{table} ({', '.join(columns)}) {sql}")
+        self._records += int(rows[0][0])
+
     def _insert(self, table: str, rows: pa.Table) -> None:
         """Insert rows in large pieces, which costs the engine a fifth less than one for each batch."""
         if self._waiting and (self._waiting_for != table or self._waiting[0].schema != rows.schema):

@@ -1,0 +1,49 @@
+"""What the files of a folder of Parquet record tables are called, and what columns they have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlflow2prov.prov.records import KINDS, RecordKind
+
+DOCUMENT = "document.json"
+"""The file that says what the folder is."""
+
+FORMAT = "mlflow2prov record tables"
+VERSION = 1
+
+ATTRIBUTES = 'STRUCT("name" VARCHAR, "value" VARCHAR, datatype VARCHAR, "language" VARCHAR)[]'
+"""The type of the column of attributes, as DuckDB spells it."""
+
+
+def about() -> dict[str, str | int]:
+    """Return what ``document.json`` says.
+
+    >>> about()["version"]
+    1
+    """
+    return {"format": FORMAT, "version": VERSION}
+
+
+def columns_of_kind(kind: RecordKind) -> dict[str, str]:
+    """Return the type of each column of a kind's table.
+
+    >>> from mlflow2prov.prov.records import KIND_BY_NAME
+    >>> list(columns_of_kind(KIND_BY_NAME["used"]))
+    ['in_bundle', 'id', 'activity', 'entity', 'time', 'attributes']
+    """
+    texts = ("in_bundle", "id", *kind.references, *kind.times)
+    return {**dict.fromkeys(texts, "VARCHAR"), "attributes": ATTRIBUTES}
+
+
+TABLES: dict[str, dict[str, str]] = {
+    "prefix": {"prefix": "VARCHAR", "iri": "VARCHAR"},
+    "bundle": {"id": "VARCHAR"},
+    **{kind.name: columns_of_kind(kind) for kind in KINDS},
+}
+"""The columns of every table, with their types."""
+
+
+def file_of(folder: Path, table: str) -> Path:
+    """Return the file that a table is in."""
+    return folder / f"{table}.parquet"
