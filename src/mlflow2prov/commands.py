@@ -130,7 +130,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="transform",
-        help="Change each document: select, join aliased agents, eliminate duplicates, in that order.",
+        help="Change each document: select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
         example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
         options=(
             Option(
@@ -159,6 +159,24 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="FILE",
             ),
             Option(name="mailmap", help="Likewise, from a .mailmap file as Git reads it.", metavar="FILE"),
+            Option(
+                name="use_pseudonyms",
+                help="Put pseudonyms in the place of people's names, wherever they stand.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
+                name="pseudonym_key",
+                help="The file with the secret key of the pseudonyms; else the variable "
+                "MLFLOW2PROV_PSEUDONYM_KEY, else a random key.",
+                metavar="FILE",
+            ),
+            Option(
+                name="keep_free_text",
+                help="Leave messages, notes and descriptions as they are.",
+                kind="flag",
+                default=False,
+            ),
             Option(
                 name="eliminate_duplicates",
                 help="Keep identical elements and relations once.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ class Surroundings:
         stdin, stdout: binary, for the file name ``-``.
         show: prints statistics for a person.
         store: where graphs live; None is the default one.
+        random_key: of pseudonyms, where no key is given.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -56,6 +58,7 @@ class Surroundings:
     )
     show: Callable[[Statistics], None] | None = None
     store: Store | None = None
+    random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 def run(steps: Iterable[Step], surroundings: Surroundings) -> int:
@@ -308,6 +311,10 @@ def _transforms(options: dict[str, Any], surroundings: Surroundings) -> Iterator
     people = _people(options["merge_aliased_agents"], options["mailmap"])
     if people:
         yield lambda graph: graph.merge_aliased_agents(people)
+    if options["use_pseudonyms"]:
+        key = pseudonym_key(options["pseudonym_key"], surroundings)
+        keep = options["keep_free_text"]
+        yield lambda graph: graph.use_pseudonyms(key, keep_free_text=keep)
     if options["eliminate_duplicates"]:
         yield lambda graph: graph.eliminate_duplicates()
 
@@ -317,6 +324,38 @@ def _people(aliases: str | None, mailmap: str | None) -> list[Person]:
 
     people = people_of_yaml(Path(aliases)) if aliases else []
     return [*people, *(people_of_mailmap(Path(mailmap)) if mailmap else [])]
+
+
+def pseudonym_key(file: str | Path | None, surroundings: Surroundings) -> bytes:
+    """Return the secret key of pseudonyms: from a file, else the environment, else a random one.
+
+    Raises:
+        UsageError: the file can't be read, or the key is shorter than 16 bytes.
+    """
+    if file:
+        try:
+            key = Path(file).read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            raise UsageError(f"can't read the pseudonym key {file}: {error.strerror}") from error
+    elif surroundings.environment.get(PSEUDONYM_KEY):
+        key = surroundings.environment[PSEUDONYM_KEY].encode()
+    else:
+        log.warning(
+            "no pseudonym key is given: a random one is used, and the next run will give other pseudonyms"
+        )
+        return surroundings.random_key
+    if len(key) < _SHORTEST_KEY_BYTES:
+        raise UsageError(
+            f"the pseudonym key has {len(key)} bytes, too few to be secret; it takes {_SHORTEST_KEY_BYTES} or more, "
+            "such as those of: head -c 32 /dev/urandom | base64"
+        )
+    return key
+
+
+PSEUDONYM_KEY = "MLFLOW2PROV_PSEUDONYM_KEY"
+"""The environment variable that may hold the key of pseudonyms."""
+
+_SHORTEST_KEY_BYTES = 16
 
 
 def _save_step(

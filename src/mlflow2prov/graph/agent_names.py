@@ -123,10 +123,12 @@ def _wanted(graph: Graph) -> str:
 def _take(agent: Agent, name: str, datatype: str | None, value: str) -> None:
     if name == "prov:type":
         agent.types.add(value)
-    elif datatype == QUALIFIED_NAME or not value.strip():
+    elif datatype == QUALIFIED_NAME:
+        if meaning(name) == "email":  # RDF has addresses as IRIs, such as mailto:ada@example.org
+            agent.emails.update(_addresses(value.rpartition(":")[2]))
         return
     said, text = meaning(name), " ".join(value.split())
-    if name == "prov:type" or said is None:
+    if name == "prov:type" or said is None or not text:
         return
     if said in {"email", "username", "name"} and "@" in text and " " not in text:
         agent.emails.add(text.removeprefix("mailto:").lower())

@@ -185,6 +185,12 @@ class Graph:
 
         return merge_aliased_agents(self, people)
 
+    def use_pseudonyms(self, key: bytes, *, keep_free_text: bool = False) -> Graph:
+        """Return the graph with pseudonyms in the place of people's names, wherever they stand."""
+        from mlflow2prov.graph.pseudonyms import use_pseudonyms
+
+        return use_pseudonyms(self, key, keep_free_text=keep_free_text)
+
     def eliminate_duplicates(self) -> Graph:
         """Return the graph with identical elements and relations once; nothing formal is lost."""
         from mlflow2prov.graph.duplicates import eliminate_duplicates

@@ -55,10 +55,16 @@ def change_values(graph: Graph, scratch: str, spared: str = "false") -> None:
             f"JOIN {scratch}.sort s ON s.k = p.k JOIN {scratch}.changed c ON c.sort = s.sort AND c.old = p.v"
         )
         run(
-            f"INSERT INTO {scratch}.fresh_{table} SELECT p.place, list({{k: p.k, v: coalesce(h.fresh, p.v)}} ORDER BY p.n) "
+            f"INSERT INTO {scratch}.fresh_{table} SELECT p.place, "
+            f"{_once('list({k: p.k, v: coalesce(h.fresh, p.v)} ORDER BY p.n)')} "
             f"FROM {pairs(graph, table)} p SEMI JOIN (SELECT place FROM {scratch}.hit) w ON w.place = p.place "
             f"LEFT JOIN {scratch}.hit h ON h.place = p.place AND h.n = p.n GROUP BY p.place"
         )
+
+
+def _once(attributes: str) -> str:
+    """SQL of an attribute list without what stands in it before: attributes of a record are a set."""
+    return f"list_filter({attributes}, lambda pair, n: list_position({attributes}, pair) = n)"
 
 
 def write_records(graph: Graph, scratch: str, result: Graph) -> None:

@@ -1,0 +1,85 @@
+"""What pseudonyms leave as it is, and what they treat in a way of its own: tables of words.
+
+The words of the vocabulary stand here once more, since a graph knows nothing of the model; a test
+compares them.
+"""
+
+from __future__ import annotations
+
+from mlflow2prov.prov.namespaces import M2P, PROV, XSD
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text.
+
+    >>> sorted(words("a b"))
+    ['a', 'b']
+    """
+    return frozenset(text.split())
+
+
+TYPES = words(
+    "Artifact Branch Commit Creation Dataset Deletion Environment Experiment ExperimentTag Extraction File "
+    "FileRevision LoggedModel LoggedModelTag Metric ModelArtifact Param RegisteredModel RegisteredModelAlias "
+    "RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run RunTag SoftwareAgent "
+    "SourceTree Tag TagCreation TrackingStore User"
+)
+"""The types of the vocabulary; identifiers begin with one of them and a dot."""
+
+ROLES = words(
+    "AddedExperiment AddedExperimentTag AddedLoggedModel AddedRegisteredModel AddedRegisteredModelVersion "
+    "AddedRevision AddedRun CoAuthor CommitAuthor Committer DeletedExperiment DeletedLoggedModel "
+    "DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment ExperimentAuthor Extractor "
+    "File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
+    "RegisteredModelVersionAuthor RunAuthor SourceCode SourceTree Tag Tagger test testing train training "
+    "validation eval evaluation"
+)
+"""The roles of the vocabulary; a store may add its own words for how datasets are used."""
+
+RESOURCES = ("registered_model_version", "registered_model", "logged_model", "experiment", "run")
+"""What is made and deleted; the second part of these identifiers."""
+
+WORDS = frozenset(
+    f"m2p:{word}"
+    for word in words("lifecycle_stage resource_type schema_version settings source_type stage status")
+)
+"""Attributes whose values are words of ours or of MLflow's."""
+
+FREE_TEXT = words(
+    "abstract annotation body changelog comment comments content definition description documentation message "
+    "note notes remark remarks statement statusmessage subject summary text title"
+)
+"""What ``--keep_free_text`` leaves as it is: attributes of these local names, without ``_`` and ``-``."""
+
+CONTACTS = words(
+    "account accountservicehomepage address aimchatid affiliation avatar birthday birthdate dateofbirth depiction "
+    "depicts facebook fax github gitlab gravatar homepage icqchatid image img instagram interest jabberid "
+    "linkedin mastodon mboxsha1sum mobile msnchatid openid orcid page phone photo postaladdress "
+    "publications schoolhomepage skypeid tel telephone tipjar twitter url weblog website workinfohomepage "
+    "workplacehomepage yahoochatid"
+)
+"""What identifies a person without naming them; these attributes of people are replaced as a whole."""
+
+NO_TEXT = frozenset(
+    f"xsd:{word}"
+    for word in words(
+        "boolean byte date dateTime dateTimeStamp decimal double duration float gDay gMonth gMonthDay gYear "
+        "gYearMonth int integer long negativeInteger nonNegativeInteger nonPositiveInteger positiveInteger short "
+        "time unsignedByte unsignedInt unsignedLong unsignedShort"
+    )
+)
+"""Datatypes whose values are no text."""
+
+STANDARD = (PROV, XSD)
+"""The namespaces in which nothing is ever changed."""
+
+VOCABULARIES = (
+    M2P,
+    *(f"http://www.w3.org/{part}/" for part in ("ns", 1999, 2000, 2001, 2002, 2003, 2004, 2006, 2008)),
+    "http://xmlns.com/foaf/",
+    *(f"http://purl.org/{part}/" for part in ("dc", "pav", "spar", "vocab")),
+    "http://schema.org/",
+    "https://schema.org/",
+    "http://usefulinc.com/ns/doap#",
+)
+"""How the IRIs of well-known vocabularies begin, whose terms are never changed."""
