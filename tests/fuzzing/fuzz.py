@@ -4,7 +4,8 @@
 
 Documents are random ones in the format, those of ``--seeds FOLDER`` and what mutating them gives. The
 reader works in a process of its own, so that a crash or a hang is seen too; the input that caused one
-is kept. Exit code 0 says that there was none, 1 that there was.
+is kept. Of a format that is a folder, one file of each document is damaged. Exit code 0 says that there
+was none, 1 that there was.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import io
 import multiprocessing
 import random
 import resource
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -33,7 +36,7 @@ PATIENCE_S = 30.0
 """A reader that takes longer for one small document hangs."""
 
 MOST_MEMORY_BYTES = 3 * 2**30
-LARGEST_BYTES = 20_000
+LARGEST_BYTES = 60_000
 
 TOKENS = [
     *(b"{", b"}", b"[", b"]", b"(", b")", b"<", b">", b"<!--", b"-->", b'"', b"'", b'"""', b"\\", b"\\u0041", b"@"),
@@ -44,8 +47,19 @@ TOKENS = [
 ]  # fmt: skip
 
 
+Document = dict[str, bytes]
+"""The files of a document by name; that of a format that is one file has the empty name."""
+
+
+def damaged(document: Document, chance: random.Random, others: list[Document]) -> Document:
+    """A document with some damage in one of its files."""
+    name = chance.choice(sorted(document))
+    same = [other[name] for other in others if name in other]
+    return {**document, name: mutated(document[name], chance, same)}
+
+
 def mutated(raw: bytes, chance: random.Random, others: list[bytes]) -> bytes:
-    """A document with some damage."""
+    """The content of a file with some damage."""
     data = bytearray(raw)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
         start = chance.randrange(len(data) + 1)
@@ -70,14 +84,14 @@ def mutated(raw: bytes, chance: random.Random, others: list[bytes]) -> bytes:
     return bytes(data[:LARGEST_BYTES])
 
 
-def seeds(name: str, folders: list[Path]) -> list[bytes]:
+def seeds(name: str, folders: list[Path], examples: int) -> list[Document]:
     """Documents to begin with: random ones, and the files of the format in some folders."""
     from documents import documents, graph_of
 
-    found: list[bytes] = []
+    found: list[Document] = []
 
     @settings(
-        max_examples=40,
+        max_examples=examples,
         database=None,
         derandomize=True,
         deadline=None,
@@ -86,20 +100,35 @@ def seeds(name: str, folders: list[Path]) -> list[bytes]:
     )
     @given(documents(repeated=False))
     def collect(raw: bytes) -> None:
-        text = io.BytesIO()
-        with graph_of(raw) as graph:
+        with graph_of(raw) as graph, tempfile.TemporaryDirectory() as folder:
             try:
-                formats.write_to(graph, text, name)
+                found.append(files_of(graph.save(Path(folder) / "seed", name)))
             except Mlflow2ProvError:
                 return
-        found.append(text.getvalue())
 
     collect()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.suffix in formats.FORMATS[name].suffixes and path.is_file():
-                found.append(path.read_bytes())
-    return [raw for raw in found if len(raw) <= LARGEST_BYTES] or [b""]
+                found.append(files_of(path))
+    return [one for one in found if sum(map(len, one.values())) <= LARGEST_BYTES] or [{"": b""}]
+
+
+def files_of(path: Path) -> Document:
+    """The content of a file, or of the files of a folder."""
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
+def keep(document: Document, path: Path) -> None:
+    """Put a document where it can be looked at."""
+    if "" in document:
+        path.write_bytes(document[""])
+        return
+    path.mkdir(exist_ok=True)
+    for name, raw in document.items():
+        (path / name).write_bytes(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +140,15 @@ class Outcome:
     failure: str | None
 
 
-def read_quietly(raw: bytes, name: str) -> bool:
-    """Read a document; false where the reader says what is wrong with it."""
+def read_quietly(document: Document, name: str, path: Path) -> bool:
+    """Read a document, which also stands at ``path``; false where the reader says what is wrong with it."""
+    raw = document.get("")
     try:
-        with formats.read_from(io.BytesIO(raw), f"fuzzed.{name}", name):
+        with (
+            formats.read(path, name)
+            if raw is None
+            else formats.read_from(io.BytesIO(raw), f"fuzzed.{name}", name)
+        ):
             return True
     except Mlflow2ProvError as error:
         if not str(error).strip() or "\n" in str(error).strip():
@@ -122,24 +156,26 @@ def read_quietly(raw: bytes, name: str) -> bool:
         return False
 
 
-def work(name: str, folders: list[Path], seconds: float, seed: int, current: Path, pipe) -> None:  # type: ignore[no-untyped-def]
+def work(
+    name: str, folders: list[Path], seconds: float, seed: int, examples: int, current: Path, pipe
+) -> None:  # type: ignore[no-untyped-def]
     """The child's part: mutate and read until the time is over, or something goes wrong."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES * 4, MOST_MEMORY_BYTES * 4))
     warnings.simplefilter("ignore")
     chance = random.Random(seed)
-    pool = seeds(name, folders)
+    pool = seeds(name, folders, examples)
     end, tried, read = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
-        raw = mutated(chance.choice(pool), chance, pool)
-        current.write_bytes(raw)
+        document = damaged(chance.choice(pool), chance, pool)
+        keep(document, current)
         try:
-            is_read = read_quietly(raw, name)
+            is_read = read_quietly(document, name, current)
         except BaseException:
             pipe.send((tried, read, traceback.format_exc()))
             return
         tried, read = tried + 1, read + is_read
         if is_read and len(pool) < 2000 and chance.random() < 0.1:
-            pool.append(raw)
+            pool.append(document)
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MOST_MEMORY_BYTES:
             pipe.send((tried, read, f"more than {MOST_MEMORY_BYTES / 2**30:.0f} GiB of memory are in use"))
             return
@@ -147,11 +183,13 @@ def work(name: str, folders: list[Path], seconds: float, seed: int, current: Pat
     pipe.send((tried, read, ""))
 
 
-def fuzz(name: str, seconds: float, folders: list[Path], current: Path, seed: int = 1) -> Outcome:
-    """Fuzz one reader for some seconds; ``current`` is where the input at hand is kept."""
+def fuzz(
+    name: str, seconds: float, folders: list[Path], current: Path, seed: int = 1, examples: int = 40
+) -> Outcome:
+    """Fuzz one reader for some seconds, from so many random examples; ``current`` is where the input is kept."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=work, args=(name, folders, seconds, seed, current, theirs))
+    child = context.Process(target=work, args=(name, folders, seconds, seed, examples, current, theirs))
     child.start()
     theirs.close()
     tried = read = 0
@@ -189,6 +227,8 @@ def main(say: Callable[[str], object] = print) -> int:
     if outcome.failure:
         say(f"FAILED, the input is in {current}:\n{outcome.failure}")
         return 1
+    if current.is_dir():
+        shutil.rmtree(current)
     current.unlink(missing_ok=True)
     return 0
 
