@@ -365,8 +365,8 @@ def formats_page() -> str:
 
 def _format_row(row: Format) -> str:
     name = f"`NAME.{row.name}/`" if row.marker else f"`NAME.{row.name}`"
-    others = [f"`{suffix}`" for suffix in row.suffixes if suffix != f".{row.name}"]
-    files = f"{name}; {', '.join(others)} are read, too" if others else name
+    others = [f"`{suffix}`" for suffix in row.suffixes if row.reads and suffix != f".{row.name}"]
+    files = f"{name}; reads {', '.join(others)}, too" if others else name
     cells = (f"`{row.name}`", row.title, files, *("yes" if so else "no" for so in (row.writes, row.reads)))
     return f"| {' | '.join((*cells, row.lost))} |"
 

@@ -46,7 +46,7 @@ def bench(name: str, folder: Path) -> str:
         ("help", ["`mlflow2prov --help`, wall time"]),
         ("git", ["graph in a file, wall time", "PROV-JSON, wall time", "growth of CPU time"]),
         ("mlflow", ["graph in a file, CPU", "PROV-JSON, CPU", "peak memory"]),
-        ("formats", ["`json`: write", "`json`: read", "`xml`: read", "`dot`: write", "the library has none"]),
+        ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],
 )

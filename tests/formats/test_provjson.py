@@ -65,7 +65,7 @@ def test_relations_read_as_columns_are_those_read_one_by_one(monkeypatch: pytest
         ],
         ['{"prov:activity": "ex:a"}', '{"prov:activity": {"$": "ex:a"}}', '{"prov:activity": null}'],
         ['{"prov:activity": "ex:a"}', '[{"prov:activity": "ex:b"}, {"prov:activity": "ex:c"}]'],
-        ['{"prov:activity": "ex:\\u00e9\\n"}', '{"prov:activity": "ex:b", "prov:activity": "ex:c"}', "{}"],
+        ['{"prov:activity": "ex:\\u00e9\\n"}', '{"prov:activity": "ex:b", "prov:entity": "ex:c"}', "{}"],
         [
             '{"prov:activity": "ex:a", "ex:k": {"$": "a", "type": "xsd:string"}}',
             '{"ex:k": {"$": 1, "type": "xsd:int"}}',
@@ -172,7 +172,7 @@ def test_two_spellings_of_one_iri_are_one_identifier() -> None:
     ("text", "says"),
     [
         ("", "it is empty"),
-        ('{"entity": {"ex:e": {}', "truncated"),
+        ('{"entity": {"ex:e": {}', "line 1, column 23: it breaks off"),
         ('{"entity": {"ex:e": {}}}', "prefix of 'ex:e' is not declared"),
         ('{"entity": {"e": {}}}', "no default namespace"),
         ('{"entitty": {}}', "at entitty: there is no such kind of record"),
@@ -299,5 +299,5 @@ def test_times_that_are_none_and_huge_records_are_refused() -> None:
     prefix = '{"prefix": {"ex": "http://e/"}, '
     with pytest.raises(FormatError, match="'yesterday' is no instant"):
         read(prefix + '"used": {"_:u": {"prov:activity": "ex:a", "prov:time": "yesterday"}}}')
-    with pytest.raises(FormatError, match="entity/ex:e: a record has more than"):
+    with pytest.raises(FormatError, match="line 1: a string or space of more than 67,108,864 bytes"):
         read(prefix + '"entity": {"ex:e": {"ex:k": "' + "x" * (65 * 2**20) + '"}}}')

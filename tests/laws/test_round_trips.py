@@ -19,7 +19,7 @@ few = settings(max_examples=40, deadline=None, suppress_health_check=list(Health
 MERGING = {"ttl", "trig", "nt", "nq", "rdf"}
 """In RDF, records of one identifier are one."""
 
-CHAIN = ("json", "xml", "provn", "jsonld", "json")
+CHAIN = ("json", "xml", "provn", "trig", "jsonld", "json")
 
 
 def again(graph: Graph, name: str) -> Graph:

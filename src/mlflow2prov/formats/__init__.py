@@ -61,6 +61,10 @@ class Format:
     relation_bytes: int = 190
 
 
+_RDF_LOSES = "what RDF can't tell apart: records of one identifier, an attribute with one value twice"
+_SCHEME = rb"[A-Za-z][A-Za-z0-9+.-]*:"
+_TURTLE = rb"(#[^\n]*\s+)*(@prefix|@base|PREFIX|BASE)\b"
+
 FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
@@ -82,15 +86,61 @@ FORMATS: dict[str, Format] = {
             name="provn",
             title="PROV-N (W3C Recommendation)",
             suffixes=(".provn", ".prov-n", ".asn"),
+            lost="nothing; a language tag that PROV-N can't spell is refused",
             module="provn",
             looks=rb"(//[^\n]*\s+|/\*.*?\*/\s*)*document\b",
+        ),
+        Format(
+            name="rdf",
+            title="PROV-O (W3C Recommendation) as RDF/XML",
+            suffixes=(".rdf", ".owl"),
+            lost=_RDF_LOSES + "; bundles are refused; prefixes that XML can't have",
+            module="rdfxml",
+            extra="rdf",
+            looks=rb"(<\?xml.*?\?>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE\s+rdf:RDF|<rdf:RDF)\b",
         ),
         Format(
             name="xml",
             title="PROV-XML (W3C Note)",
             suffixes=(".xml", ".provx"),
+            lost="characters that XML can't have, which are shown as \\xNN; an attribute whose name XML can't have is refused",
             module="provxml",
-            looks=rb"<[?!A-Za-z_]",
+            looks=rb"<(?!" + _SCHEME + rb"[^>\s]*>[ \t]+<" + _SCHEME + rb")[?!A-Za-z_]",
+        ),
+        Format(
+            name="trig",
+            title="PROV-O as TriG",
+            suffixes=(".trig",),
+            lost=_RDF_LOSES,
+            module="trig",
+            extra="rdf",
+            looks=_TURTLE + rb".*?\{",
+        ),
+        Format(
+            name="ttl",
+            title="PROV-O as Turtle",
+            suffixes=(".ttl", ".turtle", ".n3"),
+            lost=_RDF_LOSES + "; bundles are refused",
+            module="turtle",
+            extra="rdf",
+            looks=_TURTLE,
+        ),
+        Format(
+            name="nt",
+            title="PROV-O as N-Triples",
+            suffixes=(".nt",),
+            lost=_RDF_LOSES + "; prefixes; bundles are refused",
+            module="ntriples",
+            extra="rdf",
+        ),
+        Format(
+            name="nq",
+            title="PROV-O as N-Quads",
+            suffixes=(".nq", ".nquads"),
+            lost=_RDF_LOSES + "; prefixes",
+            module="nquads",
+            extra="rdf",
+            looks=rb"(#[^\n]*\s+)*(<[A-Za-z][A-Za-z0-9+.-]*:[^>]*>|_:\S+)\s",
         ),
         Format(
             name="parquet",
@@ -113,6 +163,7 @@ FORMATS: dict[str, Format] = {
             name="dot",
             title="Graphviz DOT",
             suffixes=(".dot", ".gv"),
+            lost="identifiers of relations, datatypes, languages; attributes, unless asked for",
             module="dot",
             reads=False,
             settings=("attributes",),
@@ -122,6 +173,7 @@ FORMATS: dict[str, Format] = {
                 name=name,
                 title=f"a picture ({title}), drawn by Graphviz",
                 suffixes=(f".{name}",),
+                lost="all that would make it unreadable: see below",
                 module=name,
                 reads=False,
                 settings=("attributes",),

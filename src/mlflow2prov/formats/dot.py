@@ -54,7 +54,7 @@ def write(graph: Graph, file: BinaryIO, *, attributes: bool = False, badges: boo
         file.write(opening(style.GRAPH))
         _Part(projection, file, attributes=attributes).write()
         for place, (number, name) in enumerate(projection.bundles, 1):
-            file.write(cluster(place, name["full"]))  # type: ignore[index]
+            file.write(cluster(place, name["full"]))
             _Part(projection, file, attributes=attributes, bundle=number, scope=style.scope(place)).write()
             file.write(b"}\n")
         file.write(b"}\n")

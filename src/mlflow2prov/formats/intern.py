@@ -23,11 +23,28 @@ if TYPE_CHECKING:
 _PIECE = 2 * 122_880
 """Rows to insert at once: two row groups of DuckDB's."""
 
-_INSTANT = (
-    r"-?([1-9][0-9]{3,}|0[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"T(([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?|24:00:00(\.0+)?)(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])?"
+_SMALL = 1_000
+"""So few records at a time wait for others of their kind, so that a document of a great many small bundles does not
+take an insertion for each."""
+
+_GATHERED = 20_000
+_GATHERED_CHARACTERS = 2**24
+
+MOST_PREFIXES = 10_000
+"""So many prefixes may a document declare, with its bundles."""
+
+MOST_KEYS = 1_000_000
+"""So many attributes may a document have that differ in name, datatype or language."""
+
+_DAY = (
+    r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+    r"|02-29)"
 )
-"""The lexical form of xsd:dateTime (XML Schema 1.1, part 2, section 3.3.7)."""
+_INSTANT = (
+    rf"-?([1-9][0-9]{{3,}}|0[0-9]{{3}})-{_DAY}"
+    r"T(([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?|24:00:00(\.0+)?)(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
+)
+"""The lexical form of xsd:dateTime (XML Schema 1.1, part 2, section 3.3.7), but for leap years."""
 
 BLANK = "_"
 """The prefix of identifiers that hold within one document only."""
@@ -46,6 +63,34 @@ class Columns:
     values: list[str] = field(default_factory=list)
 
 
+class _Gathered:
+    """Records of one kind from several bundles, which are too few to append them bundle by bundle."""
+
+    def __init__(self, columns: Columns, names: Sequence[str]) -> None:
+        self.columns = columns
+        self.names = names
+        self.bundles: list[str] = []
+        self._characters = 0
+        columns.others = [[] for _ in names]
+
+    @property
+    def is_large(self) -> bool:
+        return len(self.bundles) >= _GATHERED or self._characters >= _GATHERED_CHARACTERS
+
+    def add(self, columns: Columns) -> None:
+        """Take in further records."""
+        ours = self.columns
+        start = len(ours.keys)
+        ours.names += columns.names
+        for column, others in zip(ours.others, columns.others, strict=True):
+            column += others
+        ours.ends += [start + end for end in columns.ends]
+        ours.keys += columns.keys
+        ours.values += columns.values
+        self.bundles += [columns.bundle] * len(columns.names)
+        self._characters += sum(map(len, columns.values))
+
+
 class Staging:
     """The staging tables of one document; a context manager that drops them."""
 
@@ -57,7 +102,11 @@ class Staging:
         self._records = 0
         self._waiting: list[pa.Table] = []
         self._waiting_for = ""
+        self._gathered: dict[tuple[str, int], _Gathered] = {}
+        self._bundles: list[str] = []
         self.prefixes: dict[str, str] = dict(STANDARD_PREFIXES)
+        self._by_iri: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
 
     def __enter__(self) -> Staging:
         self.schema = self._scratch.__enter__()
@@ -83,34 +132,53 @@ class Staging:
         IRI already or their IRI has a prefix already.
         """
         renamed: dict[str, str] = {}
-        by_iri = {iri: prefix for prefix, iri in self.prefixes.items()}
+        if len(self._by_iri) != len(self.prefixes):
+            self._by_iri = {iri: prefix for prefix, iri in self.prefixes.items()}
         for prefix, iri in prefixes.items():
             if self.prefixes.get(prefix) == iri:
                 continue
-            if iri in by_iri:
-                renamed[prefix] = by_iri[iri]
+            if iri in self._by_iri:
+                renamed[prefix] = self._by_iri[iri]
                 continue
-            fresh, number = prefix, 1
+            fresh = prefix
             while fresh in self.prefixes:
-                fresh, number = f"{prefix or 'ns'}_{number}", number + 1
+                self._numbers[prefix] = number = self._numbers.get(prefix, 0) + 1
+                fresh = f"{prefix or 'ns'}_{number}"
             if fresh != prefix:
                 renamed[prefix] = fresh
             self.prefixes[fresh] = iri
-            by_iri[iri] = fresh
+            self._by_iri[iri] = fresh
         return renamed
 
     def key(self, name: str, datatype: str | None, language: str | None) -> int:
-        """The attribute key of a name, datatype and language."""
-        return self.keys.setdefault((name, datatype, language), len(self.keys) + 1)
+        """The attribute key of a name, datatype and language.
+
+        Raises:
+            FormatError: there are too many.
+        """
+        key = self.keys.setdefault((name, datatype, language), len(self.keys) + 1)
+        if key > MOST_KEYS:
+            raise FormatError(
+                f"{self.file_name} has more than {MOST_KEYS:,} attributes of different name, datatype or language"
+            )
+        return key
 
     def add_bundle(self, name: str) -> None:
         """Say that the document has a bundle of that name, be it empty."""
-        self.store.run(f"INSERT INTO {self.schema}.bundle VALUES (?)", [name])
+        self._bundles.append(name)
 
     def append(self, table: str, columns: Columns, names: Sequence[str]) -> None:
         """Append records of one kind; ``names`` are the staging columns of ``columns.others``."""
         if not columns.names:
             return
+        key = table, columns.kind
+        if len(columns.names) < _SMALL and columns.bundle:
+            gathered = self._gathered.setdefault(key, _Gathered(Columns("", columns.kind), names))
+            gathered.add(columns)
+            if gathered.is_large:
+                self._append_gathered(key)
+            return
+        self._append_gathered(key)
         import pyarrow as pa
 
         count = len(columns.names)
@@ -124,6 +192,11 @@ class Staging:
             arrays[name] = pa.array(values, pa.string())
         arrays["attributes"] = _attribute_lists(columns)
         self._insert(table, pa.table(arrays))
+
+    def _append_gathered(self, key: tuple[str, int]) -> None:
+        gathered = self._gathered.pop(key, None)
+        if gathered is not None:
+            append_of_bundles(self, key[0], gathered.columns, gathered.names, gathered.bundles)
 
     def append_columns(
         self,
@@ -141,6 +214,7 @@ class Staging:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        self._append_gathered((table, kind))
         count = len(names)
         self._records += count
         nothing = pa.array([0] * count, pa.int32())
@@ -184,7 +258,10 @@ class Staging:
             FormatError: an identifier's prefix is not declared, or an instant is not one of XML
                 Schema's.
         """
+        for key in list(self._gathered):
+            self._append_gathered(key)
         self._flush()
+        self._stage_names()
         self._check_times()
         graph = Graph.empty(self.store)
         with self.store.in_order(self._records):
@@ -194,11 +271,28 @@ class Staging:
             self._fill(graph)
         return graph
 
+    def _stage_names(self) -> None:
+        """Put the bundles that were added, and the prefixes, into tables."""
+        import pyarrow as pa
+
+        if self._bundles:
+            self.store.append(
+                f"{self.schema}.bundle", pa.table({"name": pa.array(self._bundles, pa.string())})
+            )
+        self.store.run(f"CREATE TABLE {self.schema}.prefix (prefix VARCHAR, iri VARCHAR)")
+        prefixes, iris = list(self.prefixes), list(self.prefixes.values())
+        rows = {"prefix": pa.array(prefixes, pa.string()), "iri": pa.array(iris, pa.string())}
+        self.store.append(f"{self.schema}.prefix", pa.table(rows))
+
     def _check_times(self) -> None:
         for table, column in (("element", "start_time"), ("element", "end_time"), ("relation", "time")):
+            year = f"regexp_extract({column}, '^-?([0-9]+)-02-29T', 1)"
+            in_400 = f"right({year}, 4)::INTEGER % 400"
+            is_leap = f"({in_400} = 0 OR ({in_400} % 4 = 0 AND {in_400} % 100 <> 0))"
             rows = self.store.run(
                 f"SELECT {column} FROM {self.schema}.{table} WHERE {column} IS NOT NULL "
-                f"AND NOT regexp_full_match({column}, {literal(_INSTANT)}) LIMIT 1"
+                f"AND CASE WHEN NOT regexp_full_match({column}, {literal(_INSTANT)}) THEN true "
+                f"WHEN {year} <> '' THEN NOT {is_leap} ELSE false END LIMIT 1"
             )
             if rows:
                 raise FormatError(f"{self.file_name}: {rows[0][0][:60]!r} is no instant (xsd:dateTime)")
@@ -236,13 +330,10 @@ class Staging:
         iris = sorted(self.prefixes.values())
         if not any(longer.startswith(iri) for iri, longer in pairwise(iris)):
             return
-        pairs = ", ".join("(?, ?)" for _ in self.prefixes)
-        parameters = [text for pair in self.prefixes.items() for text in pair]
         self.store.run(
             f"CREATE TABLE {self.schema}.iri AS SELECT t.id, concat(p.iri, t.token[position(':' IN t.token) + 1:]) AS iri "
-            f"FROM {self.schema}.token t JOIN (VALUES {pairs}) p(prefix, iri) "
-            "ON p.prefix = CASE WHEN contains(t.token, ':') THEN split_part(t.token, ':', 1) ELSE '' END",
-            parameters,
+            f"FROM {self.schema}.token t JOIN {self.schema}.prefix p "
+            "ON p.prefix = CASE WHEN contains(t.token, ':') THEN split_part(t.token, ':', 1) ELSE '' END"
         )
         self.store.run(
             f"UPDATE {self.schema}.token t SET id = u.id FROM (SELECT id AS old, min(id) OVER (PARTITION BY iri) AS id "
@@ -250,12 +341,10 @@ class Staging:
         )
 
     def _check_prefixes(self) -> None:
-        known = [*self.prefixes, BLANK]
-        marks = ", ".join("?" for _ in known)
         rows = self.store.run(
             f"SELECT token FROM (SELECT token, CASE WHEN contains(token, ':') THEN split_part(token, ':', 1) ELSE '' END "
-            f"AS prefix FROM {self.schema}.token) WHERE prefix NOT IN ({marks}) ORDER BY token LIMIT 1",
-            known,
+            f"AS prefix FROM {self.schema}.token) t ANTI JOIN {self.schema}.prefix p ON p.prefix = t.prefix "
+            f"WHERE t.prefix <> {literal(BLANK)} ORDER BY token LIMIT 1"
         )
         if rows:
             raise unknown_prefix(self.file_name, rows[0][0])

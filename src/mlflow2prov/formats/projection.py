@@ -112,7 +112,7 @@ class Projection:
         self.prefixes: dict[str, str] = dict(
             graph.query("SELECT prefix, iri FROM {graph}.prefix ORDER BY rowid")
         )
-        self.bundles: list[tuple[int, str]] = run(
+        self.bundles: list[tuple[int, Any]] = run(
             f"SELECT b.id, n.text FROM {graph.schema}.bundle b JOIN {scratch}.name n ON n.id = b.id ORDER BY b.rowid"
         )
         self.blank_stem = _blank_stem(graph)

@@ -6,10 +6,8 @@ or 100,000 relations are decoded at a time. Cost: about 4 µs of CPU for each re
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +15,15 @@ import msgspec
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats import provjson_plain as plain
-from mlflow2prov.formats.intern import Columns, Staging, unknown_prefix
+from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Columns, Staging, unknown_prefix
+from mlflow2prov.formats.json_text import (
+    NOT_JSON,
+    content_of,
+    reason,
+    repeated_member,
+    repeated_within,
+    without_collection,
+)
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
@@ -34,6 +40,7 @@ _SPELLINGS = {"wasEndedby": "wasEndedBy"}  # as the submission's own schema spel
 _BLANK_VALUE = re.compile(rb':\s*(?:\{\s*"\$"\s*:\s*)?"(?:_|\\u005[fF])')
 _MOST_NAMES = 100_000
 _TEXTS = {str, type(None)}
+_OF_VALUE = {"$", "type", "lang"}
 _QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 
 _containers = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -46,34 +53,14 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
     Raises:
         FormatError: it is not JSON, not whole, or not PROV-JSON; the message has the path.
     """
-    content = file.read()
-    with Staging(store, name) as staging, _without_collection():
+    content = content_of(file, name, "PROV-JSON")
+    with Staging(store, name) as staging, without_collection():
         try:
             _Reader(staging, name).document(content)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise FormatError(f"{name} is not a PROV-JSON document: {_reason(error, content)}") from error
+        except NOT_JSON as error:
+            raise FormatError(f"{name} is not a PROV-JSON document: {reason(error, content)}") from error
         del content
         return staging.finish()
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep Python from looking for cycles among millions of objects that have none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _reason(error: Exception, content: bytes) -> str:
-    if not content.strip():
-        return "it is empty"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error)
 
 
 class _Reader:
@@ -95,6 +82,7 @@ class _Reader:
 
     def document(self, content: bytes) -> None:
         parts = _containers.decode(content)
+        self._check_members(content, parts, "the top")
         bundles = parts.pop("bundle", None)
         top = self._prefixes(parts, "")
         self._container(parts, "")
@@ -104,12 +92,16 @@ class _Reader:
             inner = self._object(raw, f"bundle/{token}")
             if "bundle" in inner:
                 raise self._wrong(f"bundle/{token}", "bundles can't be nested")
-            self._renamed, outer = {}, self._renamed
-            self._prefixes(inner, f"bundle/{token}", top)
+            has_prefixes = "prefix" in inner
+            if has_prefixes:
+                outer = self._renamed, self._known
+                self._prefixes(inner, f"bundle/{token}", top)
             name = self._name(token, f"bundle/{token}")
             self._staging.add_bundle(name)
             self._container(inner, name)
-            self._renamed = outer
+            if has_prefixes:
+                self._renamed, self._known = outer
+                self._forget()
 
     def _prefixes(
         self, parts: dict[str, msgspec.Raw], path: str, outer: dict[str, str] | None = None
@@ -118,12 +110,20 @@ class _Reader:
         declared: dict[str, str] = {}
         if raw is not None:
             where = f"{path}/prefix" if path else "prefix"
-            for prefix, iri in self._mapping(_anything.decode(raw), where).items():
+            given = self._mapping(self._decode(raw, where), where)
+            self._check_within([raw], [given], [where])
+            for prefix, iri in given.items():
                 if not isinstance(iri, str):
                     raise self._wrong(f"{where}/{prefix}", "the IRI of a prefix must be a string")
+                if prefix == BLANK:
+                    raise self._wrong(f"{where}/_", "this prefix is that of blank identifiers")
                 declared["" if prefix == "default" else prefix] = iri
         merged = {**(outer or {}), **declared}
+        if len(self._staging.prefixes) + len(declared) > 2 * MOST_PREFIXES:
+            raise self._wrong(path or "prefix", f"there are more than {MOST_PREFIXES:,} prefixes")
         self._renamed = self._staging.declare(merged)
+        if len(self._staging.prefixes) > MOST_PREFIXES:
+            raise self._wrong(path or "prefix", f"there are more than {MOST_PREFIXES:,} prefixes")
         self._forget()
         self._known = {*merged, "prov", "xsd", "_"}
         return merged
@@ -157,7 +157,8 @@ class _Reader:
         """
         if kind.is_element or self._renamed or len(chunk) < _FEW:
             return False
-        attribute = plain.extra_attribute(kind, _anything.decode(chunk[0][1]))
+        token, raw = chunk[0]
+        attribute = plain.extra_attribute(kind, self._decode(raw, f"{kind.name}/{token}"))
         found = (
             None
             if attribute is None
@@ -206,9 +207,10 @@ class _Reader:
     def _bodies(
         self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        decode = _anything.decode
-        for token, raw in chunk:
-            body = decode(raw)
+        paths = (f"{kind.name}/{token}" for token, _ in chunk)
+        bodies = [self._decode(raw, path) for (_, raw), path in zip(chunk, paths, strict=True)]
+        self._check_within([raw for _, raw in chunk], bodies, [f"{kind.name}/{token}" for token, _ in chunk])
+        for (token, _), body in zip(chunk, bodies, strict=True):
             if type(body) is dict:
                 if kind.name == "hadMember" and type(body.get("prov:entity")) is list:
                     yield from ((token, {**body, "prov:entity": entity}) for entity in body["prov:entity"])
@@ -280,11 +282,17 @@ class _Reader:
         """Take in one attribute of any form, or the several values of one."""
         if type(value) is list:
             for one in value:
+                if type(one) is list:
+                    raise self._wrong(f"{path}/{name}", "an array within an array is no value")
                 self._attribute(name, one, columns, path)
             return
         datatype = language = None
         given = value
         if type(value) is dict:
+            if not value.keys() <= _OF_VALUE:
+                raise self._wrong(
+                    f"{path}/{name}", f'"$", "type" and "lang" are expected, not {_shown(value)}'
+                )
             datatype, language = value.get("type"), value.get("lang")
             value = value.get("$")
             if datatype is not None and type(datatype) is not str:
@@ -296,7 +304,7 @@ class _Reader:
             datatype = self._name(datatype, f"{path}/{name}")
         if type(value) is not str:
             value, datatype = self._native(value, datatype, f"{path}/{name}")
-        token = value
+        token, language = value, language or None
         if language is not None or datatype == "xsd:string":
             datatype = None
         elif datatype in _QUALIFIED_NAMES:
@@ -341,9 +349,31 @@ class _Reader:
 
     def _object(self, raw: msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:
         try:
-            return _containers.decode(raw)
+            members = _containers.decode(raw)
         except msgspec.ValidationError as error:
             raise self._wrong(path, "an object is expected") from error
+        except NOT_JSON as error:
+            raise self._wrong(path, reason(error, raw, is_file=False)) from error
+        self._check_members(raw, members, path)
+        return members
+
+    def _decode(self, raw: msgspec.Raw, path: str) -> Any:
+        try:
+            return _anything.decode(raw)
+        except NOT_JSON as error:
+            raise self._wrong(path, reason(error, raw, is_file=False)) from error
+
+    def _check_members(self, raw: bytes | msgspec.Raw, members: dict[str, msgspec.Raw], path: str) -> None:
+        name = repeated_member(raw, members)
+        if name is not None:
+            raise self._wrong(path, f"there are several members {_shown(name)}: an array is expected")
+
+    def _check_within(self, raws: list[msgspec.Raw], bodies: list[Any], paths: list[str]) -> None:
+        found = repeated_within(raws, bodies)
+        if found is not None:
+            raise self._wrong(
+                paths[found[0]], f"there are several members {_shown(found[1])}: an array is expected"
+            )
 
     def _mapping(self, value: Any, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -23,7 +23,7 @@ from mlflow2prov.formats.provjsonld_reader import read
 from mlflow2prov.formats.provjsonld_terms import CONTEXT, KINDS_WITH_TERM, NAMING_TERMS, TYPES, leads
 from mlflow2prov.formats.text import literal, write_strings
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.prov.records import KINDS, RecordKind
+from mlflow2prov.prov.records import KINDS
 
 __all__ = ["read", "write"]
 
@@ -70,11 +70,7 @@ class _Writer:
         iri = f"s.iris[list_position(s.prefixes, {prefix})] || {local}"
         self._qualified = f"to_json({_spelling(prefix, local, spelled, '', iri)})::VARCHAR"
         self._spell_keys()
-        self._repeated = {
-            terms: self._group_repeated(number, kinds)
-            for terms, number in _NUMBERS.items()
-            for kinds in ([kind for kind in KINDS if _VARIANTS[kind.name] == terms],)
-        }
+        self._repeated: dict[_Terms, str] = {}
 
     def _spell_keys(self) -> None:
         """Say what stands around the values of each attribute key, for each set of words allowed."""
@@ -120,12 +116,15 @@ class _Writer:
             return self._projection.prefixes[prefix] + local
         return self._spelled.get(prefix, f"{prefix}:") + local
 
-    def _group_repeated(self, number: int, kinds: list[RecordKind]) -> str:
+    def _group_repeated(self, terms: _Terms) -> str:
         """Make a table with the members of those records that have several values of one attribute.
 
         They are few, and finding them apart from writing costs less.
         """
-        projection = self._projection
+        if terms in self._repeated:
+            return self._repeated[terms]
+        projection, number = self._projection, _NUMBERS[terms]
+        kinds = [kind for kind in KINDS if _VARIANTS[kind.name] == terms]
         name = f"s.name{number}[a.k]"
         value = f"concat(s.before{number}[a.k], {self._value()}, s.after{number}[a.k])"
         values = f"list_transform(list_filter(r.attributes, lambda a: {name} = m), lambda a: {value})"
@@ -136,7 +135,7 @@ class _Writer:
             "element" if kinds[0].is_element else "relation",
             ", ".join(str(kind.number) for kind in kinds),
         )
-        made = f"{projection.scratch}.repeated{number}"
+        made = self._repeated[terms] = f"{projection.scratch}.repeated{number}"
         projection.graph.store.run(
             f"CREATE TABLE {made} AS SELECT place, {members} AS members FROM (SELECT attributes, rowid AS place "
             f"FROM {projection.graph.schema}.{table} WHERE kind IN ({listed}) AND len(attributes) > 1) r "
@@ -197,7 +196,7 @@ class _Writer:
         source = rows.source
         if rows.portion.attributed:
             terms = _VARIANTS[kind.name]
-            number, table = _NUMBERS[terms], self._repeated[terms]
+            number, table = _NUMBERS[terms], self._group_repeated(terms)
             around = f"concat(s.opening{number}[a.k], {{}}, s.closing{number}[a.k])"
             listed = self._projection.attributes(
                 around.format("to_json(a.v)::VARCHAR"), around.format(self._qualified)

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import msgspec
 
 from mlflow2prov.errors import FormatError
-from mlflow2prov.formats.intern import Columns, Staging
-from mlflow2prov.formats.provjson_reader import _reason, _without_collection
+from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Columns, Staging
+from mlflow2prov.formats.json_text import (
+    NOT_JSON,
+    content_of,
+    reason,
+    repeated_member,
+    repeated_within,
+    without_collection,
+)
 from mlflow2prov.formats.provjsonld_names import Names
 from mlflow2prov.formats.provjsonld_terms import (
     BUNDLE_TYPES,
@@ -56,12 +63,12 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
     Raises:
         FormatError: it is not JSON, not whole, or not PROV-JSONLD; the message has the path.
     """
-    content = file.read()
-    with Staging(store, name) as staging, _without_collection():
+    content = content_of(file, name, "PROV-JSONLD")
+    with Staging(store, name) as staging, without_collection():
         try:
             _Reader(staging, name).document(content)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise FormatError(f"{name} is not a PROV-JSONLD document: {_reason(error, content)}") from error
+        except NOT_JSON as error:
+            raise FormatError(f"{name} is not a PROV-JSONLD document: {reason(error, content)}") from error
         del content
         return staging.finish()
 
@@ -129,6 +136,9 @@ class _Reader:
     def _parts(self, raw: bytes | msgspec.Raw, path: str) -> dict[str, msgspec.Raw]:
         """The members of a document or bundle."""
         parts = self._decode(_object, raw, path, "an object")
+        name = repeated_member(raw, parts)
+        if name is not None:
+            raise self._wrong(path, f"there are several members {_shown(name)}")
         for word in parts.keys() - {"@context", "@graph", "@type", "@id"}:
             raise self._wrong(path, f"{_shown(word)} has no meaning here")
         return parts
@@ -138,8 +148,12 @@ class _Reader:
     ) -> _T:
         try:
             return decoder.decode(raw)
-        except msgspec.ValidationError as error:
-            raise self._wrong(path, f"{what} is expected") from error
+        except NOT_JSON as error:
+            if isinstance(error, msgspec.ValidationError) and what:
+                raise self._wrong(path, f"{what} is expected") from error
+            if type(raw) is bytes:  # the whole file, whose lines can be told
+                raise
+            raise self._wrong(path, reason(error, raw, is_file=False)) from error
 
     def _context(self, raw: msgspec.Raw, path: str, outer: dict[str, str]) -> dict[str, str]:
         """The prefixes that are in force under a context, the default namespace under no name."""
@@ -152,6 +166,8 @@ class _Reader:
                 self._add_prefixes(found, item, path)
             elif type(item) is not str:
                 raise self._wrong(path, f"an object or a URL is expected, not {_shown(item)}")
+        if len(found) > MOST_PREFIXES or len(self._staging.prefixes) > MOST_PREFIXES:
+            raise self._wrong(path, f"there are more than {MOST_PREFIXES:,} prefixes")
         return found
 
     def _add_prefixes(self, found: dict[str, str], item: dict[str, Any], path: str) -> None:
@@ -163,6 +179,8 @@ class _Reader:
                 continue  # a term, such as those of the submission's context, which are known
             if type(value) is not str:
                 raise self._wrong(f"{path}/{word[:60]}", "the IRI of a prefix must be a string")
+            if word == BLANK:
+                raise self._wrong(f"{path}/_", "this prefix is that of blank identifiers")
             if word == "@base" and DEFAULT in item:
                 continue
             if not (has_terms and IMPLICIT.get(word) == value):
@@ -195,7 +213,7 @@ class _Reader:
         """Stage statements, those of one type together; return the bundles among them."""
         bundles: list[tuple[int, msgspec.Raw]] = []
         found: dict[str, _Statements] = {}
-        for index, body in enumerate(_anything.decode(b"[" + b",".join(chunk) + b"]")):
+        for index, body in enumerate(self._bodies(chunk, start, path)):
             word = body.pop("@type", None) if type(body) is dict else None
             if type(word) is not str:
                 raise self._wrong(
@@ -214,6 +232,19 @@ class _Reader:
                 raise self._wrong(statements.where(0), f"{_shown(word)} is no type of statement")
             self._records(kind, statements, bundle)
         return bundles
+
+    def _bodies(self, chunk: list[msgspec.Raw], start: int, path: str) -> list[Any]:
+        """Statements, decoded."""
+        try:
+            bodies: list[Any] = _anything.decode(b"[" + b",".join(chunk) + b"]")
+        except NOT_JSON:
+            for index, raw in enumerate(chunk):  # which of them it is
+                self._decode(_anything, raw, f"{path}[{start + index}]", "")
+            raise
+        found = repeated_within(chunk, bodies)
+        if found is not None:
+            raise self._wrong(f"{path}[{start + found[0]}]", f"there are several members {_shown(found[1])}")
+        return bodies
 
     def _records(self, kind: RecordKind, statements: _Statements, bundle: str) -> None:
         """Stage statements of one kind, column by column."""
@@ -331,7 +362,7 @@ class _Reader:
         for word in ("@type", "@language"):
             if type(value.get(word, "")) is not str:
                 raise self._wrong(f"{path}/{word}", f"a string is expected, not {_shown(value[word])}")
-        return value["@value"], value.get("@type"), value.get("@language")
+        return value["@value"], value.get("@type"), value.get("@language") or None
 
     def _native(self, value: Any, datatype: str | None, path: str) -> tuple[str, str | None]:
         """The lexical form of a JSON boolean or number, and the datatype that JSON-LD gives it (section 8.6)."""

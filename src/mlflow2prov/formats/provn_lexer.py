@@ -17,6 +17,9 @@ _CHUNK = 2**20
 _SHORT = 2**12
 """A token other than a text or a comment that is longer than this is none."""
 
+_LONGEST = 2**20
+"""Likewise what no token is longer than, whatever is in the window: matching one takes memory for each character."""
+
 _S = r"[ \t\r\n]*+"
 _STRING = r'"(?!"")([^"\\\n\r]*+(?:\\.[^"\\\n\r]*+)*+)"'
 _LANGUAGE = r"@([A-Za-z]++(?:-[A-Za-z0-9]++)*+)"
@@ -131,9 +134,13 @@ class Source:
             MoreNeeded: the window may end within it.
         """
         position = self.skip(position)
-        match = pattern.match(self.text, position)
-        if match is not None and (match.end() < len(self.text) or self.is_whole):
+        is_text = self.text[position : position + 1] in ('"', "'")
+        end = len(self.text) if is_text else min(len(self.text), position + _LONGEST)
+        match = pattern.match(self.text, position, end)
+        if match is not None and (match.end() < end or (self.is_whole and end == len(self.text))):
             return match
+        if match is not None and end < len(self.text):
+            raise self.wrong(f"{expected} of at most {_LONGEST:,} characters is expected", position)
         if match is not None or self._may_go_on(position):
             raise MoreNeeded
         raise self.wrong(f"{expected} is expected{self.found(position)}", position)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mlflow2prov.formats import provn_lexer as lexer
-from mlflow2prov.formats.intern import BLANK, Staging
+from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Staging
 from mlflow2prov.formats.provn_batch import Batch
 from mlflow2prov.formats.provn_lexer import MoreNeeded, Source
 from mlflow2prov.formats.provn_scope import Scope
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _BATCH = 20_000
 _BATCH_CHARACTERS = 32 * 2**20
 _MOST_KEYS = 100_000
+_MOST_ATTRIBUTES = 1_000_000
+"""No record may have more: in its largest size there could be many times as many, which would take minutes."""
+
 _QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 _WITH_LANGUAGE = "prov:InternationalizedString"
 _DECLARATION = re.compile(r"(prefix|default)(?![^\s<>/])")
@@ -142,6 +145,8 @@ class _Reader:
             position = match.end()
             if mark != ",":
                 return position
+            if len(keys) - before > _MOST_ATTRIBUTES:
+                raise self._source.wrong(f"a record has more than {_MOST_ATTRIBUTES:,} attributes", position)
 
     def _take(self, batch: Batch, match: re.Match[str]) -> None:
         """Take the identifier and the formal arguments of a record of the plain form."""
@@ -248,6 +253,8 @@ class _Reader:
             if declared.setdefault(prefix, iri := self._text(match[1], match.start())) != iri:
                 what = f"the prefix {prefix!r}" if prefix else "the default namespace"
                 raise source.wrong(f"{what} is declared twice", start)
+            if len(declared) > MOST_PREFIXES:
+                raise self._scope.too_many(start)
             position = match.end()
 
     def _statement(self) -> bool:
@@ -363,6 +370,8 @@ class _Reader:
             equals = source.take(lexer.EQUALS, name.end(), "'='")
             attribute, position = self._literal(name[0], name.start(), equals.end())
             found.append(attribute)
+            if len(found) > _MOST_ATTRIBUTES:
+                raise source.wrong(f"a record has more than {_MOST_ATTRIBUTES:,} attributes", name.start())
             mark = source.take(lexer.ATTRIBUTE_MARK, position, "',' or ']'")
             position = mark.end()
             if mark[0] == "]":

@@ -7,13 +7,10 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from mlflow2prov.errors import FormatError
-from mlflow2prov.formats.intern import BLANK, Staging
+from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Staging
 from mlflow2prov.formats.provn_lexer import SPLIT_NAME, Source, unescaped_name
 from mlflow2prov.formats.provn_names import ESCAPED, GENID
 from mlflow2prov.prov.namespaces import STANDARD_PREFIXES
-
-MOST_PREFIXES = 10_000
-"""So many prefixes may a document declare, with its bundles."""
 
 _MOST_NAMES = 200_000
 _LONG_NAME = 1_000
@@ -77,9 +74,13 @@ class Scope:
         for pair in prefixes.items():
             if pair not in self._known:
                 if len(self._known) >= MOST_PREFIXES:
-                    raise self._source.wrong(f"there are more than {MOST_PREFIXES:,} prefixes", position)
+                    raise self.too_many(position)
                 self._known[pair] = self._namespace(*pair, position)
         return {pair[0]: self._known[pair] for pair in prefixes.items()}
+
+    def too_many(self, position: int) -> FormatError:
+        """The error for a document that declares too many prefixes."""
+        return self._source.wrong(f"there are more than {MOST_PREFIXES:,} prefixes", position)
 
     def _namespace(self, prefix: str, iri: str, position: int) -> _Namespace:
         is_encoded = iri.startswith(ESCAPED)

@@ -197,8 +197,8 @@ class Namespaces:
                 "can have, which begins with a letter; formats such as json or provn can"
             )
         if iri not in self._by_iri:
-            fresh = self._by_iri[iri] = self._fresh()
-            self.declared[fresh] = iri
+            self._by_iri[iri] = self._fresh()
+            self.declared[self._by_iri[iri]] = iri
         return f"{self._by_iri[iri]}:{tail}"
 
     def own_prefix_sql(self, prefix: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
 from mlflow2prov.errors import FormatError
-from mlflow2prov.formats.intern import _INSTANT, Columns, Staging, append_of_bundles
+from mlflow2prov.formats.intern import _INSTANT, MOST_PREFIXES, Columns, Staging, append_of_bundles
 from mlflow2prov.formats.provxml_names import XML, XSI
 from mlflow2prov.formats.provxml_scope import SEPARATOR, Scope
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
@@ -88,6 +88,19 @@ _FORMS: dict[str, _Form] = {_PROV + kind.name: _form(kind) for kind in KINDS} | 
 
 
 @dataclass(slots=True)
+class _Seen:
+    """How often something was seen, and in which line first."""
+
+    count: int = 0
+    first_line: int = 0
+
+    def add(self, parser: expat.XMLParserType) -> None:
+        self.count += 1
+        if self.count == 1:
+            self.first_line = parser.CurrentLineNumber
+
+
+@dataclass(slots=True)
 class _Batch:
     """Records of one kind on their way into the staging tables."""
 
@@ -100,7 +113,20 @@ class _Batch:
         others: list[list[str | None]] = [[] for _ in (*kind.references, *kind.times)]
         return cls(kind, Columns("", kind.number, others=others))
 
+    def cut(self) -> _Batch | None:
+        """Take away the record that is not at its end; return it in another batch, None if there is none."""
+        columns = self.columns
+        if len(columns.names) == len(columns.ends):
+            return None
+        rest, start = _Batch.of(self.kind), columns.ends[-1] if columns.ends else 0
+        rest.columns.names.append(columns.names.pop())
+        rest.columns.keys, rest.columns.values = columns.keys[start:], columns.values[start:]
+        del columns.keys[start:], columns.values[start:]
+        return rest
+
     def stage(self, staging: Staging) -> None:
+        if not self.columns.names:
+            return
         times = ("start_time", "end_time") if self.kind.is_element else ("time",)
         names = (*ARGUMENT_COLUMNS[: len(self.kind.references)], *times[: len(self.kind.times)])
         table = "element" if self.kind.is_element else "relation"
@@ -119,8 +145,10 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
             reader.document(file)
         except expat.ExpatError as error:
             raise reader.wrong(expat.ErrorString(error.code), error.lineno) from error
-        except (LookupError, ValueError) as error:  # an encoding that Python does not have
-            raise reader.wrong(str(error)) from error
+        except (LookupError, ValueError) as error:
+            if reader.has_begun:
+                raise
+            raise reader.wrong(f"its encoding can't be read: {error}") from error
         return staging.finish()
 
 
@@ -129,6 +157,9 @@ class _Reader:
 
     Handlers of expat's change with the place: in a container (the document, a bundle), in a record
     and its children, and in what is left out.
+
+    Attributes:
+        has_begun: whether the parser has come to the outermost element, in an encoding that it knows.
     """
 
     def __init__(self, staging: Staging, file_name: str) -> None:
@@ -138,6 +169,7 @@ class _Reader:
         self._batches: dict[int, _Batch] = {}
         self._bundle = ""
         self._bundles: list[str] = []
+        self.has_begun = False
         self._closed = 0
         self._texts: list[str] = []
         self._known: dict[str | tuple[str, ...], _Child] = {}
@@ -145,8 +177,8 @@ class _Reader:
         self._is_waiting = False
         self._members: list[str] = []
         self._depth = 0
-        self._left_out: list[int] = []
-        self._kept_as_text: list[int] = []
+        self._left_out = _Seen()
+        self._kept_as_text = _Seen()
         self._parser = parser = expat.ParserCreate(namespace_separator=SEPARATOR)
         parser.buffer_text = True
         parser.buffer_size = 2**16
@@ -178,9 +210,13 @@ class _Reader:
         self._tell()
 
     def _stage(self) -> None:
-        for _, batch in sorted(self._batches.items()):
+        """Stage the records that are whole; one that is open goes on in a batch of its own."""
+        batches, self._batches = self._batches, {}
+        for number, batch in sorted(batches.items()):
+            rest = batch.cut()
+            if rest is not None:
+                self._batches[number] = self._batch = rest
             batch.stage(self._staging)
-        self._batches = {}
 
     def _stage_bundles(self) -> None:
         import pyarrow as pa
@@ -190,16 +226,16 @@ class _Reader:
 
     def _tell(self) -> None:
         """Log what is not as the document has it."""
-        if self._left_out:
+        if self._left_out.count:
             log.warning(
                 "%s: %d parts that PROV-DM has no place for are left out, the first in line %d",
-                *(self._file_name, len(self._left_out), self._left_out[0]),
+                *(self._file_name, self._left_out.count, self._left_out.first_line),
             )
-        if self._kept_as_text:
+        if self._kept_as_text.count:
             log.warning(
                 "%s: %d values of xsd:QName are kept as text, since they have no prefix and there is no default "
                 "namespace, the first in line %d",
-                *(self._file_name, len(self._kept_as_text), self._kept_as_text[0]),
+                *(self._file_name, self._kept_as_text.count, self._kept_as_text.first_line),
             )
 
     def wrong(self, reason: str, line: int | None = None) -> FormatError:
@@ -210,8 +246,11 @@ class _Reader:
     # Namespaces and what is refused
 
     def _open_namespace(self, prefix: str | None, iri: str | None) -> None:
+        self.has_begun = True
         self._known.clear()
         self._scope.open(prefix, iri)
+        if len(self._staging.prefixes) > MOST_PREFIXES:
+            raise self.wrong(f"there are more than {MOST_PREFIXES:,} prefixes")
 
     def _close_namespace(self, prefix: str | None) -> None:
         self._known.clear()
@@ -223,6 +262,7 @@ class _Reader:
     # Containers
 
     def _open_document(self, name: str, attributes: list[str]) -> None:
+        self.has_begun = True
         if name != f"{_PROV}document":
             raise self.wrong(f"the outermost element must be prov:document, not {_shown(name)}")
         self._to_container()
@@ -270,6 +310,7 @@ class _Reader:
 
     def _open_other(self, name: str, attributes: list[str]) -> None:
         if name == f"{_PROV}other":
+            self._leave_out()
             self._skip(self._to_container)
             return
         if name != f"{_PROV}bundleContent":
@@ -430,7 +471,7 @@ class _Reader:
         if token is not None:
             self._add(child[1], token)
         elif ":" not in text:
-            self._kept_as_text.append(self._parser.CurrentLineNumber)
+            self._kept_as_text.add(self._parser)
             self._add(self._staging.key(child[2], None, None), text)
         else:
             raise self._unknown(text)
@@ -466,14 +507,13 @@ class _Reader:
     def _open_nested(self, attributes: list[str]) -> None:
         """Come upon an element inside of a child: a reference where one is missing, or something to leave out."""
         child = self._child
-        is_reference = (
-            child is not None and child[0] == _REFERENCE and self._is_waiting and _REF in attributes[::2]
-        )
-        if child is not None and is_reference:
+        if child is not None and child[0] == _REFERENCE and self._is_waiting and _REF in attributes[::2]:
             self._refer(child, self._token(attributes[attributes[::2].index(_REF) * 2 + 1]))
             self._is_waiting = False
+        else:
+            self._leave_out()
         self._parser.CharacterDataHandler = None
-        self._skip(self._back_to_child, is_left_out=not is_reference)
+        self._skip(self._back_to_child)
 
     def _back_to_child(self) -> None:
         self._parser.StartElementHandler = self._open_child
@@ -484,10 +524,8 @@ class _Reader:
         self._parser.EndElementHandler = self._close
         self._close(name)
 
-    def _skip(self, afterwards: Callable[[], None], *, is_left_out: bool = True) -> None:
-        """Pass over the element that is open, with all that is in it; ``is_left_out`` says to report it."""
-        if is_left_out:
-            self._leave_out()
+    def _skip(self, afterwards: Callable[[], None]) -> None:
+        """Pass over the element that is open, with all that is in it."""
         self._depth = 1
         self._afterwards = afterwards
         self._parser.StartElementHandler = self._skip_open
@@ -504,7 +542,7 @@ class _Reader:
             self._afterwards()
 
     def _leave_out(self) -> None:
-        self._left_out.append(self._parser.CurrentLineNumber)
+        self._left_out.add(self._parser)
 
 
 def _shown(name: str) -> str:

@@ -1,0 +1,356 @@
+"""Graphs as PROV-O (https://www.w3.org/TR/prov-o/), whatever the syntax: which triples a record is.
+
+A relation that has nothing but two formal arguments is one triple. Any other is also a node: it has the
+relation's identifier, or an IRI made of what the relation says, so that loading a document twice doubles
+nothing. A relation that says the same as another one is such a node, too, since a triple is there once.
+
+What RDF can't tell apart, whatever the syntax: records of one kind with one identifier are one record;
+an attribute has each value once; ``rdfs:label``, ``rdf:type``, ``prov:atLocation`` and ``prov:hadRole`` as
+names of attributes are ``prov:label``, ``prov:type``, ``prov:location`` and ``prov:role``. An identifier that
+is no IRI (one with a space, say) is written as an IRI below https://w3id.org/mlflow2prov/iri/ that
+spells it, and read back as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mlflow2prov.errors import FormatError
+from mlflow2prov.formats.projection import Key, Projection, Rows
+from mlflow2prov.formats.provo_terms import (
+    AT_TIME,
+    DATE_TIME,
+    EMPTY_BUNDLE,
+    GENID,
+    LANGUAGE,
+    PROPERTIES,
+    RDF,
+    RELATIONS,
+    STRUCTURAL_CLASSES,
+    STRUCTURAL_PROPERTIES,
+    TYPE,
+    is_language,
+    is_legal,
+    wrapped,
+)
+from mlflow2prov.formats.text import literal, write_strings
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.prov.namespaces import PROV
+from mlflow2prov.prov.records import KIND_BY_NAME, KINDS, RecordKind
+
+_TIMES = {"startTime": PROV + "startedAtTime", "endTime": PROV + "endedAtTime", "time": AT_TIME}
+_LABEL_CHARACTERS = "[A-Za-z0-9]+"
+
+Around = tuple[str, str]
+"""What stands before and after an object, its property among it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Syntax:
+    """How triples are written; SQL goes in and out, but for constants.
+
+    Attributes:
+        name: the text of an identifier, from its ``prefix``, ``local`` and IRI, all SQL.
+        value: the text of a qualified name that is a value, from its token and its IRI, both SQL.
+        node: the text of an IRI that is legal, and spelled by no prefix.
+        blank: the text of a blank node, from its label.
+        term: the text of a term of PROV-O or ours; constants.
+        opening: what stands before the properties of a subject.
+        separator: what stands between two properties of a subject.
+        closing: what stands after the properties of a subject.
+        about: what stands around an object that is an IRI; constants.
+        typed: what stands around a literal, from its property, datatype and language; constants.
+        escaped: the text of a literal's lexical form.
+    """
+
+    name: Callable[[str, str, str], str]
+    value: Callable[[str, str], str]
+    node: Callable[[str], str]
+    blank: Callable[[str], str]
+    term: Callable[[str], str]
+    opening: Callable[[str], str]
+    separator: Callable[[str], str]
+    closing: str
+    about: Callable[[str], Around]
+    typed: Callable[[str, str | None, str | None], Around]
+    escaped: Callable[[str], str]
+
+    def names(self) -> str:
+        """SQL of an identifier's text ``t`` and its IRI ``i``, for :func:`projecting`."""
+        label = f"CASE WHEN regexp_full_match(n.local, '{_LABEL_CHARACTERS}') THEN n.local ELSE 'x' || md5(n.local) END"
+        return (
+            f"CASE WHEN n.iri IS NULL THEN {{'t': {self.blank(label)}, 'i': concat('_:', n.local)}} "
+            f"ELSE {{'t': {self.name('n.prefix', 'n.local', 'n.iri')}, 'i': n.iri}} END"
+        )
+
+    def block(self, subject: str, properties: Sequence[str], more: str = "NULL") -> str:
+        """SQL of the triples of one subject; a property that is NULL is left out, but for the first.
+
+        ``more`` are properties that have the separator before each already.
+        """
+        first, *others = properties
+        separated = "".join(f"{self.separator(subject)} || {text}, " for text in others)
+        return f"{self.opening(subject)}, {first}, {separated}{more}, {literal(self.closing)}"
+
+    def said(self, term: str, text: str) -> str:
+        """SQL of a property whose object is a text of ``name``, ``value`` or ``node``."""
+        return _joined(self.about(term), text)
+
+    def is_a(self, term: str) -> str:
+        """SQL of the statement that something is of a class of PROV-O or ours."""
+        return self.said(TYPE, literal(self.term(term)))
+
+
+class Records:
+    """The triples of a graph's records in one syntax."""
+
+    def __init__(self, projection: Projection, syntax: Syntax) -> None:
+        self._projection = projection
+        self._syntax = syntax
+        self._run = projection.graph.store.run
+        self._types = [
+            key.is_qualified and self._iri(key.name) in (PROV + "type", TYPE) for key in projection.keys
+        ]
+        self._spell()
+        self._find_repeated()
+        self._name_blank_relations()
+
+    def write(self, bundle: int, file: BinaryIO, syntax: Syntax | None = None) -> None:
+        """Write what a bundle has; 0 is the document itself."""
+        self._syntax = syntax or self._syntax
+        projection = self._projection
+        for kind in projection.kinds(bundle):
+            rows = projection.rows(bundle, kind)
+            sql = self._element(rows) if kind.is_element else self._relation(rows)
+            write_strings(projection.graph.store, sql, file)
+
+    def write_empty_bundles(self, file: BinaryIO) -> None:
+        """Write, into the document itself, that there are bundles without records."""
+        projection = self._projection
+        is_empty = "id NOT IN (SELECT bundle FROM {0}.element UNION ALL SELECT bundle FROM {0}.relation)"
+        text = self._syntax.block("n.text.t", [self._syntax.is_a(EMPTY_BUNDLE)])
+        schema = projection.graph.schema
+        sql = (
+            f"SELECT concat({text}) FROM (SELECT id, rowid AS place FROM {schema}.bundle WHERE {is_empty.format(schema)}) b "
+            f"JOIN {projection.scratch}.name n ON n.id = b.id ORDER BY place"
+        )
+        write_strings(projection.graph.store, sql, file)
+
+    def _element(self, rows: Rows) -> str:
+        """SQL of the text of each element of one kind."""
+        syntax, name = self._syntax, f"{rows.name}.t"
+        properties = [syntax.is_a(f"{PROV}{rows.kind.name.capitalize()}"), *self._times(rows)]
+        text = syntax.block(name, properties, self._attributes(name))
+        return f"SELECT concat({text}) FROM {rows.source}"
+
+    def _relation(self, rows: Rows) -> str:
+        """SQL of the text of each relation of one kind."""
+        syntax, terms = self._syntax, RELATIONS[rows.kind.name]
+        node = self._node(rows)
+        arguments = {name: f"{text}.t" for name, text in rows.arguments.items()}
+        first, second = (arguments.get(name) for name in rows.kind.references[:2])
+        binary = syntax.said(terms.binary, second) if second else "NULL"
+        properties = [syntax.is_a(terms.node)]
+        properties += [
+            syntax.said(term, arguments[name]) for name, term in terms.arguments.items() if name in arguments
+        ]
+        qualified = syntax.block(node, [*properties, *self._times(rows)], self._attributes(node))
+        if first:
+            linked = f"concat({syntax.block(first, [syntax.said(terms.link, node), binary])})"
+            qualified = f"CASE WHEN {first} IS NOT NULL THEN {linked} END, {qualified}"
+        text = f"concat({qualified})"
+        if first:
+            plain = [binary]
+            if rows.kind.name == "mentionOf" and "bundle" in arguments:
+                plain.append(syntax.said(terms.arguments["bundle"], arguments["bundle"]))
+            plain_text = f"concat({syntax.block(first, plain)})"
+            text = f"CASE WHEN {self._is_plain(rows.kind)} AND again.place IS NULL THEN {plain_text} ELSE {text} END"
+        return f"SELECT {text} FROM {self._source(rows)}"
+
+    def _source(self, rows: Rows) -> str:
+        scratch = self._projection.scratch
+        return (
+            f"{rows.source} LEFT JOIN {scratch}.again again ON again.place = r.place "
+            f"LEFT JOIN {scratch}.copy copy ON copy.place = r.place"
+        )
+
+    def _times(self, rows: Rows) -> list[str]:
+        syntax = self._syntax
+        return [
+            _joined(syntax.typed(_TIMES[name], DATE_TIME, None), syntax.escaped(text))
+            for name, text in rows.times.items()
+        ]
+
+    def _iri(self, name: str) -> str:
+        """The IRI of an attribute's name or a datatype."""
+        prefix, colon, local = name.partition(":")
+        namespace = self._projection.prefixes.get(prefix if colon else "")
+        return name if namespace is None else namespace + (local if colon else name)
+
+    def _spell(self) -> None:
+        """Say what stands around the values of each attribute key."""
+        keys = self._projection.keys
+        around = [self._around(key) for key in keys]
+        digests = [
+            hashlib.md5(
+                repr((self._iri(key.name), key.datatype and self._iri(key.datatype), key.language)).encode()
+            )
+            for key in keys
+        ]
+        self._projection.spell_keys(
+            before=[before for before, _ in around],
+            after=[after for _, after in around],
+            is_type=self._types,
+            digest=[digest.hexdigest() for digest in digests],
+        )
+
+    def _around(self, key: Key) -> Around:
+        name = self._iri(key.name)
+        if name in (PROV + "type", TYPE):
+            term = TYPE if key.is_qualified else PROV + "type"
+        elif name.startswith(PROV) and f"prov:{name.removeprefix(PROV)}" in PROPERTIES:
+            term = PROPERTIES[f"prov:{name.removeprefix(PROV)}"]
+        else:
+            term = name if is_legal(name) and name not in STRUCTURAL_PROPERTIES else wrapped(name)
+        if key.is_qualified:
+            return self._syntax.about(term)
+        if key.language is not None:
+            if is_language(key.language):
+                return self._syntax.typed(term, None, key.language)
+            return self._syntax.typed(term, wrapped(key.language, LANGUAGE), None)
+        if key.datatype is None:
+            return self._syntax.typed(term, None, None)
+        datatype = self._iri(key.datatype)
+        is_kept = is_legal(datatype) and datatype not in (RDF + "langString", RDF + "dirLangString")
+        return self._syntax.typed(term, datatype if is_kept else wrapped(datatype), None)
+
+    def _attributes(self, subject: str) -> str:
+        """SQL of a record's attributes, a separator before each; NULL where it has none."""
+        if not self._projection.keys:
+            return "NULL"
+        syntax = self._syntax
+        separator = syntax.separator(subject)
+        text = f"concat({separator}, s.before[a.k], {syntax.escaped('a.v')}, s.after[a.k])"
+        value = syntax.value("a.v", _expanded("a.v"))
+        named = f"concat({separator}, s.before[a.k], {value}, s.after[a.k])"
+        if any(self._types):
+            structural = ", ".join(map(literal, self._structural_tokens()))
+            other = f"concat({separator}, {_joined(syntax.about(PROV + 'type'), value)})"
+            named = f"CASE WHEN s.is_type[a.k] AND a.v IN ({structural}) THEN {other} ELSE {named} END"
+        if any(key.is_qualified for key in self._projection.keys):
+            text = f"CASE WHEN s.qualified[a.k] THEN {named} ELSE {text} END"
+        listed = f"array_to_string(list_transform(r.attributes, lambda a: {text}), '')"
+        return f"CASE WHEN len(r.attributes) > 0 THEN {listed} END"
+
+    def _structural_tokens(self) -> list[str]:
+        """How the graph may spell the classes that say what kind of record there is."""
+        return sorted(
+            f"{prefix}:{term.removeprefix(iri)}" if prefix else term.removeprefix(iri)
+            for term in STRUCTURAL_CLASSES
+            for prefix, iri in self._projection.prefixes.items()
+            if term.startswith(iri)
+        )
+
+    def _is_plain(self, kind: RecordKind) -> str:
+        """SQL of the condition that a relation has nothing but what its triple says."""
+        more = ARGUMENT_COLUMNS[2 : len(kind.references)] if kind.name != "mentionOf" else ()
+        none = [f"r.{column} IS NULL" for column in ("id", "time", *more)]
+        return " AND ".join(
+            ["r.a1 IS NOT NULL", "r.a2 IS NOT NULL", *none, "coalesce(len(r.attributes), 0) = 0"]
+        )
+
+    def _find_repeated(self) -> None:
+        """Find relations that others say, too.
+
+        Table ``again`` has the plain relations whose triple another one has as well; ``copy`` those
+        without identifier that another one before is equal to, with their number.
+        """
+        scratch, table = self._projection.scratch, f"{self._projection.graph.schema}.relation"
+        mention = KIND_BY_NAME["mentionOf"].number
+        second = f"CASE WHEN r.kind = {mention} THEN 0 ELSE r.a2 END"
+        kinds = ", ".join(
+            f"WHEN {kind.number} THEN {self._is_plain(kind)}" for kind in KINDS if not kind.is_element
+        )
+        plain = f"CASE r.kind {kinds.replace(', WHEN', ' WHEN')} END"
+        self._run(
+            f"CREATE TABLE {scratch}.again AS SELECT r.rowid AS place FROM {table} r SEMI JOIN (SELECT bundle, kind, a1, "
+            f"{second} AS a2 FROM {table} r WHERE a1 IS NOT NULL GROUP BY ALL HAVING count(*) > 1) g "
+            f"ON g.bundle = r.bundle AND g.kind = r.kind AND g.a1 = r.a1 AND g.a2 = {second} WHERE {plain}"
+        )
+        said = f"bundle, kind, {', '.join(ARGUMENT_COLUMNS)}, time, list_sort(attributes)"
+        nameless = f"(SELECT id FROM {self._projection.graph.schema}.name WHERE prefix = '_')"
+        self._run(
+            f"CREATE TABLE {scratch}.copy AS SELECT place, number FROM (SELECT place, row_number() OVER (PARTITION BY said "
+            f"ORDER BY place) AS number FROM (SELECT rowid AS place, hash({said}) AS said FROM {table} "
+            f"WHERE id IS NULL OR id IN {nameless}) r SEMI JOIN (SELECT hash({said}) AS said FROM {table} "
+            f"WHERE id IS NULL OR id IN {nameless} GROUP BY said HAVING count(*) > 1) g ON g.said = r.said) WHERE number > 1"
+        )
+
+    def _name_blank_relations(self) -> None:
+        """Give relations with blank names, to which derivations refer, the IRIs of relations without names."""
+        if not self._projection.graph.query("SELECT 1 FROM {graph}.name WHERE prefix = '_' LIMIT 1"):
+            return
+        scratch = self._projection.scratch
+        numbers = [0, *(number for number, _ in self._projection.bundles)]
+        portions = [
+            self._projection.rows(bundle, kind)
+            for bundle in numbers
+            for kind in self._projection.kinds(bundle)
+            if not kind.is_element
+        ]
+        for rows in sorted(portions, key=lambda rows: rows.kind.name == "wasDerivedFrom"):
+            if rows.name is None:
+                continue
+            iri = self._generated(rows)
+            self._run(
+                f"CREATE OR REPLACE TABLE {scratch}.blank AS SELECT r.id, {{'t': {self._syntax.node(iri)}, 'i': {iri}}} "
+                f"AS text FROM {self._source(rows)} WHERE starts_with({rows.name}.i, '_:')"
+            )
+            self._run(f"UPDATE {scratch}.name n SET text = b.text FROM {scratch}.blank b WHERE b.id = n.id")
+
+    def _node(self, rows: Rows) -> str:
+        """SQL of the text of a qualified relation's node."""
+        generated = self._syntax.node(self._generated(rows))
+        return f"coalesce({rows.name}.t, {generated})" if rows.name else generated
+
+    def _generated(self, rows: Rows) -> str:
+        """SQL of the IRI of a relation without identifier: it depends on nothing but what the relation says."""
+        said = [literal(rows.kind.name)]
+        said += [
+            f"coalesce({rows.arguments[name]}.i, '')" if name in rows.arguments else "''"
+            for name in rows.kind.references
+        ]
+        said += [f"coalesce({text}, '')" for text in rows.times.values()] or ["''"]
+        if rows.portion.attributed:
+            value = f"CASE WHEN s.qualified[a.k] THEN {_expanded('a.v')} ELSE a.v END"
+            listed = f"list_transform(r.attributes, lambda a: concat(s.digest[a.k], to_json({value})))"
+            said.append(f"array_to_string(list_sort({listed}), '|')")
+        number = "CASE WHEN copy.number IS NOT NULL THEN '-' || copy.number END"
+        return f"concat('{GENID}', md5(concat_ws('|', {', '.join(said)})), {number})"
+
+
+def _joined(around: Around, text: str) -> str:
+    """SQL of an object with what stands around it; NULL if it is."""
+    before, after = around
+    return f"{literal(before)} || {text}" + (f" || {literal(after)}" if after else "")
+
+
+def _expanded(token: str) -> str:
+    """SQL of the IRI of a qualified name; one whose prefix is not declared is itself."""
+    colon = f"position(':' IN {token})"
+    prefix = f"s.iris[list_position(s.prefixes, left({token}, greatest({colon} - 1, 0)))]"
+    return f"coalesce({prefix} || {token}[{colon} + 1:], {token})"
+
+
+def no_bundles(graph: Graph, name: str, instead: str) -> None:
+    """Raise an error where a graph has bundles, for which a syntax has no place.
+
+    Raises:
+        FormatError: there is a bundle.
+    """
+    if graph.count("bundle"):
+        raise FormatError(f"{name} has no place for bundles, and the document has some: save it as {instead}")
