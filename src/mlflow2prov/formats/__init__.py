@@ -103,7 +103,7 @@ FORMATS: dict[str, Format] = {
             name="xml",
             title="PROV-XML (W3C Note)",
             suffixes=(".xml", ".provx"),
-            lost="characters that XML can't have, which are shown as \\xNN; an attribute whose name XML can't have is refused",
+            lost="characters that XML lacks, which are shown as \\xNN; attributes with names that XML lacks are refused",
             module="provxml",
             looks=rb"<(?!" + _SCHEME + rb"[^>\s]*>[ \t]+<" + _SCHEME + rb")[?!A-Za-z_]",
         ),
