@@ -248,6 +248,8 @@ def test_closed_standard_streams_are_said(small: Path) -> None:
     module = f"{sys.executable} -m mlflow2prov"
     for command, stream in (
         (f"load --input {small} save --output - >&-", "output"),
+        (f"load --input {small} statistics >&-", "output"),
+        (f"load --input {small} statistics --format csv >&-", "output"),
         ("load --input - <&-", "input"),
     ):
         done = subprocess.run(["sh", "-c", f"{module} {command}"], capture_output=True, check=False)
@@ -271,3 +273,30 @@ def test_a_conflict_is_said_with_both_files(tmp_path: Path) -> None:
     assert "2021-01-01T00:00:00Z (in two.json)" in said
     records = json.loads((tmp_path / "r.json").read_text())["activity"]["ex:a"]
     assert [one["prov:startTime"][:4] for one in records] == ["2020", "2021"]
+
+
+def test_a_closed_standard_error_keeps_nothing_from_being_done(small: Path) -> None:
+    command = f"{sys.executable} -m mlflow2prov load --input {small} statistics --format csv 2>&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"what,name,count")
+
+
+@pytest.mark.parametrize("option", ["--config", "--validate", "--log_format"])
+def test_a_global_option_given_twice_is_an_error(option: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("- load: {input: a.json}\n")
+    done = run(option, "text", option, "text", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "given twice" in done.stderr.decode()
+
+
+def test_a_configuration_is_validated_alone_and_said_in_the_format_of_the_log(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("- load: {input: a.json}\n- foo\n- bar\n")
+    done = run("--validate", "bad.yaml", "--log_format", "json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert ["bad.yaml:2" in line and json.loads(line)["level"] == "error" for line in done.stderr.decode().splitlines()] \
+        == [True, False]  # fmt: skip
+    for others in (["merge"], ["--config", "bad.yaml"]):
+        done = run("--validate", "bad.yaml", *others, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "not several" in done.stderr.decode()

@@ -31,9 +31,14 @@ Exit codes: 0 all went well, 1 a failure at run time, 2 wrong usage."""
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; being told to terminate cleans up, too."""
+    if sys.stderr is None:  # it is closed: nobody wants to hear anything
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  for as long as the program runs
     terminated: list[int] = []
 
     def terminate(number: int, _: object) -> None:
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # once is enough: no second one disturbs the cleaning up
         terminated.append(number)
         raise KeyboardInterrupt
 
@@ -85,7 +90,7 @@ def _complain(message: str, label: str = "mlflow2prov: error: ") -> None:
     if _logs_json():
         logging.getLogger("mlflow2prov").error("%s", message)
     else:
-        click.echo(f"{label}{message}", err=True)
+        click.echo(f"{label}{_visible(message)}", err=True)
 
 
 def _logs_json() -> bool:
@@ -93,14 +98,19 @@ def _logs_json() -> bool:
     return any(isinstance(handler.formatter, _JsonFormatter) for handler in handlers)
 
 
-def _validate(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is None or context.resilient_parsing:
-        return
+def _once(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The value of a global option, which is an error where it is given twice."""
+    if len(values) > 1:
+        raise click.BadParameter("it is given twice", param=parameter)
+    return values[0] if values else None
+
+
+def _validate(file: str) -> None:
+    """Say that a configuration is valid, or raise an error with all its problems."""
     from mlflow2prov import config
 
-    steps = config.read(value, os.environ)
-    click.echo(f"{value} is valid: {' → '.join(made.command.name for made in steps)}", err=True)
-    context.exit(0)
+    steps = config.read(file, os.environ)
+    click.echo(f"{file} is valid: {' → '.join(made.command.name for made in steps)}", err=True)
 
 
 @click.group(
@@ -111,39 +121,61 @@ def _validate(context: click.Context, parameter: click.Parameter, value: str | N
     epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="mlflow2prov")
-@click.option("--config", "config_file", metavar="FILE", help="Run the steps of a YAML configuration.")
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    multiple=True,
+    callback=_once,
+    help="Run the steps of a YAML configuration.",
+)
 @click.option(
     "--validate",
+    "validated_file",
     metavar="FILE",
-    callback=_validate,
-    expose_value=False,
+    multiple=True,
+    callback=_once,
     help="Check a configuration, print every problem with its line, and exit with 0 or 2.",
 )
 @click.option("--verbose", is_flag=True, help="Say more on standard error, each request included.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option(
-    "--log_format", "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--log_format",
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    multiple=True,
+    callback=_once,
+    help="How to say it: lines for people, or a JSON object a line. [default: text]",
 )
 @click.pass_context
 def group(
-    context: click.Context, config_file: str | None, verbose: bool, quiet: bool, log_format: str
+    context: click.Context,
+    config_file: str | None,
+    validated_file: str | None,
+    verbose: bool,
+    quiet: bool,
+    log_format: str | None,
 ) -> None:
     """Turn a Git history and an MLflow store into one W3C PROV graph."""
+    _set_up_log(verbose=verbose, quiet=quiet, as_json=log_format == "json")
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other")
-    if config_file and context.invoked_subcommand:
-        raise click.UsageError("give --config or commands, not both")
-    if not config_file and not context.invoked_subcommand:
+    asked = [config_file is not None, validated_file is not None, context.invoked_subcommand is not None]
+    if sum(asked) > 1:
+        raise click.UsageError("give --config, --validate or commands, not several of these")
+    if not any(asked):
         click.echo(context.get_help())
         context.exit(0)
-    _set_up_log(verbose=verbose, quiet=quiet, as_json=log_format == "json")
+    if validated_file is not None:
+        _validate(validated_file)
+        context.exit(0)
 
 
 @group.result_callback()
 def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> None:
     from mlflow2prov import pipeline
 
-    if config_file:
+    if config_file is not None:
         from mlflow2prov import config
 
         steps = config.read(config_file, os.environ)
@@ -273,7 +305,7 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"mlflow2prov: {level}{record.getMessage()}"
+        return f"mlflow2prov: {level}{_visible(record.getMessage())}"
 
 
 def _set_up_log(*, verbose: bool, quiet: bool, as_json: bool) -> None:

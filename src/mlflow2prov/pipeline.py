@@ -141,12 +141,13 @@ def _take_in_sources(
     """Fill the source tables; the store comes first, since its runs name commits and files."""
     from mlflow2prov.model.ids import repository_namespace, store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
-    from mlflow2prov.sources.intake import create_source_tables, take_in
+    from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
 
     create_source_tables(store, sources)
     repository_iri = store_iri = None
     if mlflow_url:
         counts = take_in(store, sources, _store_batches(mlflow_url, skip, surroundings), redaction_sql)
+        keep_one_of_each_name(store, sources)
         log.info(
             "read the MLflow store: %s runs, %s metric points",
             *_counts(counts, "mlflow_run", "mlflow_metric"),
@@ -366,12 +367,10 @@ def _save_step(
     while graph is not None:
         following = next(waiting, None)
         numbered += 1 if numbered or following is not None else 0
-        if output == "-" and (surroundings.stdout is None or numbered):
-            raise UsageError(
-                "standard output is closed"
-                if surroundings.stdout is None
-                else "standard output takes one document only: merge them, or save them to files"
-            )
+        if output == "-":
+            _check_output(surroundings)
+            if numbered:
+                raise UsageError("standard output takes one document only: merge them, or save them to files")
         _save(graph, output, numbered, options, surroundings)
         yield graph
         graph = following
@@ -404,6 +403,7 @@ def _save(
 def _statistics_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
+    _check_output(surroundings)
     numbered, waiting = 0, _some(documents, "statistics")
     graph: Graph | None = next(waiting)
     while graph is not None:
@@ -419,6 +419,11 @@ def _statistics_step(
             graph.plot(_numbered(Path(options["plot"]), numbered))
         yield graph
         graph = following
+
+
+def _check_output(surroundings: Surroundings) -> None:
+    if surroundings.stdout is None:
+        raise UsageError("standard output is closed")
 
 
 def _some(documents: Iterator[Graph], command: str) -> Iterator[Graph]:

@@ -53,6 +53,38 @@ def test_a_time_of_zero_is_one_that_is_not_known(changed: Change, demo_project: 
     assert "prov:startTime" not in document["activity"][f"mlflow:Creation.run--{run}"]
 
 
+def test_a_point_at_the_time_zero_has_no_time(changed: Change) -> None:
+    document = changed(
+        "UPDATE metrics SET timestamp = 0", "UPDATE logged_model_metrics SET metric_timestamp_ms = 0"
+    )
+    assert '"1970-' not in json.dumps(document)
+    points = entities(document, "Metric")
+    assert points
+    assert not any("m2p:timestamp" in body for body in points.values())
+
+
+def test_an_alias_without_a_name_or_repeated_is_left_out(changed: Change) -> None:
+    copy = "CREATE TABLE made AS SELECT * FROM registered_model_aliases"
+    moved = ("DROP TABLE registered_model_aliases", "ALTER TABLE made RENAME TO registered_model_aliases")
+    rows = "INSERT INTO registered_model_aliases SELECT * FROM registered_model_aliases"
+    before = changed()
+    after = changed(copy, *moved, rows, f"{rows} WHERE rowid = 1", "UPDATE registered_model_aliases SET alias = NULL "
+                    "WHERE rowid = (SELECT max(rowid) FROM registered_model_aliases)")  # fmt: skip
+    assert entities(before, "RegisteredModelAlias") == entities(after, "RegisteredModelAlias") != {}
+    assert len(before["wasDerivedFrom"]) == len(after["wasDerivedFrom"])
+
+
+def test_a_credential_in_a_word_that_should_be_fixed_is_left_out(changed: Change) -> None:
+    url = "https://ada:SECRET@example.org"
+    document = changed(
+        f"UPDATE model_versions SET current_stage = '{url}', status = '{url}'",
+        f"UPDATE datasets SET dataset_source_type = '{url}'",
+        f"UPDATE logged_models SET model_type = '{url}'",
+    )
+    assert "SECRET" not in json.dumps(document)
+    assert "https://example.org" in json.dumps(document)
+
+
 def test_numbers_of_all_sorts_make_good_reversible_names(changed: Change, demo_project: DemoProject) -> None:
     run = demo_project.truth["mlflow"]["runs"][0]["run_id"]
     values = [
@@ -157,6 +189,49 @@ def test_no_credential_is_left_in_any_form(text: str, changed: Change) -> None:
         f"UPDATE runs SET name = '{quoted}'",
     )
     assert "SECRET" not in json.dumps(document)
+
+
+def test_names_that_differ_by_a_credential_alone_make_one_element(changed: Change) -> None:
+    (run,) = {row["m2p:run_id"] for row in list(entities(changed(), "Run").values())[:1]}
+    document = changed(
+        *(
+            f"INSERT INTO {table} (run_uuid, key, value) VALUES ('{run}', 'https://ada:{password}@host', '{password}')"
+            for table in ("params", "tags")
+            for password in ("beta", "alfa")
+        )
+    )
+    for type_name in ("Param", "RunTag"):
+        found = {name: body for name, body in entities(document, type_name).items() if "host" in name}
+        assert [body["m2p:value"] for body in found.values()] == ["alfa"]
+        members = [row["prov:entity"] for row in document["hadMember"].values()]
+        assert [members.count(name) for name in found] == [1]
+
+
+def test_rows_without_names_and_repeated_rows_are_left_out(
+    changed: Change, caplog: pytest.LogCaptureFixture
+) -> None:
+    statements = []
+    for table in ("experiments", "runs", "params", "tags", "registered_models", "model_versions"):
+        statements += [
+            f"CREATE TABLE made AS SELECT * FROM {table}",
+            f"DROP TABLE {table}",
+            f"ALTER TABLE made RENAME TO {table}",
+            f"INSERT INTO {table} SELECT * FROM {table} WHERE rowid = 1",
+        ]
+    before = changed()
+    nameless = (
+        "INSERT INTO runs (lifecycle_stage) VALUES ('active'), ('active')",
+        "INSERT INTO experiments (name) VALUES ('x'), ('y')",
+    )
+    with caplog.at_level("WARNING"):
+        after = changed("PRAGMA foreign_keys = OFF", *statements, *nameless)
+    for kind in ("entity", "activity"):
+        assert {
+            name for name in before[kind] if "TrackingStore" not in name and "Extraction" not in name
+        } == {name for name in after[kind] if "TrackingStore" not in name and "Extraction" not in name}
+    for kind in ("wasGeneratedBy", "hadMember", "wasInvalidatedBy", "used"):
+        assert len(before[kind]) == len(after[kind])
+    assert "left out: rows of mlflow_run without a name or with that of another (3)" in caplog.text
 
 
 @pytest.mark.parametrize(

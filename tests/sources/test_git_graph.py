@@ -14,6 +14,7 @@ from git_maker import Repository, text
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store
 from mlflow2prov.model.expand import Names, expand
+from mlflow2prov.model.ids import local_name, parts_of
 from mlflow2prov.pipeline import extract
 from mlflow2prov.prov.credentials import redaction_sql
 from mlflow2prov.sources.git import read_repository
@@ -159,3 +160,32 @@ def test_two_clones_give_the_same_bytes_whatever_lies_in_their_work_trees(
         written.append((tmp_path / name / "graph.json").read_bytes())
     assert b"Ada King" in written[0]
     assert written[0] == written[1]
+
+
+def test_a_file_that_stood_at_two_paths_ends_once(repository: Repository, tmp_path: Path) -> None:
+    one = repository.commit({"a": text(1)})
+    moved = repository.commit({"b": text(1)}, one)
+    other = repository.commit({"a": text(1), "x": "1"}, one, branch="other")
+    both = repository.commit({"a": text(1), "b": text(1), "x": "1"}, moved, other)
+    last = repository.commit({"x": "1"}, both)
+    with extract(repository.path) as graph:
+        made = document(graph, tmp_path)
+    assert Counter(row["prov:entity"] for row in made["wasInvalidatedBy"].values()) == {
+        f"git:File.{one}--a": 1,
+        f"git:FileRevision.{one}--a": 1,
+        f"git:FileRevision.{moved}--b": 1,
+    }
+    assert {row["prov:activity"] for row in made["wasInvalidatedBy"].values()} == {f"git:Commit.{last}"}
+
+
+def test_identifiers_are_readable_and_the_same_in_python_whatever_bytes_a_path_has(
+    repository: Repository, tmp_path: Path
+) -> None:
+    odd = bytes(byte for byte in range(1, 256) if byte != ord("/")) + b"/\xff.py"
+    sha = repository.commit({odd: "1"})
+    with extract(repository.path) as graph:
+        made = document(graph, tmp_path)
+    (name,) = local_names(made, "entity", "FileRevision")
+    assert name == f"git:{local_name('FileRevision', sha, odd)}"
+    assert parts_of(name.removeprefix("git:")) == ("FileRevision", (sha.encode(), odd))
+    assert name.endswith("-2F-FF.py")

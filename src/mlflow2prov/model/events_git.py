@@ -273,8 +273,14 @@ DELETIONS = Event(
     relations=(
         used("commit_ref", "revision_ref", "DeletedRevision", "authored"),
         invalidated("revision_ref", "commit_ref", "DeletedRevision", "authored"),
-        invalidated("file_ref", "commit_ref", "DeletedRevision", "authored"),
     ),
+)
+
+FILE_DELETIONS = Event(
+    name="file_deletions",
+    doc="A commit ended a file, once, under however many paths the file stood.",
+    rows="SELECT DISTINCT commit_ref, file_ref, authored FROM deletions WHERE file_ref IS NOT NULL ORDER BY ALL",
+    relations=(invalidated("file_ref", "commit_ref", "DeletedRevision", "authored"),),
 )
 
 BRANCHES = Event(
@@ -354,6 +360,7 @@ GIT_EVENTS = (
     DERIVATIONS,
     PREVIOUS_REVISIONS,
     DELETIONS,
+    FILE_DELETIONS,
     BRANCHES,
     TAGS,
 )

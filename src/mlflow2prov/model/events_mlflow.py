@@ -248,7 +248,7 @@ METRICS = Event(
     doc="A metric's point is generated at its own time.",
     rows="""
         SELECT point.*, series <> lead(series, 1, -1::BIGINT) OVER () AS is_latest,
-               double_text(value) AS value_text, instant_ms(timestamp_ms) AS logged
+               double_text(value) AS value_text, moment_ms(timestamp_ms) AS logged
         FROM (
             SELECT DISTINCT s.n AS series, m.step, m.timestamp_ms, m.value
             FROM mlflow_metric m JOIN metric_series s ON s.run_id = m.run_id AND s.key = m.key

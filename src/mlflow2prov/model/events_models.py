@@ -131,7 +131,7 @@ LOGGED_MODEL_METRICS = Event(
     rows="""
         SELECT m.*, part(m.key) AS key_part, l.logged_model_ref, l.user_ref,
                coalesce(r.creation_ref, l.run_creation_ref, l.own_creation_ref) AS creation_ref,
-               double_text(m.value) AS value_text, instant_ms(m.timestamp_ms) AS logged,
+               double_text(m.value) AS value_text, moment_ms(m.timestamp_ms) AS logged,
                row_number() OVER (PARTITION BY m.model_id, m.run_id, m.key ORDER BY m.step DESC, m.timestamp_ms DESC,
                                   CASE WHEN isnan(m.value) THEN 0 ELSE m.value END DESC, m.value DESC) = 1
                    AS is_latest

@@ -23,12 +23,16 @@ _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 
 _WHITE = r"\s\p{Z}\x{85}"
 
+_PLAIN_HEX = "2E|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F"
+"""The bytes that stand for themselves in a part, in hexadecimal."""
+
 MACROS: tuple[str, ...] = (
     # an identifier's part
     "part(x) AS replace(replace(replace(url_encode(x), '-', '%2D'), '~', '%7E'), '%', '-')",
     # the part of a path that may have bytes that are no text
-    "path_part(x, bytes) AS CASE WHEN bytes IS NULL THEN part(x)"
-    " ELSE regexp_replace(hex(bytes), '(..)', '-\\1', 'g') END",
+    "path_part(x, bytes) AS CASE WHEN bytes IS NULL THEN part(x) ELSE array_to_string(list_transform("
+    f"regexp_extract_all(hex(bytes), '..'), lambda h: CASE WHEN regexp_full_match(h, '{_PLAIN_HEX}')"
+    " THEN decode(unhex(h)) ELSE '-' || h END), '') END",
     # a qualified name's local part made of a word of somebody's
     "word(x) AS CASE WHEN regexp_matches(x, '^[A-Za-z_]') THEN part(x) ELSE '_' || part(x) END",
     # text that XML 1.0 can hold

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.store import Store
-from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind, Table
+from mlflow2prov.sources.tables import KEYS, SOURCE_TABLES, Batches, Kind, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 def create_source_tables(store: Store, schema: str) -> None:
@@ -42,6 +45,34 @@ def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[st
     finally:
         cursor.close()
     return counts
+
+
+def keep_one_of_each_name(store: Store, schema: str) -> Counter[str]:
+    """Leave out rows whose name is missing or another row's (:data:`KEYS`); return how many, by table.
+
+    Of several rows the one stays that sorts first, whatever the order of their arrival.
+    """
+    left_out: Counter[str] = Counter()
+    for name, key in KEYS.items():
+        table, listed = f"{schema}.{name}", ", ".join(key)
+        missing = " OR ".join(f"{column} IS NULL" for column in key if column != "path_bytes")
+        found = store.scalar(f"SELECT count(*) FROM {table} WHERE {missing}")
+        repeated = store.scalar(
+            f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {listed} HAVING count(*) > 1)"
+        )
+        if not found and not repeated:
+            continue
+        columns = ", ".join(f'"{column}"' for column in SOURCE_TABLES[name].columns)
+        before = store.scalar(f"SELECT count(*) FROM {table}")
+        store.run(
+            f"DELETE FROM {table} WHERE {missing} OR rowid IN (SELECT place FROM (SELECT rowid AS place, "
+            f"row_number() OVER (PARTITION BY {listed} ORDER BY {columns}) AS nth FROM {table}) WHERE nth > 1)"
+        )
+        left_out[name] = before - store.scalar(f"SELECT count(*) FROM {table}")
+        log.warning(
+            "left out: rows of %s without a name or with that of another (%s)", name, f"{left_out[name]:,}"
+        )
+    return left_out
 
 
 def _insert(schema: str, table: Table, redaction: Callable[[str], str]) -> str:

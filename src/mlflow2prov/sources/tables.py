@@ -186,7 +186,7 @@ _TABLES = (
         experiment_id=_NAME,
         name=_TEXT,
         artifact_location=_TEXT,
-        lifecycle_stage=_NAME,
+        lifecycle_stage=_TEXT,
         created_ms=_INT,
         last_updated_ms=_INT,
     ),
@@ -198,8 +198,8 @@ _TABLES = (
         experiment_id=_NAME,
         name=_TEXT,
         user_id=_TEXT,
-        status=_NAME,  # RUNNING SCHEDULED FINISHED FAILED KILLED
-        lifecycle_stage=_NAME,  # active or deleted
+        status=_TEXT,  # RUNNING SCHEDULED FINISHED FAILED KILLED
+        lifecycle_stage=_TEXT,  # active or deleted
         start_ms=_INT,
         end_ms=_INT,
         deleted_ms=_INT,
@@ -222,7 +222,7 @@ _TABLES = (
         experiment_id=_NAME,
         name=_TEXT,
         digest=_NAME,
-        source_type=_NAME,
+        source_type=_TEXT,
         source=_TEXT,
         schema=_TEXT,
         profile=_TEXT,
@@ -244,9 +244,9 @@ _TABLES = (
         artifact_location=_TEXT,
         created_ms=_INT,
         last_updated_ms=_INT,
-        status=_NAME,  # PENDING READY UPLOAD_FAILED UNSPECIFIED
+        status=_TEXT,  # PENDING READY UPLOAD_FAILED UNSPECIFIED
         status_message=_TEXT,
-        lifecycle_stage=_NAME,
+        lifecycle_stage=_TEXT,
         model_type=_TEXT,
         source_run_id=_NAME,
     ),
@@ -309,11 +309,11 @@ _TABLES = (
         last_updated_ms=_INT,
         description=_TEXT,
         user_id=_TEXT,
-        stage=_NAME,  # None Staging Production Archived; NULL for a deleted one
+        stage=_TEXT,  # None Staging Production Archived; NULL for a deleted one
         source=_TEXT,  # a redacted value is NULL, not the word
         run_id=_NAME,
         model_id=_NAME,
-        status=_NAME,
+        status=_TEXT,
         status_message=_TEXT,
         run_link=_TEXT,
         storage_location=_TEXT,
@@ -360,3 +360,25 @@ _TABLES = (
 
 SOURCE_TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 """Every source table by its name."""
+
+_PATH = ("owner", "owner_id", "path", "path_bytes")
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "mlflow_experiment": ("experiment_id",),
+    "mlflow_experiment_tag": ("experiment_id", "key"),
+    "mlflow_run": ("run_id",),
+    "mlflow_param": ("run_id", "key"),
+    "mlflow_tag": ("run_id", "key"),
+    "mlflow_logged_model": ("model_id",),
+    "mlflow_logged_model_param": ("model_id", "key"),
+    "mlflow_logged_model_tag": ("model_id", "key"),
+    "mlflow_registered_model": ("workspace", "name"),
+    "mlflow_registered_model_tag": ("workspace", "name", "key"),
+    "mlflow_registered_model_alias": ("workspace", "name", "alias", "version"),
+    "mlflow_model_version": ("workspace", "name", "version"),
+    "mlflow_model_version_tag": ("workspace", "name", "version", "key"),
+    "mlflow_artifact": _PATH,
+    "mlflow_model_file": _PATH,
+}
+"""The columns that name a row, of the tables in which a name stands for one thing; no store guarantees it
+(a database may have lost its keys, a server may say anything, names may differ by a credential alone)."""

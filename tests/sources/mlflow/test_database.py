@@ -378,6 +378,19 @@ def test_an_unknown_revision_is_read_with_one_warning(
     ]
 
 
+@schemas
+@pytest.mark.parametrize("version", REVISIONS)
+def test_a_table_that_every_version_has_is_missed(
+    version: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(fill_schema(version, tmp_path / "mlflow.db")) as connection:
+        read(tmp_path / "mlflow.db", "artifacts")
+        assert not [text for text in caplog.messages if "lacks" in text]
+        connection.execute("DROP TABLE metrics")
+    read(tmp_path / "mlflow.db", "artifacts")
+    assert f"mlflow_metric is left out, since {tmp_path}/mlflow.db lacks metrics" in caplog.messages
+
+
 # ---- Parts -------------------------------------------------------------------------------------
 
 

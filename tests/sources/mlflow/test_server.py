@@ -521,3 +521,32 @@ def test_a_proxy_is_used_with_its_credentials() -> None:
         assert "mlflow_experiment" in tables_of(read_server("http://mlflow.test", settings=settings))
     sent = proxy.seen[0].headers["proxy-authorization"]
     assert base64.b64decode(sent.removeprefix("Basic ")) == b"ann:pw"
+
+
+def _in_circles(request: Request) -> Answer | None:
+    """A server on which one search leads in a circle of two pages; which one is said by its address."""
+    circle, _, path = request.path.lstrip("/").partition("/")
+    turn = "B" if "page_token=A" in path else "A"
+    run = {
+        "info": {"run_id": "r", "experiment_id": "1"},
+        "data": {"metrics": [{"key": "m", "value": 1, "timestamp": 5}]},
+    }
+    answers: dict[str, dict[str, object]] = {
+        "experiments/search": {"experiments": [{"experiment_id": "1"}]},
+        "model-versions/search": {},
+        "runs/search": {"runs": [run]},
+        "metrics/get-history": {"metrics": run["data"]["metrics"]},
+    }
+    if "get-history-bulk" in path:
+        return Answer(404, b"{}")
+    for name, answer in answers.items():
+        if name in path:
+            token = {"next_page_token": turn} if name.startswith(circle) else {}
+            return Answer(200, json.dumps(answer | token).encode())
+    return Answer(200, b"{}")
+
+
+@pytest.mark.parametrize("circle", ["experiments", "model-versions", "metrics"])
+def test_pages_that_lead_in_a_circle_are_told(circle: str) -> None:
+    with door(_in_circles) as small, pytest.raises(SourceError, match=f"{circle}/.* in a circle"):
+        tables_of(read_server(f"{small.url}/{circle}", settings=QUICK))

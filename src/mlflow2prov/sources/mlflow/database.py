@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import SourceError
-from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, NEEDED, READINGS, Reading
+from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, LATER, NEEDED, READINGS, Reading
 from mlflow2prov.sources.mlflow.parts import require_known
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
@@ -201,9 +201,12 @@ class _Query:
 
     def _columns(self) -> list[_Column] | None:
         """The columns to query, or None where the database lacks a table or column that is needed."""
-        if self._main_table() not in self._schema:
-            return None
         table = SOURCE_TABLES[self._reading.table]
+        if self._main_table() not in self._schema:
+            if self._main_table() not in LATER:
+                said = table.name, self._database.name, self._main_table()
+                _logger.warning("%s is left out, since %s lacks %s", *said)
+            return None
         columns: list[_Column] = []
         missing = self._missing(self._reading.source)
         for name, kind in table.columns.items():

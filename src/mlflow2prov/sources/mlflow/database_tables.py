@@ -296,6 +296,16 @@ READINGS: tuple[Reading, ...] = (
 NEEDED: Mapping[str, str] = {"experiments": "experiment_id", "runs": "run_uuid"}
 """The tables, each with a column, without which a database is not MLflow's."""
 
+LATER: frozenset[str] = frozenset(
+    {
+        "logged_models",
+        "logged_model_metrics",
+        "logged_model_params",
+        "logged_model_tags",
+    }
+)
+"""The tables that came with MLflow 3; older databases lack them, and nothing is missing then."""
+
 KNOWN_REVISIONS: frozenset[str] = frozenset(
     {
         "7f2a7d5fae7d",

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
@@ -23,7 +23,7 @@ from mlflow2prov.prov.credentials import shown_url, without_credentials
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.mlflow.server_wire import decode
 
-__all__ = ["HttpClient", "HttpSettings", "Query", "RefusedError", "without_credentials"]
+__all__ = ["HttpClient", "HttpSettings", "Pages", "Query", "RefusedError", "without_credentials"]
 
 if TYPE_CHECKING:
     from urllib3.connectionpool import ConnectionPool
@@ -247,6 +247,34 @@ _UNREACHABLE: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...],
     ),
     (failures.LocationParseError, "is not a URL that can be used; check the address"),
 )
+
+
+class _HasToken(Protocol):
+    @property
+    def next_page_token(self) -> str | None: ...
+
+
+class Pages:
+    """What tells whether the pages of a search lead on: the tokens so far, which are held."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen: set[str] = set()
+
+    def after(self, page: _HasToken) -> str | None:
+        """The token of the page that follows ``page``, or None where it is the last.
+
+        Raises:
+            SourceError: the token has led to a page already, and so it would go on for ever.
+        """
+        token = page.next_page_token or None
+        if token in self._seen:
+            raise SourceError(
+                f"/{self._path} of the MLflow server leads from page to page in a circle; see the server's log"
+            )
+        if token is not None:
+            self._seen.add(token)
+        return token
 
 
 class _Retry(urllib3.Retry):

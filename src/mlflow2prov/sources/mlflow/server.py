@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, Query, RefusedError
 from mlflow2prov.sources.mlflow.parts import require_known
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
@@ -29,12 +28,7 @@ _IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
 _MOST_MISSING_VERSIONS = 100_000
 
 
-class _Page(Protocol):
-    @property
-    def next_page_token(self) -> str | None: ...
-
-
-_P = TypeVar("_P", bound=_Page)
+_P = TypeVar("_P", wire.ExperimentPage, wire.RegisteredModelPage, wire.ModelVersionPage)
 
 
 def read_server(url: str, *, settings: HttpSettings, skip: frozenset[str] = frozenset()) -> Batches:
@@ -113,14 +107,14 @@ class _ServerReader:
 
     def _pages(self, kind: type[_P], path: str, query: Query, *, optional: bool = False) -> Iterator[_P]:
         """The pages of a search by GET; where it is ``optional``, none from a server that lacks it."""
-        token: str | None = None
+        token, pages = None, Pages(path)
         while True:
             asked = [*query, ("page_token", token)] if token else query
             page = (self._client.ask_if_known if optional else self._client.ask)(kind, path, query=asked)
             if page is None:
                 return
             yield page
-            token = _next_token(page, token, path)
+            token = pages.after(page)
             if token is None:
                 return
 
@@ -145,7 +139,7 @@ class _ServerReader:
             "order_by": ["attribute.start_time ASC"],
         }
         size = _FIRST_PAGE_RUNS
-        token: str | None = None
+        token, pages = None, Pages(path)
         while True:
             body |= {"max_results": size} | ({"page_token": token} if token else {})
             try:
@@ -157,7 +151,7 @@ class _ServerReader:
                 continue
             page = self._client.understand(content, wire.RunPage, path)
             yield page.runs
-            token = _next_token(page, token, path)
+            token = pages.after(page)
             if token is None:
                 return
             per_run = len(content) / max(1, len(page.runs))
@@ -222,13 +216,13 @@ class _ServerReader:
             "max_results": 1_000,
             "order_by": [{"field_name": "creation_timestamp", "ascending": True}],
         }
-        token: str | None = None
+        pages = Pages(path)
         while True:
             page = self._client.ask_if_known(wire.LoggedModelPage, path, body=body)
             if page is None:
                 return
             yield page.models
-            token = _next_token(page, token, path)
+            token = pages.after(page)
             if token is None:
                 return
             body["page_token"] = token
@@ -305,11 +299,3 @@ class _ServerReader:
             return []
         gaps = (number for number in range(1, max(numbers)) if number not in numbers)
         return [rows.missing_version(self._workspace, name, number) for number in gaps]
-
-
-def _next_token(page: _Page, token: str | None, path: str) -> str | None:
-    """The token of the page after ``page``, which ``token`` led to."""
-    following = page.next_page_token or None
-    if following is not None and following == token:
-        raise SourceError(f"/{path} of the MLflow server leads from a page to itself; see the server's log")
-    return following

@@ -212,15 +212,16 @@ class ArtifactReader:
     def _list(self, way: _Way, folder: str) -> list[wire.File]:
         files: dict[str, wire.File] = {}
         token: str | None = None
+        seen: set[str | None] = {None}
         while True:
             path, query = way.listing(folder, token)
             page = self._client.ask(wire.FilePage, path, query=query, retries=_RETRIES)
             above = "" if way.is_proxied else folder
             files |= {file.path: file for file in page.files if _stands_in(above, file.path)}
-            following = page.next_page_token or None
-            if following is None or following == token:
+            token = page.next_page_token or None
+            if token in seen:  # there is none, or it leads back to what was listed
                 return list(files.values())
-            token = following
+            seen.add(token)
 
     def _read_model(self, way: _Way, found: _Found, folder: str, files: Sequence[wire.File]) -> None:
         """Read the MLmodel file in ``folder`` and what of its kind stands beside it."""

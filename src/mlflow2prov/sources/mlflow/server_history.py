@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_client import HttpClient, Pages, Query, RefusedError
 from mlflow2prov.sources.mlflow.server_rows import Row, batch, point
 from mlflow2prov.sources.tables import Batches
 
@@ -152,12 +152,12 @@ class HistoryReader:
 
     def _paged(self, key: str, run_id: str) -> list[Row]:
         rows: list[Row] = []
-        token: str | None = None
+        token, pages = None, Pages(_SINGLE)
         while True:
             query: Query = [("run_id", run_id), ("metric_key", key), ("max_results", self._most_points)]
             query = [*query, ("page_token", token)] if token else query
             page = self._client.ask_if_known(wire.MetricPage, _SINGLE, query=query)
             rows += [point(run_id, metric) for metric in page.metrics] if page else []
-            token = page.next_page_token if page else None
+            token = pages.after(page) if page else None
             if not token:
                 return rows
