@@ -167,6 +167,37 @@ def _stored_document(store: Path, what: str, out: Path, size: Size) -> Iterator[
     )
 
 
+def _files(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    store, runs = inputs.file_store(size.file_runs), size.file_runs
+    reading: Command = [sys.executable, "-m", "benchmarks.read_files"]
+    commands: dict[str, Command] = {"ours": [*reading, "ours", store]}
+    if importlib.util.find_spec("mlflow") is not None:
+        commands["client"] = [*reading, "client", store]
+    with inputs.output("files") as out:
+        file = out / "graph.duckdb"
+        commands["graph"] = [mlflow2prov_program(), "extract", "--mlflow_url", store, "--database", file]
+        costs = best(commands, size.repeats)
+        ours, graph = costs["ours"], costs["graph"]
+        for name in commands.keys() - {"graph"}:
+            if int(costs[name].said) != runs:
+                raise FailedError(f"{name} reads {costs[name].said.strip()} runs instead of {runs}")
+        if "client" in costs:
+            yield at_least(
+                f"{runs:,} runs: reading, CPU of `MlflowClient.search_runs` ÷ ours",
+                *(costs["client"].cpu_s / ours.cpu_s, 3),
+                unit=" ×",
+                detail=f"{costs['client'].cpu_s:.2f} s without histories ÷ {ours.cpu_s:.2f} s with them",
+            )
+        yield Figure(
+            name=f"{runs:,} runs: reading, CPU", measured=f"{runs / ours.cpu_s:,.0f} runs/s, start included"
+        )
+        yield at_most(f"{runs:,} runs: reading, peak memory", round(ours.peak_mib), 512, unit=" MiB")
+        yield Figure(
+            name=f"{runs:,} runs: graph in a file",
+            measured=f"CPU {graph.cpu_s:.2f} s, {_memory(graph)}, {_size(file)}; wall time {graph.wall_s:.1f} s",
+        )
+
+
 def _prov(inputs: Inputs, size: Size) -> Iterator[Figure]:
     records = inputs.records(size.records)
     programs = {
@@ -280,6 +311,13 @@ BENCHES: dict[str, Bench] = {
             about="`extract` of a made store (each run with 20 params, 20 metrics of 10 steps, 10 tags and"
             " 2 datasets) against iterating over all of its rows with Python's `sqlite3`.",
             run=_mlflow,
+        ),
+        Bench(
+            name="files",
+            title="An MLflow file store",
+            about="Reading a store like the one above that is a folder of files, some 50 for each run, in whole"
+            " processes; MLflow's own client reads the runs with the latest points of their metrics alone.",
+            run=_files,
         ),
         Bench(
             name="prov",

@@ -54,6 +54,13 @@ class Inputs:
 
         return self.made(f"mlflow-{runs}.db", lambda path: make_store(path, runs))
 
+    def file_store(self, runs: int) -> Path:
+        """The same MLflow store in files."""
+        from benchmarks.file_store import make_file_store
+
+        database = self.store(runs)
+        return self.made(f"mlruns-{runs}", lambda path: make_file_store(path, database))
+
     def records(self, count: int) -> Path:
         """A folder with PROV records in Arrow files."""
         from benchmarks.prov_records import make_records

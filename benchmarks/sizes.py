@@ -14,6 +14,7 @@ class Size:
         commits: of the large repository; ten times those of the small one.
         runs: of the store that becomes a graph in a file.
         json_runs: of the store that becomes PROV-JSON.
+        file_runs: of the file store.
         server_runs: of the store that a server is read over.
         records: that the ``prov`` library is compared on.
         library_records: that the ``prov`` library writes and reads in each format.
@@ -25,6 +26,7 @@ class Size:
     commits: int
     runs: int
     json_runs: int
+    file_runs: int
     server_runs: int
     records: int
     library_records: int
@@ -40,6 +42,7 @@ SIZES: dict[str, Size] = {
             commits=20_000,
             runs=20_000,
             json_runs=5_000,
+            file_runs=2_000,
             server_runs=500,
             records=1_000_000,
             library_records=20_000,
@@ -51,6 +54,7 @@ SIZES: dict[str, Size] = {
             commits=2_000,
             runs=1_000,
             json_runs=500,
+            file_runs=500,
             server_runs=200,
             records=100_000,
             library_records=5_000,
@@ -61,6 +65,7 @@ SIZES: dict[str, Size] = {
             commits=100,
             runs=20,
             json_runs=10,
+            file_runs=5,
             server_runs=5,
             records=2_000,
             library_records=500,

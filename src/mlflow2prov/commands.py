@@ -73,7 +73,8 @@ COMMANDS: tuple[Command, ...] = (
             ),
             Option(
                 name="mlflow_url",
-                help="An MLflow store: http(s)://HOST of a server, or sqlite:///FILE, which is only read.",
+                help="An MLflow store: http(s)://HOST of a server, or sqlite:///FILE or the PATH of a folder such as"
+                " ./mlruns, which are only read.",
                 metavar="URL",
             ),
             Option(

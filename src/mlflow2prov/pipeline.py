@@ -83,8 +83,8 @@ def extract(
 
     Args:
         repository_path: a work tree or a bare repository.
-        mlflow_url: ``http(s)://…`` of a tracking server, or ``sqlite:///…`` of its database, which is
-            only ever read.
+        mlflow_url: ``http(s)://…`` of a tracking server, ``sqlite:///…`` of its database, or the path of a
+            file store such as ``./mlruns``; the latter two are only ever read.
         mlflow_namespace: the IRI in which the store's things are named; by default it derives from
             the URL without credentials, and for a local store from the host name and path.
         repository_namespace: the IRI in which branches and tags are named; by default it derives
@@ -187,20 +187,27 @@ def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -
         from mlflow2prov.sources.mlflow.database import read_database
 
         return read_database(url, skip=skip)
+    from mlflow2prov.sources.mlflow.file_store import is_file_store, read_file_store
+
+    if is_file_store(url):
+        return read_file_store(url, skip=skip)
     from mlflow2prov.prov.credentials import shown_url
 
     raise UsageError(
-        f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https:// or sqlite:///"
+        f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https:// or sqlite:///,"
+        " or be the path of a folder, such as ./mlruns"
     )
 
 
 def _resolved(url: str) -> str:
-    """The URL of a store; that of a local file by its real path, so that each file has one spelling."""
-    if not url.lower().startswith("sqlite:"):
-        return url
-    from mlflow2prov.sources.mlflow.database_file import database_path
+    """The URL of a store; that of a local one by its real path, so that each file and folder has one spelling."""
+    if url.lower().startswith("sqlite:"):
+        from mlflow2prov.sources.mlflow.database_file import database_path
 
-    return f"sqlite:///{database_path(url).resolve()}"
+        return f"sqlite:///{database_path(url).resolve()}"
+    from mlflow2prov.sources.mlflow.file_store import file_store_path, is_file_store
+
+    return f"file://{file_store_path(url)}" if is_file_store(url) else url
 
 
 def _expand(

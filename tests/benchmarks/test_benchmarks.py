@@ -13,6 +13,8 @@ import pytest
 from prov.model import ProvDocument
 
 from mlflow2prov import extract
+from mlflow2prov.sources.mlflow.database import read_database
+from mlflow2prov.sources.mlflow.file_store import read_file_store
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +48,7 @@ def bench(name: str, folder: Path) -> str:
         ("help", ["`mlflow2prov --help`, wall time"]),
         ("git", ["graph in a file, wall time", "PROV-JSON, wall time", "growth of CPU time"]),
         ("mlflow", ["graph in a file, CPU", "PROV-JSON, CPU", "peak memory"]),
+        ("files", ["CPU of `MlflowClient.search_runs`", "reading, peak memory", "graph in a file"]),
         ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],
@@ -118,6 +121,21 @@ def test_a_made_store_has_the_rows_that_it_promises(tmp_path: Path) -> None:
     assert counted["m2p:Param"] >= 100 * 20
     assert counted["m2p:Metric"] >= metrics
     assert counted["m2p:LoggedModel"] == 50
+
+
+def test_a_made_store_of_files_has_what_its_database_has(tmp_path: Path) -> None:
+    from benchmarks.inputs import Inputs
+
+    inputs = Inputs(tmp_path)
+    files = read_file_store(str(inputs.file_store(600)), skip=frozenset({"artifacts"}))
+    database = read_database(f"sqlite:///{inputs.store(600)}", skip=frozenset({"artifacts"}))
+    found: tuple[dict[str, set[str]], ...] = ({}, {})
+    for rows, batches in zip(found, (files, database), strict=True):
+        for name, batch in batches:
+            rows.setdefault(name, set()).update(map(repr, batch.to_pylist()))
+    assert found[0].pop("mlflow_store") != found[1].pop("mlflow_store")
+    assert found[0] == found[1]
+    assert len(found[0]["mlflow_metric"]) == 600 * 20 * 10
 
 
 def test_both_sides_build_the_same_document(tmp_path: Path) -> None:

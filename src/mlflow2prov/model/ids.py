@@ -112,6 +112,8 @@ def store_namespace(uri: str, host: str) -> str:
     'http://mlflow.example.org:5000#'
     >>> store_namespace("sqlite:////home/ada/mlflow.db", "box")
     'file://box/home/ada/mlflow.db#'
+    >>> store_namespace("file:///home/ada/mlruns", "box")
+    'file://box/home/ada/mlruns#'
     """
     cleaned = without_credentials(uri)
     split = urlsplit(cleaned)
@@ -119,6 +121,8 @@ def store_namespace(uri: str, host: str) -> str:
         return _iri(f"{split.scheme}://{split.netloc.lower()}{split.path.rstrip('/')}") + "#"
     if split.scheme == "sqlite" or split.scheme.startswith("sqlite+"):
         return _local_iri(cleaned.partition(":///")[2], host, "/")
+    if split.scheme == "file":
+        return _local_iri(cleaned.removeprefix("file://"), host, "/")
     return _iri(cleaned) + "#"
 
 

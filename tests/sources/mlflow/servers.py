@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -40,29 +41,66 @@ class MlflowServer:
 @contextmanager
 def filled_server(folder: Path) -> Iterator[MlflowServer]:
     """A real MLflow server over a SQLite store in ``folder`` that was filled through it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     database, artifacts = folder / "mlflow.db", folder / "artifacts"
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{database}"]
-    command += ["--artifacts-destination", str(artifacts)]
-    url = f"http://127.0.0.1:{port}"
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            command, cwd=folder, env=os.environ | QUIET, stdout=out, stderr=out, start_new_session=True
-        )
-    try:
-        _wait_for(url, server, log)
+    with served(folder, f"sqlite:///{database}", "--artifacts-destination", str(artifacts)) as url:
         filler = [sys.executable, str(Path(__file__).with_name("fill_server.py")), url, str(folder)]
         filled = subprocess.run(filler, env=os.environ | QUIET, capture_output=True, text=True, check=False)
         assert filled.returncode == 0, filled.stderr
         made = json.loads(filled.stdout.strip().splitlines()[-1])
         yield MlflowServer(url, database, artifacts, made)
+
+
+@contextmanager
+def served(folder: Path, store: str, *options: str) -> Iterator[str]:
+    """The URL of a real MLflow server over the store at a URI, which runs and logs in ``folder``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", store, *options]
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "server.log"
+    environment = os.environ | QUIET | {"MLFLOW_ALLOW_FILE_STORE": "true"}
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        _wait_for(url, server, log)
+        yield url
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """A file store that MLflow filled, a SQLite store that MLflow made of it, and what it was filled with."""
+
+    folder: Path
+    database: Path
+    made: dict[str, str]
+
+
+def filled_file_store(folder: Path) -> FileStore:
+    """A real file store in ``folder``, and its migration to SQLite; takes some ten seconds."""
+    store, copy, database = folder / "my runs", folder / "copy", folder / "migrated.db"
+    filler = [sys.executable, str(Path(__file__).with_name("fill_file_store.py")), str(store), str(folder)]
+    said = _mlflow(filler)
+    shutil.copytree(store, copy)
+    for path in copy.rglob("metrics/**/*"):
+        if path.is_file():  # MLflow's migration can't take in a point that was logged twice
+            path.write_text("".join(dict.fromkeys(path.read_text().splitlines(keepends=True))))
+    migration = [sys.executable, "-m", "mlflow", "migrate-filestore", "--no-progress"]
+    _mlflow([*migration, "--source", str(copy), "--target", f"sqlite:///{database}"])
+    return FileStore(store, database, json.loads(said.strip().splitlines()[-1]))
+
+
+def _mlflow(command: list[str]) -> str:
+    environment = os.environ | QUIET | {"MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

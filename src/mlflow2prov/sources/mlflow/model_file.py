@@ -82,10 +82,10 @@ def parse_model_file(
     ... # doctest: +ELLIPSIS
     ModelFile(flavors=('sklearn',), ..., requirements=('a>1', 'b'))
     """
-    model = _mapping(mlmodel)
+    model = yaml_mapping(mlmodel)
     if model is None:
         return None
-    environment = (_mapping(python_env) or {}) if python_env is not None else {}
+    environment = (yaml_mapping(python_env) or {}) if python_env is not None else {}
     packages = _conda_dependencies(conda)
     flavors = model.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
@@ -134,9 +134,12 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
-def _mapping(content: bytes) -> dict[Any, Any] | None:
-    """The mapping that a YAML document is; None where it is something else or can't be read."""
-    if len(content) > MOST_BYTES:
+def yaml_mapping(content: bytes, most_bytes: int = MOST_BYTES) -> dict[Any, Any] | None:
+    """The mapping that a YAML document is; None where it is something else, hostile or can't be read.
+
+    Its scalars are texts, whole numbers, truth values and nulls; other numbers and dates stay texts.
+    """
+    if len(content) > most_bytes:
         return None
     try:
         if not _is_harmless(content):
@@ -215,7 +218,7 @@ def _requirement_lines(content: bytes) -> Iterator[str]:
 
 def _conda_dependencies(content: bytes | None) -> list[str] | None:
     """The packages that a conda.yaml names, those of pip among them; None where it names none at all."""
-    document = _mapping(content) if content is not None else None
+    document = yaml_mapping(content) if content is not None else None
     listed = document.get("dependencies") if document else None
     if not isinstance(listed, list):
         return None
