@@ -14,6 +14,7 @@ from benchmarks.formats_bench import formats
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.mlflow_store import METRICS
+from benchmarks.postgresql_bench import postgresql
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
 
@@ -318,6 +319,13 @@ BENCHES: dict[str, Bench] = {
             about="Reading a store like the one above that is a folder of files, some 50 for each run, in whole"
             " processes; MLflow's own client reads the runs with the latest points of their metrics alone.",
             run=_files,
+        ),
+        Bench(
+            name="postgresql",
+            title="An MLflow store in PostgreSQL",
+            about="Reading the same store in a server on this machine into source tables, against taking all"
+            " columns of the same tables by ADBC and looking at none, which was the fastest way to scan them.",
+            run=postgresql,
         ),
         Bench(
             name="prov",

@@ -40,7 +40,7 @@ WRITTEN_ELSEWHERE = {"docs/benchmarks.md"}
 
 NOT_RUN = {
     "needs a network": 1,
-    "needs a server": 5,
+    "needs a server": 7,
     "needs make": 2,
     "makes the demo": 1,
     "needs Neo4j": 1,

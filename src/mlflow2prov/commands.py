@@ -73,8 +73,8 @@ COMMANDS: tuple[Command, ...] = (
             ),
             Option(
                 name="mlflow_url",
-                help="An MLflow store: http(s)://HOST of a server, or sqlite:///FILE or the PATH of a folder such as"
-                " ./mlruns, which are only read.",
+                help="An MLflow store: http(s)://HOST of a server, or, only read, the PATH of a folder such as ./mlruns or"
+                " a database: sqlite:///FILE, postgresql://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE.",
                 metavar="URL",
             ),
             Option(

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -24,6 +25,7 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.files import refuse_existing, whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
+from mlflow2prov.prov.database_uris import ENGINES
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
@@ -83,8 +85,9 @@ def extract(
 
     Args:
         repository_path: a work tree or a bare repository.
-        mlflow_url: ``http(s)://…`` of a tracking server, ``sqlite:///…`` of its database, or the path of a
-            file store such as ``./mlruns``; the latter two are only ever read.
+        mlflow_url: ``http(s)://…`` of a tracking server, or, which are only ever read, the path of a file
+            store such as ``./mlruns`` or the URI of a database: ``sqlite:///…``, ``postgresql://…``,
+            ``mysql://…``, ``mssql://…``.
         mlflow_namespace: the IRI in which the store's things are named; by default it derives from
             the URL without credentials, and for a local store from the host name and path.
         repository_namespace: the IRI in which branches and tags are named; by default it derives
@@ -175,28 +178,39 @@ def _counts(counts: Mapping[str, int], *tables: str) -> list[str]:
     return [f"{counts[table]:,}" for table in tables]
 
 
+_WAYS: Mapping[str, tuple[str, str]] = {
+    "http": ("server", "read_server"),
+    "https": ("server", "read_server"),
+    "sqlite": ("database", "read_database"),
+    **dict.fromkeys(ENGINES, ("database", "read_database_server")),
+}
+"""The way into an MLflow store by the scheme of its URL: a module of the source, and its function."""
+
+_FILES = ("file_store", "read_file_store")
+"""The way into one whose URL is the path of a folder, or a ``file:`` URI."""
+
+
 def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -> Batches:
     """The way into an MLflow store that its URL asks for."""
-    scheme = url.split(":", 1)[0].lower() if ":" in url else ""
-    if scheme in {"http", "https"}:
+    from mlflow2prov.sources.mlflow.file_store import is_file_store
+
+    scheme = url.split(":", 1)[0].split("+", 1)[0].lower() if ":" in url else ""
+    way = _FILES if is_file_store(url) else _WAYS.get(scheme)
+    if way is None:
+        from mlflow2prov.prov.credentials import shown_url
+
+        raise UsageError(
+            f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https://,"
+            " sqlite:///, postgresql://, mysql:// or mssql://, or be the path of a folder, such as ./mlruns"
+        )
+    module, function = way
+    settings = {}
+    if function == "read_server":
         from mlflow2prov.sources.mlflow.http_settings import HttpSettings
-        from mlflow2prov.sources.mlflow.server import read_server
 
-        return read_server(url, settings=HttpSettings.from_environment(surroundings.environment), skip=skip)
-    if scheme == "sqlite":
-        from mlflow2prov.sources.mlflow.database import read_database
-
-        return read_database(url, skip=skip)
-    from mlflow2prov.sources.mlflow.file_store import is_file_store, read_file_store
-
-    if is_file_store(url):
-        return read_file_store(url, skip=skip)
-    from mlflow2prov.prov.credentials import shown_url
-
-    raise UsageError(
-        f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https:// or sqlite:///,"
-        " or be the path of a folder, such as ./mlruns"
-    )
+        settings = {"settings": HttpSettings.from_environment(surroundings.environment)}
+    read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
+    return read(url, skip=skip, **settings)
 
 
 def _resolved(url: str) -> str:

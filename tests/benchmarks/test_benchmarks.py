@@ -49,6 +49,17 @@ def bench(name: str, folder: Path) -> str:
         ("git", ["graph in a file, wall time", "PROV-JSON, wall time", "growth of CPU time"]),
         ("mlflow", ["graph in a file, CPU", "PROV-JSON, CPU", "peak memory"]),
         ("files", ["CPU of `MlflowClient.search_runs`", "reading, peak memory", "graph in a file"]),
+        pytest.param(
+            "postgresql",
+            ["CPU of the scan ÷ that of reading", "graph in a file, peak memory"],
+            marks=[
+                pytest.mark.system("postgresql"),
+                pytest.mark.skipif(
+                    not list(Path("/").glob("usr/lib/postgresql/*/bin/initdb")),
+                    reason="PostgreSQL is missing: apt-get install postgresql",
+                ),
+            ],
+        ),
         ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],

@@ -16,6 +16,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.credentials import without_credentials
+from mlflow2prov.prov.database_uris import DatabaseUri, is_database_uri
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P, PROV, XSD
 
 _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
@@ -106,7 +107,7 @@ def store_namespace(uri: str, host: str) -> str:
 
     Args:
         uri: the tracking URI, that of a local store with its absolute path; credentials are left out.
-        host: this machine's name, which a local store's IRI carries.
+        host: this machine's name, which a local store's IRI carries, and that of a database without a host.
 
     >>> store_namespace("http://ada:secret@mlflow.example.org:5000/", "box")
     'http://mlflow.example.org:5000#'
@@ -114,7 +115,12 @@ def store_namespace(uri: str, host: str) -> str:
     'file://box/home/ada/mlflow.db#'
     >>> store_namespace("file:///home/ada/mlruns", "box")
     'file://box/home/ada/mlruns#'
+    >>> store_namespace("postgresql+psycopg2://ada:secret@db.example.org:5432/mlflow?sslmode=require", "box")
+    'postgresql://db.example.org/mlflow#'
     """
+    if is_database_uri(uri):
+        spelled = DatabaseUri.parse(uri).uri
+        return _iri(spelled.replace(":///", f"://{host}/", 1)) + "#"
     cleaned = without_credentials(uri)
     split = urlsplit(cleaned)
     if split.scheme in {"http", "https"}:

@@ -1,14 +1,18 @@
-"""The way into MLflow through its SQLite database: read-only, by column, whatever the schema's version."""
+"""The way into MLflow through its database: read-only, by column, whatever the engine and the schema's version.
+
+One interpreter for the declarations of tables (`READINGS`) and of engines (`Dialect`).
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, LATER, NEEDED, READINGS, Reading
@@ -16,26 +20,71 @@ from mlflow2prov.sources.mlflow.parts import require_known
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
-    from mlflow2prov.sources.mlflow.database_file import DatabaseFile
+    from mlflow2prov.prov.database_uris import DatabaseUri
+    from mlflow2prov.sources.mlflow.database_dialects import Dialect
 
 _logger = logging.getLogger(__name__)
 
 _REFERENCE = re.compile(r"\b([a-z])\.(\w+)")
-_HUGE = "1.7976931348623157e308"
-_LARGEST = "9223372036854775807"
-_EXAMPLES = {Kind.INT: 0, Kind.FLAG: 0, Kind.FLOAT: 0.5}
+_HUGE = 1.7976931348623157e308
 _OWNERS = {
     "mlflow_run": ("run", "run_id", "artifact_uri"),
     "mlflow_logged_model": ("logged_model", "model_id", "artifact_location"),
 }
 """The tables whose rows own artifacts: the word for it, and the columns of the identifier and the place."""
 
+_ENGINES = {
+    "postgresql": ("mlflow2prov.sources.mlflow.database_postgresql", "PostgreSQL"),
+    "mysql": ("mlflow2prov.sources.mlflow.database_mysql", "MySQL"),
+    "mssql": ("mlflow2prov.sources.mlflow.database_mssql", "MicrosoftSQLServer"),
+}
+"""The module and the class that reads the databases of an engine on a server."""
+
 _Schema = Mapping[str, Mapping[str, bool]]
 """The columns of each SQL table, in lower case, and whether they are NOT NULL."""
+
+
+class Database(Protocol):
+    """A database within one transaction, in which all queries see the same moment and nothing is written."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL that it understands."""
+
+    @property
+    def name(self) -> str:
+        """What people call it, without credentials."""
+
+    @property
+    def uri(self) -> str:
+        """What MLflow calls it, without credentials."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query for a few rows."""
+
+    def batches(
+        self, columns: Sequence[tuple[str, Kind]], source: str, rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Record batches of a query: the SQL of its columns, and what stands behind FROM.
+
+        Batches have about ``rows`` rows, and one is held. Columns have a type that can be cast to their kind's;
+        a text may stand as bytes.
+        """
+
+    def hidden(self, tables: Sequence[str]) -> list[str]:
+        """Those of the tables that `Dialect.schema` did not find that are there, but not for this user."""
+
+    def check(self) -> None:
+        """See, when all is read, that it was the same moment.
+
+        Raises:
+            SourceError: it was not.
+        """
+
+    def close(self) -> None:
+        """End the transaction."""
 
 
 def read_database(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
@@ -57,18 +106,46 @@ def read_database(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
         UsageError: ``uri`` is no SQLite file's, or ``skip`` has an unknown part. At once; the others on use.
         SourceError: the file is missing, locked, damaged, no database or not MLflow's.
     """
-    from mlflow2prov.sources.mlflow.database_file import database_path
+    from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
 
     require_known(skip)
-    return _read(database_path(uri), skip)
+    path = database_path(uri)
+    return _read(lambda: DatabaseFile(path), skip)
 
 
-def _read(path: Path, skip: frozenset[str]) -> Batches:
+def read_database_server(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
+    """Batches of every MLflow source table that a database on a server and the artifact folders it names can fill.
+
+    As :func:`read_database`, but nobody has to wait: the transaction is read-only and sees a snapshot.
+
+    Args:
+        uri: such as ``postgresql://user@host/mlflow`` or ``mysql+pymysql://user@host/mlflow``.
+        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+
+    Raises:
+        UsageError: ``uri`` is of no engine that can be read, or ``skip`` has an unknown part. At once; the
+            others on use.
+        SourceError: the driver is not installed, or the database can't be reached or read, or is not MLflow's.
+    """
+    from mlflow2prov.prov.database_uris import DatabaseUri
+
+    require_known(skip)
+    address = DatabaseUri.parse(uri)
+    return _read(lambda: _connect(address), skip)
+
+
+def _connect(address: DatabaseUri) -> Database:
+    """The database of an engine: its module and driver are imported here, and no others."""
+    module, name = _ENGINES[address.engine]
+    engine: Callable[[DatabaseUri], Database] = getattr(import_module(module), name)
+    return engine(address)
+
+
+def _read(connect: Callable[[], Database], skip: frozenset[str]) -> Batches:
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
-    from mlflow2prov.sources.mlflow.database_file import DatabaseFile
 
     owners: list[tuple[str, pa.RecordBatch]] = []
-    with closing(DatabaseFile(path)) as database:
+    with closing(connect()) as database:
         schema = _schema_of(database)
         _require_mlflow(database, schema)
         yield _store(database, _revision(database, schema))
@@ -97,20 +174,24 @@ def _owners(batches: list[tuple[str, pa.RecordBatch]]) -> Iterator[tuple[str, st
                 yield owner, owner_id, uri
 
 
-def _schema_of(database: DatabaseFile) -> _Schema:
+def _schema_of(database: Database) -> _Schema:
     tables = sorted({name for reading in READINGS for name in reading.tables.values()} | {"alembic_version"})
-    rows = database.rows(
-        "SELECT '', '', 0 UNION ALL SELECT t.name, lower(c.name), c.\"notnull\""
-        " FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c"
-        f" WHERE t.type IN ('table', 'view') AND t.name IN ({', '.join(map(repr, tables))})"
-    )
     schema: dict[str, dict[str, bool]] = {}
-    for table, column, is_not_null in rows[1:]:
-        schema.setdefault(table, {})[column] = bool(is_not_null)
+    for table, column, is_not_null in database.rows(
+        database.dialect.schema.format(tables=", ".join(map(repr, tables)))
+    ):
+        if table:
+            schema.setdefault(table, {})[column] = bool(is_not_null)
+    hidden = database.hidden([table for table in tables if table not in schema])
+    if hidden:
+        raise SourceError(
+            f"{database.name} has tables that this user may not read ({', '.join(hidden)});"
+            " GRANT SELECT on the whole database to it"
+        )
     return schema
 
 
-def _require_mlflow(database: DatabaseFile, schema: _Schema) -> None:
+def _require_mlflow(database: Database, schema: _Schema) -> None:
     missing = [f"{table}.{column}" for table, column in NEEDED.items() if column not in schema.get(table, {})]
     if missing:
         raise SourceError(
@@ -119,10 +200,11 @@ def _require_mlflow(database: DatabaseFile, schema: _Schema) -> None:
         )
 
 
-def _revision(database: DatabaseFile, schema: _Schema) -> str | None:
+def _revision(database: Database, schema: _Schema) -> str | None:
     """The revision of the schema, as Alembic names it; warns where it is not a known one."""
+    column = database.dialect.typed("v.version_num", Kind.TEXT)
     is_named = "version_num" in schema.get("alembic_version", {})
-    rows = database.rows("SELECT CAST(version_num AS TEXT) FROM alembic_version") if is_named else []
+    rows = database.rows(f"SELECT {column} FROM alembic_version AS v") if is_named else []
     revision = ", ".join(sorted(str(row[0]) for row in rows)) or None
     if revision not in KNOWN_REVISIONS:
         named = f"has the unknown revision {revision}" if revision else "names no revision"
@@ -130,12 +212,10 @@ def _revision(database: DatabaseFile, schema: _Schema) -> str | None:
     return revision
 
 
-def _store(database: DatabaseFile, revision: str | None) -> tuple[str, pa.RecordBatch]:
+def _store(database: Database, revision: str | None) -> tuple[str, pa.RecordBatch]:
     import pyarrow as pa
 
-    path = database.name.replace("\\", "/") if database.path.drive else database.name
-    uri = f"sqlite:///{path}"
-    row = {"uri": uri, "mlflow_version": None, "schema_version": revision}
+    row = {"uri": database.uri, "mlflow_version": None, "schema_version": revision}
     schema = SOURCE_TABLES["mlflow_store"].schema()
     return "mlflow_store", pa.RecordBatch.from_pylist([row], schema=schema)
 
@@ -157,7 +237,7 @@ class _Column:
 class _Query:
     """The query that a declaration makes for the schema at hand, and the reading of its answer."""
 
-    def __init__(self, database: DatabaseFile, reading: Reading, schema: _Schema) -> None:
+    def __init__(self, database: Database, reading: Reading, schema: _Schema) -> None:
         self._database = database
         self._reading = reading
         self._schema = schema
@@ -172,32 +252,14 @@ class _Query:
             return
         extras = self._extras(columns)
         count = 0
-        for batch in self._typed_batches(columns, extras):
+        kinds = [(column.sql, column.kind) for column in columns]
+        kinds += [(sql, Kind.FLAG if name == "is_nan" else Kind.INT) for name, sql in extras.items()]
+        source = self._database.dialect.sql(reading.source)
+        for batch in self._database.batches(kinds, source, reading.rows):
             count += batch.num_rows
             yield self._finish(batch, columns, extras)
         _logger.debug("%s: %d rows of %s", self._database.name, count, reading.table)
         self._report()
-
-    def _typed_batches(self, columns: list[_Column], extras: dict[str, str]) -> Iterator[pa.RecordBatch]:
-        """The query's batches, whose types are fixed by a first row of examples, which is taken off again.
-
-        The driver takes types from the first batch, where a column may be without any value.
-        """
-        examples: list[Any] = [*(_EXAMPLES.get(column.kind, "") for column in columns), *(0 for _ in extras)]
-        sql = (
-            f"SELECT {', '.join(map(repr, examples))} UNION ALL"
-            f" SELECT {', '.join([*(column.sql for column in columns), *extras.values()])}"
-            f" FROM {self._reading.source}"
-        )
-        is_first = True
-        for batch in self._database.batches(sql, self._reading.rows):
-            rest = batch
-            if is_first:
-                if [column[0].as_py() for column in batch.columns] != examples:
-                    raise SourceError(f"{self._database.name} answers out of order; report it, please")
-                rest, is_first = batch.slice(1), False
-            if rest.num_rows:
-                yield rest
 
     def _columns(self) -> list[_Column] | None:
         """The columns to query, or None where the database lacks a table or column that is needed."""
@@ -234,13 +296,15 @@ class _Query:
         return lacks | {f"{table}.{column}" for table, column in here if column not in self._schema[table]}
 
     def _column(self, name: str, sql: str, kind: Kind) -> _Column:
-        found = _REFERENCE.fullmatch(sql)
-        if kind not in (Kind.INT, Kind.FLOAT) or found is None:
-            return _Column(name, f"CAST({sql} AS {'INTEGER' if kind in _EXAMPLES else 'TEXT'})", kind)
+        dialect = self._database.dialect
+        found, check = _REFERENCE.fullmatch(sql), dialect.checks.get(kind)
+        own = dialect.sql(sql)
+        if check is None or found is None:
+            return _Column(name, dialect.typed(own, kind), kind)
         is_strict = self._schema[self._reading.tables[found[1]]][found[2]]
-        typed, most = (_value(sql), "9e999") if kind is Kind.FLOAT else (_integer(sql), _LARGEST)
-        misfit = None if is_strict else f"coalesce({sql} > {most}, 0)"
-        return _Column(name, typed, kind, is_strict, misfit)
+        return _Column(
+            name, check.sql.format(own), kind, is_strict, None if is_strict else check.misfit.format(own)
+        )
 
     def _extras(self, columns: list[_Column]) -> dict[str, str]:
         """What is queried besides: how many values of a row do not fit, and whether its value is NaN."""
@@ -249,7 +313,8 @@ class _Query:
         if misfits:
             extras["misfits"] = " + ".join(misfits)
         if self._reading.is_nan and not self._missing(self._reading.is_nan):
-            extras["is_nan"] = f"coalesce(CAST({self._reading.is_nan} AS INTEGER), 0)"
+            dialect = self._database.dialect
+            extras["is_nan"] = dialect.typed(dialect.sql(self._reading.is_nan), Kind.FLAG)
         return extras
 
     def _finish(
@@ -265,26 +330,46 @@ class _Query:
         arrays = []
         for column, array in zip(columns, batch.columns, strict=False):
             self._misfits += array.null_count if column.is_strict else 0
-            arrays.append(self._array(array, column.kind, besides.get("is_nan")))
+            try:
+                arrays.append(self._array(array, column.kind, besides.get("is_nan")))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise SourceError(
+                    f"table {self._main_table()} of {self._database.name} is not as MLflow makes it:"
+                    f" {column.name} is of type {array.type}"
+                ) from error
         return pa.RecordBatch.from_arrays(arrays, schema=SOURCE_TABLES[self._reading.table].schema())
 
     def _array(self, array: pa.Array[Any], kind: Kind, is_nan: pa.Array[Any] | None) -> pa.Array[Any]:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        if kind is Kind.FLAG:
-            return array.cast(pa.bool_())
-        if kind is Kind.FLOAT and is_nan is not None:
-            flags: Any = is_nan.cast(pa.bool_())
-            found: pa.Array[Any] = pc.if_else(flags, math.nan, array) if pc.any(flags).as_py() else array
-            return found
-        if kind in _EXAMPLES:
-            return array
+        if pa.types.is_binary(array.type):
+            array = array.view(pa.string())
+        if kind is Kind.FLOAT:
+            return self._numbers(array, is_nan)
+        if kind in (Kind.INT, Kind.FLAG):
+            return array.cast(pa.int64() if kind is Kind.INT else pa.bool_())
+        array = array.cast(pa.string())
         try:
             array.validate(full=True)
         except pa.ArrowInvalid:
             return self._text(array)
         return array
+
+    def _numbers(self, array: pa.Array[Any], is_nan: pa.Array[Any] | None) -> pa.Array[Any]:
+        """The values of metrics; the largest doubles stand for infinities, and a mark for what is none."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values: Any = array.cast(pa.float64())
+        for limit, infinity in ((_HUGE, math.inf), (-_HUGE, -math.inf)):
+            marked: Any = pc.equal(values, pa.scalar(limit))
+            values = pc.if_else(marked, infinity, values) if pc.any(marked).as_py() else values
+        if is_nan is not None:
+            given: Any = is_nan.cast(pa.bool_())
+            flags: Any = pc.fill_null(given, False)
+            values = pc.if_else(flags, math.nan, values) if pc.any(flags).as_py() else values
+        found: pa.Array[Any] = values
+        return found
 
     def _text(self, array: pa.Array[Any]) -> pa.Array[Any]:
         """The texts of a column that has some that are not UTF-8, whose bytes are shown."""
@@ -313,19 +398,3 @@ class _Query:
 def _references(sql: str) -> list[tuple[str, str]]:
     """The columns that an expression names, as alias and name; what stands in quotes is none."""
     return _REFERENCE.findall(re.sub(r"'[^']*'", "''", sql))
-
-
-def _integer(column: str) -> str:
-    """A whole number, and NULL for what is none: SQLite keeps any value in any column.
-
-    A comparison finds misfits sooner than `typeof`: every text and every blob is greater than every number.
-    """
-    return f"CASE WHEN {column} > {_LARGEST} THEN NULL ELSE CAST({column} AS INTEGER) END"
-
-
-def _value(column: str) -> str:
-    """A number, where the largest doubles stand for the infinities that MLflow can't store."""
-    return (
-        f"CASE WHEN {column} >= {_HUGE} THEN CASE typeof({column}) WHEN 'real' THEN 9e999 END"
-        f" WHEN {column} <= -{_HUGE} THEN -9e999 ELSE {column} END"
-    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from adbc_driver_manager import Error as DriverError
@@ -16,7 +16,13 @@ from pyarrow import ArrowException
 
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.prov.text import text_of
+from mlflow2prov.sources.mlflow.database_dialects import SQLITE
+from mlflow2prov.sources.tables import Kind
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EXAMPLES = {Kind.INT: 0, Kind.FLAG: 0, Kind.FLOAT: 0.5}
 _MAGIC = b"SQLite format 3\x00"
 _WAL_FORMAT = 2
 _BUSY_MS = 5_000
@@ -89,7 +95,11 @@ class DatabaseFile:
     Attributes:
         path: of the file.
         name: the path as text for people.
+        uri: what MLflow calls it.
+        dialect: SQLite's.
     """
+
+    dialect = SQLITE
 
     def __init__(self, path: Path) -> None:
         """Open the file at ``path``, which is neither made nor changed.
@@ -99,6 +109,8 @@ class DatabaseFile:
         """
         self.path = path
         self.name = text_of(bytes(path))[0]
+        shown = self.name.replace("\\", "/") if path.drive else self.name
+        self.uri = f"sqlite:///{shown}"
         self._immutable = self._is_settled_wal()
         self._state = _State.of(path)
         with self._explained():
@@ -140,7 +152,8 @@ class DatabaseFile:
             for setting in (f"busy_timeout = {_BUSY_MS}", *_SETTINGS):
                 cursor.execute(f"PRAGMA {setting}")
                 cursor.fetchall()
-            cursor.execute("BEGIN")
+            for statement in SQLITE.begin:
+                cursor.execute(statement)
             cursor.execute("SELECT count(*) FROM sqlite_master")
             cursor.fetchall()
 
@@ -154,14 +167,33 @@ class DatabaseFile:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
-    def batches(self, sql: str, rows: int) -> Iterator[Any]:
+    def batches(
+        self, columns: Sequence[tuple[str, Kind]], source: str, rows: int
+    ) -> Iterator[pa.RecordBatch]:
         """Record batches of a query's rows, ``rows`` at a time, of which one is held.
 
-        Their types are those of the first batch's values.
+        The driver takes types from the first batch, where a column may be without any value: so they are
+        fixed by a first row of examples, which is taken off again.
 
         Raises:
             SourceError: the file is locked, damaged or cut off.
         """
+        examples = [_EXAMPLES.get(kind, "") for _, kind in columns]
+        sql = (
+            f"SELECT {', '.join(map(repr, examples))} UNION ALL"
+            f" SELECT {', '.join(sql for sql, _ in columns)} FROM {source}"
+        )
+        is_first = True
+        for batch in self._raw_batches(sql, rows):
+            rest = batch
+            if is_first:
+                if [column[0].as_py() for column in batch.columns] != examples:
+                    raise SourceError(f"{self.name} answers out of order; report it, please")
+                rest, is_first = batch.slice(1), False
+            if rest.num_rows:
+                yield rest
+
+    def _raw_batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
         with closing(self._connection.cursor()) as cursor:
             with self._explained():
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
@@ -174,6 +206,10 @@ class DatabaseFile:
                     except StopIteration:
                         return
                 yield batch
+
+    def hidden(self, tables: Sequence[str]) -> list[str]:
+        """None: who reads the file sees all tables."""
+        return []
 
     def close(self) -> None:
         """End the transaction and close the file."""

@@ -1,7 +1,8 @@
 """How the tables of MLflow's database make source tables: one declaration for each.
 
 A column is a list of SQL expressions, best first: the first one whose columns the database has is read, so
-that one declaration fits every version of the schema. Expressions name columns as ``alias.column``.
+that one declaration fits every version of the schema. Expressions name columns as ``alias.column``. What
+databases say in different ways stands as ``@word(arguments)``: a :class:`Dialect` has the SQL for it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Reading:
 
 def _known(column: str) -> str:
     """A text that is NULL where it is empty: over HTTP the two can't be told apart."""
-    return f"nullif({column}, '')"
+    return f"@known({column})"
 
 
 def _optional(column: str) -> tuple[str, ...]:
@@ -113,15 +114,11 @@ def _registry(table: str, sql: str, columns: Mapping[str, tuple[str, ...]]) -> R
 
 def _told(column: str, redacted: str) -> tuple[str, ...]:
     """A text that MLflow overwrites with a word where the version is deleted."""
-    return f"nullif(nullif({column}, ''), '{redacted}')", "NULL"
+    return f"@told({column}, '{redacted}')", "NULL"
 
 
-_DELETED = "v.current_stage = 'Deleted_Internal'"
-_MODEL_ID = (
-    "CASE WHEN v.source GLOB 'models:/m-[0-9a-f]*'"
-    " AND rtrim(substr(v.source, 11), '/') NOT GLOB '*[^0-9a-f]*' THEN rtrim(substr(v.source, 9), '/') END"
-)
-_NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND n.key = 'mlflow.runName')"
+_DELETED = "@same(v.current_stage, 'Deleted_Internal')"
+_NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND @same(n.key, 'mlflow.runName'))"
 _STATUS = (
     "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED'"
     " ELSE 'UNSPECIFIED' END"
@@ -183,7 +180,7 @@ READINGS: tuple[Reading, ...] = (
         table="mlflow_dataset_input",
         tables={"i": "inputs", "d": "datasets", "c": "input_tags"},
         source="inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id"
-        " LEFT JOIN input_tags AS c ON c.input_uuid = i.input_uuid AND c.name = 'mlflow.data.context'"
+        " LEFT JOIN input_tags AS c ON c.input_uuid = i.input_uuid AND @same(c.name, 'mlflow.data.context')"
         " WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
         columns={
             "run_id": ("i.destination_id",),
@@ -275,12 +272,12 @@ READINGS: tuple[Reading, ...] = (
             "stage": (f"CASE WHEN {_DELETED} THEN NULL ELSE {_known('v.current_stage')} END",),
             "source": _told("v.source", "REDACTED-SOURCE-PATH"),
             "run_id": _told("v.run_id", "REDACTED-RUN-ID"),
-            "model_id": (_MODEL_ID, "NULL"),
+            "model_id": ("@model_id(v.source)", "NULL"),
             "status": _optional("v.status"),
             "status_message": _optional("v.status_message"),
             "run_link": _told("v.run_link", "REDACTED-RUN-LINK"),
             "storage_location": _optional("v.storage_location"),
-            "is_deleted": (f"coalesce({_DELETED}, 0)",),
+            "is_deleted": (f"CASE WHEN {_DELETED} THEN 1 ELSE 0 END",),
             "is_inferred": ("0",),
             "deleted_ms": (f"CASE WHEN {_DELETED} THEN v.last_updated_time END", "NULL"),
         },

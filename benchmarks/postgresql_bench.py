@@ -1,0 +1,131 @@
+"""A store in PostgreSQL, read by column, against the plain scan of the same tables that was the fastest."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Figure, at_least, at_most, mlflow2prov_program
+from benchmarks.inputs import Inputs
+from benchmarks.measure import best, run
+from benchmarks.scan_postgresql import SCANNED
+from benchmarks.sizes import Size
+from benchmarks.store_tables import TABLES
+
+_MOST_RSS_MIB = 2048
+_PATIENCE_S = 60
+
+
+def postgresql(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    """Measure reading alone, and a whole extract."""
+    programs = sorted(Path("/").glob("usr/lib/postgresql/*/bin")) or [
+        Path(found).parent for found in [shutil.which("initdb")] if found
+    ]
+    if not programs:
+        yield Figure(name="not measured", measured="PostgreSQL is not installed")
+        return
+    with inputs.output("postgresql") as out, _running(programs[-1]) as uri:
+        rows = _fill(uri, inputs.store(size.runs))
+        yield from _reading(uri, size, rows)
+        extract = [mlflow2prov_program(), "extract", "--mlflow_url", uri, "--database", out / "graph.duckdb"]
+        graph = run(extract)
+        title = f"{size.runs:,} runs: graph in a file"
+        yield at_most(f"{title}, peak memory", round(graph.peak_mib), _MOST_RSS_MIB, unit=" MiB")
+        yield Figure(
+            name=f"{title}, time", measured=f"CPU {graph.cpu_s:.2f} s; wall time {graph.wall_s:.1f} s"
+        )
+
+
+def _reading(uri: str, size: Size, rows: int) -> Iterator[Figure]:
+    module = [sys.executable, "-m", "benchmarks.scan_postgresql"]
+    costs = best({"scan": [*module, "scan", uri], "read": [*module, "read", uri]}, size.repeats)
+    scan, read = costs["scan"], costs["read"]
+    yield at_least(
+        f"{size.runs:,} runs: CPU of the scan ÷ that of reading",
+        *(scan.cpu_s / read.cpu_s, 0.5),
+        detail=f"{scan.cpu_s:.2f} s ÷ {read.cpu_s:.2f} s; wall time {scan.wall_s:.2f} s ÷ {read.wall_s:.2f} s;"
+        f" {rows:,} rows",
+    )
+
+
+@contextmanager
+def _running(programs: Path) -> Iterator[str]:
+    """A server of its own that listens at a socket in a temporary folder; the URI of an empty database."""
+    with tempfile.TemporaryDirectory(prefix="m2p-bench-", ignore_cleanup_errors=True) as name:
+        data, own = Path(name) / "data", _own(Path(name))
+        made = [programs / "initdb", "-D", data, "-U", "boss", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        subprocess.run([*made, "--no-sync"], check=True, capture_output=True, cwd=name, **own)
+        settings = {"listen_addresses": "", "unix_socket_directories": name, "fsync": "off"}
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        with (Path(name) / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=name, **own
+            )
+        try:
+            uri = f"postgresql:///postgres?host={name}&user=boss"
+            _await(uri, server)
+            yield uri
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(_PATIENCE_S)
+
+
+def _own(folder: Path) -> dict[str, Any]:
+    """The server refuses to be root: where this process is, it runs as its package's own user."""
+    if os.getuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _await(uri: str, server: subprocess.Popen[bytes]) -> None:
+    from adbc_driver_manager import Error
+    from adbc_driver_postgresql import dbapi
+
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return dbapi.connect(uri).close()
+        except Error:
+            if server.poll() is not None or time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
+def _fill(uri: str, store: Path) -> int:
+    """Copy a store; return the rows of the tables that are scanned."""
+    from adbc_driver_postgresql import dbapi
+    from adbc_driver_sqlite import dbapi as sqlite
+
+    count = 0
+    with (
+        sqlite.connect(f"file:{store}?mode=ro", autocommit=True) as source,
+        dbapi.connect(uri) as target,
+        source.cursor() as reading,
+        target.cursor() as writing,
+    ):
+        reading.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "65536"})
+        for name, table in TABLES.items():
+            # Arrow has whole numbers of one width: what was narrower is made wide.
+            columns = re.sub(r"\bINTEGER\b|\bBOOLEAN\b", "BIGINT", table.columns)
+            writing.execute(f"CREATE TABLE {name} ({columns.replace('FLOAT', 'DOUBLE PRECISION')})")
+            reading.execute(f"SELECT * FROM {name}")
+            batches = reading.fetch_record_batch()
+            copied = writing.adbc_ingest(name, batches, mode="append")
+            count += copied if name in SCANNED else 0
+        target.commit()
+        writing.execute("ANALYZE")
+        target.commit()
+    return count
