@@ -96,6 +96,12 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="PART,…",
             ),
             Option(
+                name="traces",
+                help="Tell traces one by one, with spans and assessments, instead of only counting them.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
                 name="database",
                 help="Keep the graph in this DuckDB file, which load reads.",
                 metavar="FILE",

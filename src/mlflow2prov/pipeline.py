@@ -78,6 +78,7 @@ def extract(
     mlflow_namespace: str | None = None,
     repository_namespace: str | None = None,
     skip: Sequence[str] = (),
+    traces: bool = False,
     database: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
@@ -93,6 +94,7 @@ def extract(
         repository_namespace: the IRI in which branches and tags are named; by default it derives
             from the URL of ``origin``, else from the host name and path.
         skip: parts of the store to leave out, such as ``metric_history``.
+        traces: tell traces one by one, with spans and assessments, instead of only counting them.
         database: keep the graph in this DuckDB file.
         surroundings: environment variables and the like.
 
@@ -102,6 +104,8 @@ def extract(
     """
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
+    from mlflow2prov.sources.mlflow.parts import parts_to_skip
+
     surroundings = surroundings or Surroundings()
     store = surroundings.store or default_store()
     with ExitStack() as stack:
@@ -114,8 +118,9 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        names = _take_in_sources(store, sources, repository_path, mlflow_url, frozenset(skip), surroundings)
-        _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)))
+        left_out = parts_to_skip(frozenset(skip), traces=traces)
+        names = _take_in_sources(store, sources, repository_path, mlflow_url, left_out, surroundings)
+        _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)), traces)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
     return made
@@ -163,7 +168,9 @@ def _take_in_sources(
         points = store.run(
             f"SELECT DISTINCT c.value, coalesce(s.value, '') FROM {sources}.mlflow_tag c "
             f"LEFT JOIN {sources}.mlflow_tag s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
-            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' ORDER BY ALL"
+            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
+            f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
+            "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
         )
         counts = take_in(store, sources, read_repository(repository_path, entry_points=points), redaction_sql)
         log.info(
@@ -231,6 +238,7 @@ def _expand(
     store_iri: str | None,
     repository_iri: str | None,
     skipped: Sequence[str],
+    traces: bool,
 ) -> None:
     from mlflow2prov.model.expand import Names, expand
     from mlflow2prov.model.unmapped import report_unmapped
@@ -239,6 +247,8 @@ def _expand(
     settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
     if skipped:
         settings.append(f"without: {', '.join(skipped)}")
+    if traces:
+        settings.append("with: traces")
     names = Names(
         repository=without_credentials(repository_iri or "") or found.repository,
         store=without_credentials(store_iri or "") or found.store,

@@ -170,6 +170,8 @@ def test_text_that_xml_can_not_hold_is_shown(changed: Change) -> None:
         r"https:\/\/ada:SECRET@example.org\/x",
         r"https:\\/\\/ada:SECRET@example.org",
         r"https:\u002f\u002fada:SECRET@example.org",
+        r"https://ada:SECRET\u0040example.org/x?sig\u003dSECRET",
+        r"https:\/\/ada:SECRET/SECRET\u0040example.org",
         "https%3A%2F%2Fada:SECRET@example.org",
         " //ada:SECRET@example.org/x",
         "git+https://ada:SECRET@example.org/x.git",

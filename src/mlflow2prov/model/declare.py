@@ -72,7 +72,7 @@ class Element:
         prefix: of its namespace; an SQL expression when it starts with ``=``.
         name: the type word, then the SQL of each part of its identifier; an expression that starts
             with ``=`` is a part already.
-        types: its ``prov:type`` values; one that starts with ``=`` is SQL.
+        types: its ``prov:type`` values; one that starts with ``=`` is SQL, and left out where that is NULL.
         label: SQL of its ``prov:label``.
         label_is_ready: the label is fit for XML as it is.
         attributes: its other attributes, by their names in the ``m2p`` vocabulary.
@@ -104,6 +104,7 @@ class Relation:
         types: its ``prov:type`` values.
         when: SQL of a condition.
         needs: arguments (by position) that must be there beyond those that PROV-DM requires.
+        attributes: its other attributes, by their names in the ``m2p`` vocabulary.
     """
 
     kind: str
@@ -113,6 +114,7 @@ class Relation:
     types: tuple[str, ...] = ()
     when: str | None = None
     needs: tuple[int, ...] = ()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,11 @@ def invalidated(entity: str, activity: str, role: str, time: str | None = None) 
 def derived(entity: str, source: str, activity: str | None = None, types: tuple[str, ...] = ()) -> Relation:
     """``entity`` wasDerivedFrom ``source`` by an activity."""
     return Relation(kind="wasDerivedFrom", arguments=(entity, source, activity), types=types)
+
+
+def delegated(delegate: str, responsible: str, activity: str | None = None) -> Relation:
+    """``delegate`` actedOnBehalfOf ``responsible`` in an activity."""
+    return Relation(kind="actedOnBehalfOf", arguments=(delegate, responsible, activity))
 
 
 def attributed(entity: str, agent: str) -> Relation:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from mlflow2prov.model.declare import Element, flag, integer, lexical, text
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mlflow2prov.model.declare import Attribute, Element, flag, integer, lexical, text
 
 
 def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: str | None = None) -> Element:
@@ -74,8 +77,10 @@ def param_element(*owner: str) -> Element:
     )
 
 
-def metric_element(*owner: str, shown: str) -> Element:
+def metric_element(*owner: str, shown: str, is_system: str) -> Element:
     """A metric's point; ``shown`` is the SQL of its name as XML can hold it.
+
+    ``is_system`` is SQL: whether MLflow measured it of the machine itself.
 
     The rows have ``key_part``, ``step``, ``timestamp_ms``, ``value_text``, ``logged`` and ``is_latest``.
     """
@@ -90,7 +95,7 @@ def metric_element(*owner: str, shown: str) -> Element:
             "=number_part(timestamp_ms)",
             "=number_part(value_text)",
         ),
-        types=("m2p:Metric",),
+        types=("m2p:Metric", f"=CASE WHEN {is_system} THEN 'm2p:SystemMetric' END"),
         label=f"concat({shown}, ' = ', value_text, ' (step ', step, ')')",
         label_is_ready=True,
         attributes={
@@ -103,18 +108,19 @@ def metric_element(*owner: str, shown: str) -> Element:
     )
 
 
-def artifact_element() -> Element:
+def artifact_element(*types: str, attributes: Mapping[str, Attribute] = MappingProxyType({})) -> Element:
     """A file or folder of a run or a logged model; the rows have ``path_key``, the path's part of a name."""
     return Element(
         kind="entity",
         prefix="mlflow",
         name=("Artifact", "owner_id", "=path_key"),
-        types=("m2p:Artifact",),
+        types=("m2p:Artifact", *types),
         label="regexp_extract(path, '[^/]*$')",
         attributes={
             "path": text("path", always=True),
             "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
             "is_dir": flag("is_dir"),
             "file_size": integer("size_bytes"),
+            **attributes,
         },
     )

@@ -31,6 +31,8 @@ PEOPLE = Event(
             UNION ALL SELECT email, NULL, name FROM git_trailer
             UNION ALL SELECT tagger_email, NULL, tagger_name FROM git_ref WHERE is_annotated
             UNION ALL SELECT NULL, username, NULL FROM mlflow_user
+            UNION ALL SELECT email, NULL, full_name FROM tagged_users WHERE email IS NOT NULL
+            UNION ALL SELECT email, NULL, full_name FROM ci_facts WHERE email IS NOT NULL
         )
         , counted AS (
             SELECT person(email, username, full_name) AS person_key, present(full_name) AS full_name,
@@ -129,7 +131,7 @@ SOURCE_TREES = Event(
         SELECT c.commit, c.tree, c.commit_ref, c.authored FROM commits c
         SEMI JOIN (
             SELECT commit FROM git_ref
-            UNION SELECT value FROM mlflow_tag WHERE key = 'mlflow.source.git.commit'
+            UNION SELECT source_git_commit FROM run_facts
         ) wanted ON wanted.commit = c.commit
         ORDER BY c.commit_ref
     """,

@@ -6,27 +6,26 @@ from mlflow2prov.model.declare import (
     Element,
     Event,
     Relation,
-    alternate,
     associated,
     attributed,
     generated,
     informed,
     instant_ms,
+    integer,
     invalidated,
-    lexical,
     member,
-    specialization,
     text,
     used,
 )
 from mlflow2prov.model.elements import (
-    artifact_element,
     creation,
     deletion,
     metric_element,
     param_element,
     tag_element,
 )
+from mlflow2prov.model.events_surroundings import SURROUNDING_FACTS
+from mlflow2prov.model.events_traces import TRACE_FACTS_OF_PEOPLE
 
 RUN_FACTS = Event(
     name="run_facts",
@@ -38,10 +37,16 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.note.content') AS note,
                    max(value) FILTER (key = 'mlflow.source.type') AS source_type,
                    max(value) FILTER (key = 'mlflow.source.name') AS source_name,
-                   lower(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> '')) AS source_git_commit,
+                   lower(coalesce(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> ''),
+                                  max(value) FILTER (key = 'mlflow.databricks.gitRepoCommit' AND value <> '')))
+                       AS source_git_commit,
                    max(value) FILTER (key = 'mlflow.source.git.branch') AS source_git_branch,
-                   max(value) FILTER (key = 'mlflow.source.git.repoURL') AS source_git_repo_url,
-                   max(value) FILTER (key = 'mlflow.parentRunId') AS parent_run_id
+                   coalesce(max(value) FILTER (key = 'mlflow.source.git.repoURL'),
+                            max(value) FILTER (key = 'mlflow.databricks.gitRepoUrl')) AS source_git_repo_url,
+                   max(value) FILTER (key = 'mlflow.parentRunId') AS parent_run_id,
+                   max(value) FILTER (key = 'mlflow.databricks.cluster.id') AS cluster_id,
+                   max(value) FILTER (key = 'mlflow.databricks.cluster.info') AS cluster_info,
+                   max(value) FILTER (key = 'mlflow.databricks.cluster.libraries') AS cluster_libraries
             FROM mlflow_tag WHERE starts_with(key, 'mlflow.') GROUP BY run_id
         )
         SELECT r.run_id, said.* EXCLUDE (run_id),
@@ -60,6 +65,10 @@ USERS = Event(
         UNION SELECT value FROM mlflow_model_version_tag WHERE key = 'mlflow.user'
         UNION SELECT value FROM mlflow_logged_model_tag WHERE key = 'mlflow.user'
         UNION SELECT user_id FROM mlflow_model_version
+        UNION SELECT username FROM tagged_users
+        UNION SELECT username FROM trace_facts
+        UNION SELECT nullif(trim(source_id), 'default') FROM mlflow_assessment WHERE source_type = 'HUMAN'
+        UNION SELECT created_by FROM mlflow_evaluation_dataset
     """,
 )
 
@@ -67,11 +76,12 @@ EXPERIMENTS = Event(
     name="experiments",
     doc="Experiment addition and deletion.",
     rows="""
-        SELECT e.*, p.person_ref AS user_ref, moment_ms(e.created_ms) AS created,
+        SELECT e.*, p.person_ref AS user_ref, moment_ms(e.created_ms) AS created, n.traces,
                CASE WHEN e.lifecycle_stage = 'deleted' THEN moment_ms(e.last_updated_ms) END AS deleted
         FROM mlflow_experiment e
         LEFT JOIN mlflow_experiment_tag t ON t.experiment_id = e.experiment_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
+        LEFT JOIN trace_counts n ON n.owner = 'experiment' AND n.owner_id = e.experiment_id
         ORDER BY length(e.experiment_id), e.experiment_id
     """,
     elements={
@@ -88,6 +98,7 @@ EXPERIMENTS = Event(
                 "lifecycle_stage": text("lifecycle_stage"),
                 "created_at": instant_ms("created_ms"),
                 "last_updated": instant_ms("last_updated_ms"),
+                "trace_count": integer("traces"),
             },
         ),
         "creation_ref": creation(
@@ -133,7 +144,7 @@ RUNS = Event(
     rows="""
         SELECT r.*, part(r.run_id) AS run_part, f.* EXCLUDE (run_id), e.experiment_ref, p.person_ref AS user_ref,
                c.commit_ref, t.tree_ref, v.revision_ref AS entry_ref,
-               g.candidates, moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
+               g.candidates, n.traces, moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
                CASE WHEN r.lifecycle_stage = 'deleted' THEN moment_ms(r.deleted_ms) END AS deleted
         FROM mlflow_run r
         JOIN run_facts f ON f.run_id = r.run_id
@@ -143,6 +154,7 @@ RUNS = Event(
         LEFT JOIN source_trees t ON t.commit = f.source_git_commit
         LEFT JOIN git_entry_point g ON g.commit = f.source_git_commit AND g.source = f.source_name
         LEFT JOIN revisions v ON v.commit = g.revision_commit AND v.path_key = path_part(g.path, g.path_bytes)
+        LEFT JOIN trace_counts n ON n.owner = 'run' AND n.owner_id = r.run_id
         ORDER BY r.run_id
     """,
     elements={
@@ -165,6 +177,10 @@ RUNS = Event(
                 "source_git_branch": text("source_git_branch"),
                 "source_git_repo_url": text("source_git_repo_url"),
                 "unresolved_source": text("CASE WHEN candidates > 1 THEN source_name END"),
+                "trace_count": integer("traces"),
+                "cluster_id": text("present(cluster_id)"),
+                "cluster_info": text("present(cluster_info)"),
+                "cluster_libraries": text("present(cluster_libraries)"),
             },
         ),
         "creation_ref": creation("run", "run_id", "run_id", start="started", end="ended"),
@@ -209,13 +225,14 @@ def run_member(entity: str, time: str | None = None) -> tuple[Relation, ...]:
     )
 
 
-_RUN_COLUMNS = "r.run_part, r.run_ref, r.creation_ref, r.deletion_ref, r.user_ref, r.deleted"
+RUN_COLUMNS = "r.run_part, r.run_ref, r.creation_ref, r.deletion_ref, r.user_ref, r.deleted"
+"""The columns of `runs` that :func:`run_member` needs."""
 
 PARAMS = Event(
     name="params",
     doc="The parameters of a run.",
     rows=f"""
-        SELECT p.*, {_RUN_COLUMNS} FROM mlflow_param p JOIN runs r ON r.run_id = p.run_id
+        SELECT p.*, {RUN_COLUMNS} FROM mlflow_param p JOIN runs r ON r.run_id = p.run_id
         ORDER BY r.run_ref, p.key
     """,
     elements={"param_ref": param_element("=run_part")},
@@ -226,7 +243,7 @@ RUN_TAGS = Event(
     name="run_tags",
     doc="The tags of a run.",
     rows=f"""
-        SELECT t.*, {_RUN_COLUMNS} FROM mlflow_tag t JOIN runs r ON r.run_id = t.run_id
+        SELECT t.*, {RUN_COLUMNS} FROM mlflow_tag t JOIN runs r ON r.run_id = t.run_id
         ORDER BY r.run_ref, t.key
     """,
     elements={"tag_ref": tag_element("RunTag", "=run_part")},
@@ -237,7 +254,8 @@ METRIC_SERIES = Event(
     name="metric_series",
     doc="The metrics of a run, each one a series of points.",
     rows=f"""
-        SELECT m.run_id, m.key, part(m.key) AS key_part, shown(m.key) AS key_shown, {_RUN_COLUMNS}
+        SELECT m.run_id, m.key, part(m.key) AS key_part, shown(m.key) AS key_shown,
+               starts_with(m.key, 'system/') AS is_system, {RUN_COLUMNS}
         FROM (SELECT DISTINCT run_id, key FROM mlflow_metric) m JOIN runs r ON r.run_id = m.run_id
         ORDER BY r.run_ref, m.key
     """,
@@ -257,131 +275,11 @@ METRICS = Event(
         ) point
     """,
     view="SELECT p.*, s.* EXCLUDE (n) FROM {rows} p JOIN metric_series s ON s.n = p.series",
-    elements={"metric_ref": metric_element("=run_part", shown="key_shown")},
+    elements={"metric_ref": metric_element("=run_part", shown="key_shown", is_system="is_system")},
     relations=run_member("metric_ref", "logged"),
 )
 
-ARTIFACTS = Event(
-    name="artifacts",
-    doc="The files and folders among a run's artifacts, to any depth.",
-    rows=f"""
-        SELECT a.*, path_part(a.path, a.path_bytes) AS path_key,
-               concat(r.artifact_uri, '/', a.path) AS uri, {_RUN_COLUMNS}
-        FROM mlflow_artifact a JOIN runs r ON r.run_id = a.owner_id
-        WHERE a.owner = 'run' ORDER BY r.run_ref, path_key
-    """,
-    elements={"artifact_ref": artifact_element()},
-    relations=run_member("artifact_ref"),
-)
-
-MODEL_ARTIFACTS = Event(
-    name="model_artifacts",
-    doc="A folder with an MLmodel file is a model, besides being an artifact; the root is no artifact.",
-    rows=f"""
-        SELECT m.*, a.artifact_ref, path_part(m.path, m.path_bytes) AS path_key,
-               moment_ms(m.created_ms) AS created, {_RUN_COLUMNS}
-        FROM mlflow_model_file m
-        JOIN runs r ON r.run_id = m.owner_id
-        LEFT JOIN artifacts a ON a.owner_id = m.owner_id AND a.path_key = path_part(m.path, m.path_bytes)
-        WHERE m.owner = 'run' ORDER BY r.run_ref, path_key
-    """,
-    elements={
-        "model_artifact_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("ModelArtifact", "owner_id", "=path_key"),
-            types=("m2p:ModelArtifact", "prov:Collection"),
-            label="concat('model ', regexp_extract(path, '[^/]*$'))",
-            attributes={
-                "path": text("path", always=True),
-                "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
-                "flavors": text("flavors", many=True),
-                "signature_inputs": text("signature_inputs"),
-                "signature_outputs": text("signature_outputs"),
-                "model_uuid": text("model_uuid"),
-                "mlflow_version": text("mlflow_version"),
-                "utc_time_created": instant_ms("created_ms"),
-            },
-        )
-    },
-    relations=(
-        *run_member("model_artifact_ref", "created"),
-        specialization("model_artifact_ref", "artifact_ref"),
-    ),
-)
-
-DATASETS = Event(
-    name="datasets",
-    doc="A dataset is one entity for each name and digest, whichever runs use it.",
-    rows="""
-        SELECT name, digest, list_sort(list(DISTINCT source_type)) AS source_type,
-               list_sort(list(DISTINCT source)) AS source, list_sort(list(DISTINCT present(schema))) AS schema,
-               list_sort(list(DISTINCT present(profile))) AS profile
-        FROM mlflow_dataset GROUP BY name, digest ORDER BY name, digest
-    """,
-    elements={
-        "dataset_ref": Element(
-            kind="entity",
-            prefix="mlflow",
-            name=("Dataset", "name", "digest"),
-            types=("m2p:Dataset",),
-            label="concat(name, ' (', digest, ')')",
-            attributes={
-                "name": text("name"),
-                "digest": text("digest"),
-                "source_type": text("source_type", many=True),
-                "source": text("source", many=True),
-                "schema": text("schema", many=True),
-                "profile": text("profile", many=True),
-            },
-        )
-    },
-)
-
-DATASET_INPUTS = Event(
-    name="dataset_inputs",
-    doc="A run used a dataset in a context.",
-    rows="""
-        SELECT DISTINCT r.creation_ref, d.dataset_ref, word(present(i.context)) AS role
-        FROM mlflow_dataset_input i
-        JOIN runs r ON r.run_id = i.run_id
-        JOIN datasets d ON d.name = i.name AND d.digest = i.digest
-        ORDER BY ALL
-    """,
-    relations=(used("creation_ref", "dataset_ref", "=role"),),
-)
-
-ALL_ARTIFACTS = Event(
-    name="all_artifacts",
-    doc="The artifacts of runs under the URIs by which others name them.",
-    rows="""
-        SELECT artifact_ref, uri FROM artifacts
-        UNION SELECT artifact_ref, concat('runs:/', owner_id, '/', path) FROM artifacts
-        UNION SELECT artifact_ref, file_path(uri) FROM artifacts
-    """,
-)
-
-DATASET_ARTIFACTS = Event(
-    name="dataset_artifacts",
-    doc="A dataset whose source is an artifact of a run is an alternate of it.",
-    rows="""
-        SELECT DISTINCT d.dataset_ref, a.artifact_ref
-        FROM (
-            SELECT dataset_ref, unnest(list_filter([
-                json_extract_string(document, '$.uri'), json_extract_string(document, '$.path'),
-                json_extract_string(document, '$.url')], lambda x: x IS NOT NULL)) AS uri
-            FROM (
-                SELECT dataset_ref, CASE WHEN json_valid(source) THEN source END AS document
-                FROM (SELECT dataset_ref, unnest(source) AS source FROM datasets)
-            )
-        ) d
-        JOIN all_artifacts a ON a.uri IN (d.uri, file_path(d.uri))
-        ORDER BY ALL
-    """,
-    relations=(alternate("dataset_ref", "artifact_ref"),),
-)
-
-FACTS = (RUN_FACTS, USERS)
+FACTS = (RUN_FACTS, *SURROUNDING_FACTS, *TRACE_FACTS_OF_PEOPLE, USERS)
 """What the people of all sources are found from: expanded before them."""
 
 RUN_EVENTS = (
@@ -393,11 +291,5 @@ RUN_EVENTS = (
     RUN_TAGS,
     METRIC_SERIES,
     METRICS,
-    ARTIFACTS,
-    MODEL_ARTIFACTS,
-    DATASETS,
-    DATASET_INPUTS,
-    ALL_ARTIFACTS,
-    DATASET_ARTIFACTS,
 )
 """In an order in which each reads only rows of those before it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlflow2prov.model.declare import (
     Element,
     Event,
@@ -33,13 +35,17 @@ LOGGED_MODELS = Event(
     name="logged_models",
     doc="Logged model addition, by a run where there is one, and deletion.",
     rows="""
-        SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created,
+        SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
                CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m
         LEFT JOIN runs r ON r.run_id = m.source_run_id
+        LEFT JOIN (
+            SELECT run_id, model_id, max(step) AS step FROM mlflow_model_link WHERE direction = 'output' GROUP BY ALL
+        ) k ON k.run_id = r.run_id AND k.model_id = m.model_id
         LEFT JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
+        LEFT JOIN trace_counts n ON n.owner = 'logged_model' AND n.owner_id = m.model_id
         ORDER BY m.model_id
     """,
     elements={
@@ -56,6 +62,7 @@ LOGGED_MODELS = Event(
                 "model_type": text("present(model_type)"),
                 "artifact_location": text("present(artifact_location)"),
                 "lifecycle_stage": text("lifecycle_stage"),
+                "trace_count": integer("traces"),
             },
         ),
         "own_creation_ref": creation(
@@ -76,11 +83,14 @@ LOGGED_MODELS = Event(
         ),
     },
     relations=(
-        generated(
-            "logged_model_ref",
-            "coalesce(run_creation_ref, own_creation_ref)",
-            "AddedLoggedModel",
-            "created",
+        replace(
+            generated(
+                "logged_model_ref",
+                "coalesce(run_creation_ref, own_creation_ref)",
+                "AddedLoggedModel",
+                "created",
+            ),
+            attributes={"step": integer("output_step")},
         ),
         attributed("logged_model_ref", "user_ref"),
         associated("own_creation_ref", "user_ref", "LoggedModelAuthor"),
@@ -143,7 +153,11 @@ LOGGED_MODEL_METRICS = Event(
         LEFT JOIN runs r ON r.run_id = m.run_id
         ORDER BY l.logged_model_ref, m.run_id, m.key, m.step, m.timestamp_ms, m.value
     """,
-    elements={"metric_ref": metric_element("model_id", "coalesce(run_id, '')", shown="shown(key)")},
+    elements={
+        "metric_ref": metric_element(
+            "model_id", "coalesce(run_id, '')", shown="shown(key)", is_system="starts_with(key, 'system/')"
+        )
+    },
     relations=_model_member("metric_ref", "logged"),
 )
 
@@ -176,15 +190,17 @@ TRAINING_DATA = Event(
 
 MODEL_INPUTS = Event(
     name="model_inputs",
-    doc="A run took a logged model in.",
+    doc="A run took a logged model in; MLflow keeps a step of 0 where none was said.",
     rows="""
-        SELECT DISTINCT r.creation_ref, l.logged_model_ref
+        SELECT r.creation_ref, l.logged_model_ref, nullif(max(k.step), 0) AS step
         FROM mlflow_model_link k
         JOIN runs r ON r.run_id = k.run_id
         JOIN logged_models l ON l.model_id = k.model_id
-        WHERE k.direction = 'input' ORDER BY ALL
+        WHERE k.direction = 'input' GROUP BY r.creation_ref, l.logged_model_ref ORDER BY ALL
     """,
-    relations=(used("creation_ref", "logged_model_ref", "ModelInput"),),
+    relations=(
+        replace(used("creation_ref", "logged_model_ref", "ModelInput"), attributes={"step": integer("step")}),
+    ),
 )
 
 ENVIRONMENT_USES = Event(
@@ -256,12 +272,14 @@ REGISTERED_MODELS = Event(
     name="registered_models",
     doc="Registered model addition; a model deleted and made again under its name is another one.",
     rows="""
-        SELECT m.*, concat(part(m.name), '--', m.created_ms,
+        SELECT m.*, i.value IS NOT NULL AS is_prompt, concat(part(m.name), '--', m.created_ms,
                            CASE WHEN m.workspace <> 'default' THEN '--' || part(m.workspace) END) AS model_part,
                moment_ms(m.created_ms) AS created, p.person_ref AS user_ref
         FROM mlflow_registered_model m
         LEFT JOIN mlflow_registered_model_tag t
             ON t.workspace = m.workspace AND t.name = m.name AND t.key = 'mlflow.user'
+        LEFT JOIN mlflow_registered_model_tag i ON i.workspace = m.workspace AND i.name = m.name
+            AND i.key = 'mlflow.prompt.is_prompt' AND lower(i.value) = 'true'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
         ORDER BY m.name, m.workspace, m.created_ms
     """,
@@ -270,7 +288,11 @@ REGISTERED_MODELS = Event(
             kind="entity",
             prefix="mlflow",
             name=("RegisteredModel", "=model_part"),
-            types=("m2p:RegisteredModel", "prov:Collection"),
+            types=(
+                "m2p:RegisteredModel",
+                "prov:Collection",
+                "=CASE WHEN is_prompt THEN 'm2p:Prompt' END",
+            ),
             label="name",
             attributes={
                 "name": text("name", always=True),
@@ -311,15 +333,21 @@ MODEL_VERSIONS = Event(
     name="model_versions",
     doc="Registered model version addition and deletion.",
     rows="""
-        SELECT v.*, m.model_part, m.model_ref, r.creation_ref AS run_creation_ref, r.artifact_uri,
+        SELECT v.* REPLACE (CASE WHEN NOT m.is_prompt THEN v.source END AS source), m.is_prompt,
+               CASE WHEN m.is_prompt THEN t.text END AS text, CASE WHEN m.is_prompt THEN t.prompt_type END AS prompt_type,
+               m.model_part, m.model_ref, r.creation_ref AS run_creation_ref, r.artifact_uri,
                p.person_ref AS user_ref, a.aliases, moment_ms(v.created_ms) AS created,
                CASE WHEN v.is_deleted AND u.versions = 1 THEN moment_ms(v.deleted_ms) END AS deleted
         FROM mlflow_model_version v
         JOIN registered_models m ON m.workspace = v.workspace AND m.name = v.name
         LEFT JOIN runs r ON r.run_id = v.run_id
-        LEFT JOIN mlflow_model_version_tag t ON t.workspace = v.workspace AND t.name = v.name
-            AND t.version = v.version AND t.key = 'mlflow.user'
-        LEFT JOIN people p ON p.person_key = person(NULL, coalesce(present(v.user_id), t.value), NULL)
+        LEFT JOIN (
+            SELECT workspace, name, version, max(value) FILTER (key = 'mlflow.user') AS username,
+                   max(value) FILTER (key = 'mlflow.prompt.text') AS text,
+                   max(value) FILTER (key IN ('_mlflow_prompt_type', 'mlflow.prompt.type')) AS prompt_type
+            FROM mlflow_model_version_tag GROUP BY ALL
+        ) t ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version
+        LEFT JOIN people p ON p.person_key = person(NULL, coalesce(present(v.user_id), t.username), NULL)
         LEFT JOIN (
             SELECT workspace, name, version, list(alias ORDER BY alias) AS aliases
             FROM mlflow_registered_model_alias GROUP BY ALL
@@ -334,7 +362,11 @@ MODEL_VERSIONS = Event(
             kind="entity",
             prefix="mlflow",
             name=("RegisteredModelVersion", "=model_part", "=version"),
-            types=("m2p:RegisteredModelVersion", "prov:Collection"),
+            types=(
+                "m2p:RegisteredModelVersion",
+                "prov:Collection",
+                "=CASE WHEN is_prompt THEN 'm2p:PromptVersion' END",
+            ),
             label="concat(name, ' v', version)",
             attributes={
                 "name": text("name", always=True),
@@ -351,6 +383,9 @@ MODEL_VERSIONS = Event(
                 "created_at": instant_ms("created_ms"),
                 "last_updated_at": instant_ms("last_updated_ms"),
                 "inferred": flag("CASE WHEN is_inferred THEN true END"),
+                "text": text("text"),
+                "prompt_type": text("prompt_type"),
+                "commit_message": text("CASE WHEN is_prompt THEN present(description) END"),
             },
         ),
         "creation_ref": creation(

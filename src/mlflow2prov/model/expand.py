@@ -15,10 +15,15 @@ from dataclasses import dataclass, replace
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
+from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
 from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
+from mlflow2prov.model.events_files import FILE_EVENTS
 from mlflow2prov.model.events_git import GIT_EVENTS
 from mlflow2prov.model.events_mlflow import FACTS, RUN_EVENTS
 from mlflow2prov.model.events_models import MODEL_EVENTS
+from mlflow2prov.model.events_prompts import PROMPT_EVENTS
+from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
+from mlflow2prov.model.events_traces import TRACE_EVENTS
 from mlflow2prov.model.ids import MACROS
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
@@ -28,7 +33,18 @@ log = logging.getLogger(__name__)
 _LARGE = 100_000
 """Rows from which on an event is looked at before it is expanded."""
 
-EVENTS: tuple[Event, ...] = (*FACTS, *GIT_EVENTS, *RUN_EVENTS, *MODEL_EVENTS, *EXTRACTION_EVENTS)
+EVENTS: tuple[Event, ...] = (
+    *FACTS,
+    *GIT_EVENTS,
+    *RUN_EVENTS,
+    *FILE_EVENTS,
+    *MODEL_EVENTS,
+    *PROMPT_EVENTS,
+    *SURROUNDING_EVENTS,
+    *EVALUATION_EVENTS,
+    *TRACE_EVENTS,
+    *EXTRACTION_EVENTS,
+)
 """Every provenance event, in the order of a document."""
 
 
@@ -136,17 +152,21 @@ class _Interpreter:
     def _settled(self, view: str, attributes: list[tuple[str, Attribute]]) -> list[tuple[str, Attribute]]:
         """The attributes, those marked as always there that are never NULL in a large event.
 
+        Those that are always NULL there are left out.
+
         Looking first costs less than looking at each of millions of attribute lists.
         """
         open_ones = [position for position, (_, attribute) in enumerate(attributes) if not attribute.always]
-        if not open_ones or self._count(view) < _LARGE:
+        total = self._count(view) if open_ones else 0
+        if total < _LARGE:
             return attributes
-        looks = ", ".join(f"bool_or(({attributes[position][1].sql}) IS NULL)" for position in open_ones)
-        missing = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
-        full = {position for position, is_missing in zip(open_ones, missing, strict=True) if not is_missing}
+        looks = ", ".join(f"count({attributes[position][1].sql})" for position in open_ones)
+        counts = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
+        there = dict(zip(open_ones, counts, strict=True))
         return [
-            (name, replace(attribute, always=True) if position in full else attribute)
+            (name, replace(attribute, always=True) if there.get(position) == total else attribute)
             for position, (name, attribute) in enumerate(attributes)
+            if there.get(position) != 0
         ]
 
     def _insert_relation(self, view: str, relation: Relation) -> None:
@@ -159,6 +179,7 @@ class _Interpreter:
         attributes = [("prov:type", _qualified_name(name)) for name in relation.types]
         if relation.role:
             attributes.append(("prov:role", _role(relation.role)))
+        attributes += [(f"m2p:{name}", attribute) for name, attribute in relation.attributes.items()]
         columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.relation SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
@@ -170,9 +191,15 @@ class _Interpreter:
         """The SQL of an attribute list; NULL where it would be empty."""
         if not attributes:
             return "NULL"
-        single = [self._pair(name, attribute) for name, attribute in attributes if not attribute.many]
-        listed = f"[{', '.join(single)}]"
-        if any(not attribute.always for _, attribute in attributes if not attribute.many):
+        single = [pair for pair in attributes if not pair[1].many]
+        pairs = [self._pair(name, attribute) for name, attribute in single]
+        listed = f"[{', '.join(pairs)}]"
+        optional = [position for position, (_, attribute) in enumerate(single) if not attribute.always]
+        if len(optional) == 1 and len(single) > 1:  # cheaper than a filter
+            without = ", ".join(pair for position, pair in enumerate(pairs) if position != optional[0])
+            is_missing = f"({single[optional[0]][1].sql}) IS NULL"
+            listed = f"CASE WHEN {is_missing} THEN [{without}] ELSE {listed} END"
+        elif optional:
             listed = f"list_filter({listed}, lambda a: a.v IS NOT NULL)"
         for name, attribute in attributes:
             if attribute.many:
@@ -196,7 +223,9 @@ def _local_name(parts: tuple[str, ...]) -> str:
 
 
 def _qualified_name(name: str) -> Attribute:
-    return Attribute(name[1:] if name.startswith("=") else f"'{name}'", QUALIFIED_NAME, always=True)
+    if name.startswith("="):
+        return Attribute(f"({name[1:]})", QUALIFIED_NAME)
+    return Attribute(f"'{name}'", QUALIFIED_NAME, always=True)
 
 
 def _role(role: str) -> Attribute:

@@ -76,7 +76,8 @@ def described(events: Iterable[Event] = EVENTS) -> dict[str, Described]:
 
 
 def _describe(type_: Described, element: Element, event: Event) -> None:
-    type_.other_types = tuple(name for name in element.types if name.startswith("prov:"))
+    above = ("prov:", "m2p:") if f"m2p:{type_.name}" not in element.types else ("prov:",)
+    type_.other_types = tuple(name for name in element.types if name.startswith(above))
     for prefix in prefixes(element):
         if prefix not in type_.prefixes:
             type_.prefixes.append(prefix)

@@ -10,6 +10,7 @@ log = logging.getLogger(__name__)
 
 _OF_NO_RUN = "ANTI JOIN mlflow_run r ON r.run_id = t.run_id"
 _OF_NO_MODEL = "ANTI JOIN mlflow_registered_model m ON m.workspace = t.workspace AND m.name = t.name"
+_OF_NO_TRACE = "ANTI JOIN mlflow_trace r ON r.trace_id = t.trace_id"
 _OF_NO_LOGGED_MODEL = "ANTI JOIN mlflow_logged_model m ON m.model_id = t.model_id"
 
 UNMAPPED: tuple[tuple[str, str], ...] = (
@@ -60,6 +61,38 @@ UNMAPPED: tuple[tuple[str, str], ...] = (
     (
         "logged models that runs took in and that the store does not have",
         f"mlflow_model_link t {_OF_NO_LOGGED_MODEL} WHERE t.direction = 'input'",
+    ),
+    (
+        "logged models that runs put out and that another run made, or the store does not have",
+        "mlflow_model_link t LEFT JOIN mlflow_logged_model m ON m.model_id = t.model_id "
+        "WHERE t.direction = 'output' AND m.source_run_id IS DISTINCT FROM t.run_id",
+    ),
+    (
+        "links from runs and logged models to versions of prompts that the registry does not have",
+        "linked_prompts WHERE version_ref IS NULL AND EXISTS (FROM mlflow_model_version)",
+    ),
+    ("tags of traces that the store does not have", f"mlflow_trace_tag t {_OF_NO_TRACE}"),
+    (
+        "spans of traces that lie elsewhere than in the store",
+        "mlflow_trace t ANTI JOIN mlflow_span s ON s.trace_id = t.trace_id",
+    ),
+    ("spans of traces that the store does not have", f"mlflow_span t {_OF_NO_TRACE}"),
+    ("assessments of traces that the store does not have", f"mlflow_assessment t {_OF_NO_TRACE}"),
+    (
+        "traces of runs that the store does not have",
+        "trace_facts t ANTI JOIN mlflow_run r ON r.run_id = t.run_id WHERE t.run_id IS NOT NULL",
+    ),
+    (
+        "traces of logged models that the store does not have",
+        f"trace_facts t {_OF_NO_LOGGED_MODEL} WHERE t.model_id IS NOT NULL AND EXISTS (FROM mlflow_logged_model)",
+    ),
+    (
+        "links from traces to versions of prompts that the registry does not have",
+        "traced_prompts WHERE version_ref IS NULL AND EXISTS (FROM mlflow_model_version)",
+    ),
+    (
+        "links from evaluation datasets to experiments that the store does not have",
+        "mlflow_evaluation_dataset_link t ANTI JOIN mlflow_experiment e ON e.experiment_id = t.experiment_id",
     ),
     (
         "runs of experiments that the store does not have",

@@ -13,14 +13,15 @@ _KEPT = r"((?:abfss?|wasbs?)://[^\s/?#@:]+)@"
 _MARK = "\x01"
 
 _SLASHES = r"(?i)((?:[a-z][a-z0-9+.-]*(?::|%3a)|^|[\s\"'(=,])(?:\\*/|%2f|\\*u002f){2})"
-_PLAIN = r"[^\s/?#\"'<>\\]*@"
-_ODD = r"[^\s/?#@:\"']+:[0-9]*[^\s/?#@0-9][^\s@]*@"
+_AT = r"(?:@|\\+u0040)"
+_PLAIN = rf"[^\s/?#\"'<>\\]*{_AT}"
+_ODD = rf"[^\s/?#@:\"']+:[0-9]*[^\s/?#@0-9][^\s@]*{_AT}"
 _USER = f"{_SLASHES}(?:{_PLAIN}|{_ODD})"
 
 _SIGNED = (
     r"(?i)((?:[?&;#]|\\u0026|%26)(?:"
     r"[a-z0-9_.-]*(?:token|secret|signature|password|passwd|pwd|credential|access_?key(?:_?id)?|accessid|api[_-]?key"
-    r"|subscription-?key)|sig|sas|key|pass|auth|jwt|hmac|code)=)\"?[^&;\s\"<>\\]*"
+    r"|subscription-?key)|sig|sas|key|pass|auth|jwt|hmac|code)(?:=|\\+u003d))\"?[^&;\s\"<>\\]*"
 )
 
 

@@ -356,6 +356,93 @@ _TABLES = (
         python_version=_NAME,
         requirements=_NAMES,  # of requirements.txt, else conda.yaml; stripped, sorted, without comments; NULL if unknown
     ),
+    _table(
+        "mlflow_trace_count",
+        "how many traces an experiment, a run or a logged model has",
+        owner=_NAME,  # experiment, run or logged_model
+        owner_id=_NAME,
+        traces=_INT,
+    ),
+    _table(
+        "mlflow_trace",
+        "a trace, where traces are asked for",
+        trace_id=_NAME,
+        experiment_id=_NAME,
+        name=_TEXT,
+        started_ms=_INT,
+        duration_ms=_INT,
+        status=_NAME,  # OK ERROR IN_PROGRESS
+        session_id=_TEXT,
+    ),
+    _table("mlflow_trace_tag", "a tag of a trace", trace_id=_NAME, key=_TEXT, value=_TEXT),
+    _table(
+        "mlflow_trace_metadata",
+        "what MLflow keeps of a trace besides, but for what went in and came out",
+        trace_id=_NAME,
+        key=_TEXT,
+        value=_TEXT,
+    ),
+    _table(
+        "mlflow_span",
+        "a span of a trace",
+        trace_id=_NAME,
+        span_id=_NAME,  # 16 hexadecimal digits
+        parent_id=_NAME,
+        name=_TEXT,
+        type=_NAME,  # NULL where nobody said
+        status=_NAME,  # OK ERROR UNSET
+        started_ns=_INT,
+        ended_ns=_INT,
+        inputs_bytes=_INT,  # of the JSON text; of root spans only
+        outputs_bytes=_INT,
+        content=_NAME,  # the JSON of a root span, where the sizes are not known yet; never in a document
+    ),
+    _table(
+        "mlflow_assessment",
+        "an assessment of a trace or of a span of it",
+        assessment_id=_NAME,
+        trace_id=_NAME,
+        span_id=_NAME,
+        run_id=_NAME,
+        name=_TEXT,
+        type=_NAME,  # feedback or expectation
+        value=_TEXT,  # JSON
+        error=_TEXT,  # JSON
+        rationale=_TEXT,
+        source_type=_NAME,  # HUMAN LLM_JUDGE CODE
+        source_id=_TEXT,
+        overrides=_NAME,
+        is_valid=_FLAG,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+    ),
+    _table(
+        "mlflow_evaluation_dataset",
+        "an evaluation dataset",
+        dataset_id=_NAME,
+        name=_TEXT,
+        digest=_NAME,
+        schema=_TEXT,
+        profile=_TEXT,
+        created_ms=_INT,
+        last_updated_ms=_INT,
+        created_by=_TEXT,
+        last_updated_by=_TEXT,
+        records=_INT,
+    ),
+    _table(
+        "mlflow_evaluation_dataset_tag",
+        "a tag of an evaluation dataset",
+        dataset_id=_NAME,
+        key=_TEXT,
+        value=_TEXT,
+    ),
+    _table(
+        "mlflow_evaluation_dataset_link",
+        "an experiment that an evaluation dataset belongs to",
+        dataset_id=_NAME,
+        experiment_id=_NAME,
+    ),
 )
 
 SOURCE_TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

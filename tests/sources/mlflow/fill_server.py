@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,70 @@ def fill_models(client: MlflowClient, made: dict) -> None:
     made |= {"model": info.model_id, "lost": lost.model_id, "trainer": run.info.run_id}
 
 
+def fill_genai(client: MlflowClient, made: dict) -> None:
+    """Traces of a run and of a logged model, with a prompt, assessments, and evaluation datasets."""
+    import mlflow
+    from mlflow.entities import AssessmentSource
+
+    mlflow.genai.register_prompt("greet", template="Hello {{name}}", commit_message="second")
+    mlflow.set_active_model(model_id=made["model"])
+
+    @mlflow.trace(span_type="TOOL")
+    def look_up(name: str) -> dict:
+        return {"name": name, "score": 1.5, "tags": ["é", None, True], "n": 2**40}
+
+    @mlflow.trace
+    def greet(name: str, times: int = 2) -> dict:
+        mlflow.update_current_trace(
+            tags={"team": "red"}, metadata={"mlflow.trace.user": "zoe", "mlflow.trace.session": "s-1"}
+        )
+        mlflow.genai.load_prompt("prompts:/greet/2")
+        return look_up(name)
+
+    @mlflow.trace
+    def fail() -> None:
+        raise ValueError("on purpose")
+
+    with mlflow.start_run() as run:
+        greet("Zoë")
+    greet("plain")
+    with suppress(ValueError):
+        fail()
+    mlflow.flush_trace_async_logging()
+    traces = mlflow.search_traces(return_type="list", order_by=["timestamp_ms ASC"])
+    made |= {"traced": run.info.run_id, "traces": [trace.info.trace_id for trace in traces]}
+    (trace_id,) = (it.info.trace_id for it in traces if it.info.trace_metadata.get("mlflow.sourceRun"))
+    values = {"HUMAN": True, "LLM_JUDGE": 0.5, "CODE": "fine"}
+    for source_type, value in values.items():
+        source = AssessmentSource(source_type, f"{source_type.lower()}@example.org")
+        mlflow.log_feedback(trace_id=trace_id, name=source_type, value=value, source=source, rationale="so")
+    mlflow.log_feedback(trace_id=trace_id, name="whole", value=3.0)
+    mlflow.log_feedback(trace_id=trace_id, name="broken", error=ValueError("no"))
+    mlflow.log_expectation(trace_id=trace_id, name="expected", value={"b": [1, "ü"], "a": None})
+    questions = mlflow.genai.datasets.create_dataset(
+        name="questions", experiment_id=run.info.experiment_id, tags={"team": "red"}
+    )
+    questions.merge_records([{"inputs": {"q": str(n)}, "expectations": {"a": n}} for n in range(3)])
+    mlflow.genai.datasets.create_dataset(name="none", experiment_id=[])
+    made["questions"] = questions.dataset_id
+
+
+def fill_media(client: MlflowClient, made: dict) -> None:
+    """An image by its key, one by its path, and a table with an image."""
+    import numpy as np
+    from PIL import Image
+
+    run_id = client.create_run("0", tags={"GITHUB_RUN_ID": "7", "GITHUB_ACTOR": "ada"}).info.run_id
+    client.log_metric(run_id, "system/cpu_utilization_percentage", 7.5)
+    image = np.zeros((4, 4, 3), dtype=np.uint8)
+    client.log_image(run_id, image, key="dogs/brown ones", step=3, timestamp=1500, synchronous=True)
+    client.log_image(run_id, image, "plain.png")
+    table = {"x": [1], "picture": [Image.fromarray(image)]}
+    client.log_table(run_id, table, "deep/table.json")
+    client.set_terminated(run_id)
+    made["media"] = run_id
+
+
 if __name__ == "__main__":
     url, folder = sys.argv[1:]
     os.chdir(folder)
@@ -101,4 +166,6 @@ if __name__ == "__main__":
     made: dict = {}
     fill_runs(mlflow.MlflowClient(url), Path(folder), made)
     fill_models(mlflow.MlflowClient(url), made)
+    fill_genai(mlflow.MlflowClient(url), made)
+    fill_media(mlflow.MlflowClient(url), made)
     print(json.dumps(made))

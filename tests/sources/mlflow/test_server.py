@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import math
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 from servers import Answer, MlflowServer, Request, certificate, door, filled_server
 
+from mlflow2prov import extract
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database import read_database
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
+from mlflow2prov.sources.mlflow.parts import PARTS
 from mlflow2prov.sources.mlflow.server import read_server
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
 from mlflow2prov.sources.tables import SOURCE_TABLES
@@ -82,12 +85,12 @@ def test_every_point_of_a_metric_is_read_with_its_value(server: MlflowServer, ta
     assert points[2:] == [(2, 1002, math.inf), (3, 1003, -math.inf), (4, 1004, 0.5), (4, 1004, 0.7)]
     odd = only(tables, "mlflow_metric", key="val/loss: 5")
     assert [(row["step"], row["value"]) for row in odd] == [(-3, 1.0)]
-    assert len(tables["mlflow_metric"]) == 6 + 1 + 130 + 60 + 75 + 1 + 2
+    assert len(tables["mlflow_metric"]) == 6 + 1 + 130 + 60 + 75 + 1 + 2 + 1
 
 
 def test_runs_are_read_once_each_with_deleted_and_failed_ones(server: MlflowServer, tables: Tables) -> None:
     runs = {row["run_id"]: row for row in tables["mlflow_run"]}
-    assert len(runs) == len(tables["mlflow_run"]) == 2 + 25 + 1 + 5 + 1
+    assert len(runs) == len(tables["mlflow_run"]) == 2 + 25 + 1 + 5 + 1 + 2
     assert runs[server.made["first"]]["user_id"] == "ann"
     assert runs[server.made["child"]]["status"] == "FAILED"
     assert runs[server.made["local"]]["lifecycle_stage"] == "deleted"
@@ -142,7 +145,7 @@ def test_versions_are_read_and_a_gap_is_a_deleted_one(server: MlflowServer, tabl
 def test_prompts_are_read_though_a_search_hides_them(tables: Tables) -> None:
     assert {row["name"] for row in tables["mlflow_registered_model"]} == {"wine", "lonely", "greet"}
     text = only(tables, "mlflow_model_version_tag", name="greet", key="mlflow.prompt.text")
-    assert [row["value"] for row in text] == ["Hi {{name}}"]
+    assert sorted(row["value"] for row in text) == ["Hello {{name}}", "Hi {{name}}"]
 
 
 def test_artifacts_are_listed_to_any_depth(server: MlflowServer, tables: Tables) -> None:
@@ -188,6 +191,13 @@ def test_a_server_tells_what_its_database_does(server: MlflowServer, tables: Tab
     }
     told.pop("mlflow_store")
     stored.pop("mlflow_store")
+    for name in ("mlflow_trace_tag", "mlflow_trace", "mlflow_trace_metadata", "mlflow_span"):
+        assert told.pop(name)  # databases have some of it in other places: documents are compared
+        assert stored.pop(name)
+    for table in (told, stored):
+        for row in table["mlflow_assessment"]:
+            row["value"] = row["value"] and json.dumps(json.loads(row["value"]), sort_keys=True)
+            row["error"] = row["error"] and json.loads(row["error"])["error_code"]
     for table in (told, stored):
         for row in table["mlflow_run"]:
             row["deleted_ms"] = None
@@ -201,6 +211,92 @@ def test_a_server_tells_what_its_database_does(server: MlflowServer, tables: Tab
     assert set(told) == set(stored)
     for name in sorted(told):
         assert sortable(told[name]) == sortable(stored[name]), name
+
+
+def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not_tell(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    found: list[set[str]] = []
+    for name, url in (("server", server.url), ("database", f"sqlite:///{server.database}")):
+        namespace = "http://mlflow.example.org/#"
+        with extract(mlflow_url=url, mlflow_namespace=namespace, traces=True, skip=["artifacts"]) as graph:
+            document = json.loads(graph.save(tmp_path / name).read_text("utf-8"))
+        document.pop("prefix")
+        found.append(
+            {
+                json.dumps([key if kind in ("entity", "activity", "agent") else "", body], sort_keys=True)
+                for kind, records in document.items()
+                for key, body in records.items()
+            }
+        )
+    untold = re.compile(r"TrackingStore\.|Extraction\.|Deletion\.run--|wine--[0-9]+--2\b")
+    assert [record for record in sorted(found[0] ^ found[1]) if not untold.search(record)] == []
+    for word in ("Trace", "Span", "Assessment", "Assessor", "EvaluationDataset", "PromptVersion", "CIJob"):
+        assert any(f'"m2p:{word}"' in record for record in found[0]), word
+    told = next(record for record in found[0] if f'"mlflow:Run.{server.made["traced"]}", {{' in record)
+    assert '"m2p:trace_count": {"$": "1"' in told
+
+
+def test_images_and_tables_are_seen_as_mlflow_logs_them(server: MlflowServer, tmp_path: Path) -> None:
+    skip = ["metric_history", "traces", "evaluation_datasets", "registered_models"]
+    with extract(mlflow_url=server.url, skip=skip) as graph:
+        entities = json.loads(graph.save(tmp_path / "out").read_text("utf-8"))["entity"].values()
+    sorts: dict[str, list[str]] = {"m2p:Image": [], "m2p:Table": []}
+    for body in entities:
+        for one in body["prov:type"] if isinstance(body["prov:type"], list) else []:
+            sorts.get(one["$"], []).append(body.get("m2p:path", ""))
+    assert sorts["m2p:Table"] == ["deep/table.json"]
+    places = [path.split("/")[0] for path in sorted(sorts["m2p:Image"])]
+    assert places == ["images", "images", "table_images", "table_images"]
+
+
+def test_spans_that_a_server_does_not_tell_are_reported(
+    server: MlflowServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = server.made["traces"][0]
+
+    def fails(request: Request) -> Answer | None:
+        return Answer(400) if "batchGet" in request.path and broken in request.path else None
+
+    skip = frozenset(PARTS) - {"traces"}
+    with door(fails, server.url) as front, caplog.at_level(logging.WARNING, "mlflow2prov"):
+        some = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+    assert {row["trace_id"] for row in some["mlflow_trace"]} == set(server.made["traces"])
+    assert {row["trace_id"] for row in some["mlflow_span"]} == set(server.made["traces"]) - {broken}
+    assert f"spans of 1 traces are left out, such as of {broken}: http" in caplog.text
+
+
+def test_spans_are_not_asked_for_where_they_lie_elsewhere(server: MlflowServer, tmp_path: Path) -> None:
+    def elsewhere(request: Request) -> Answer | None:
+        if "traces/search" not in request.path:
+            return None
+        told = {"trace_id": "tr-1", "trace_location": {"mlflow_experiment": {"experiment_id": "1"}}}
+        return Answer(200, json.dumps({"traces": [told]}).encode())
+
+    skip = frozenset(PARTS) - {"traces"}
+    with door(elsewhere, server.url) as front:
+        some = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+    assert [row["trace_id"] for row in some["mlflow_trace"]] == ["tr-1"]
+    assert not [it.path for it in front.seen if "batchGet" in it.path]
+
+
+def test_traces_are_counted_without_asking_for_spans_and_from_servers_of_version_2(
+    server: MlflowServer, tables: Tables
+) -> None:
+    def old(request: Request) -> Answer | None:
+        return Answer(404) if "/api/3.0/" in request.path else None
+
+    skip = frozenset(PARTS) - {"traces"} | {"trace_details"}
+    with door(lambda request: None, server.url) as front:
+        new = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+    assert not [it.path for it in front.seen if "batchGet" in it.path]
+    with door(old, server.url) as front:
+        counted = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+        whole = tables_of(read_server(front.url, settings=ONCE, skip=skip - {"trace_details"}))
+    expected = sortable(tables["mlflow_trace_count"])
+    assert sortable(new["mlflow_trace_count"]) == sortable(counted["mlflow_trace_count"]) == expected
+    assert sortable(whole["mlflow_trace"]) == sortable(tables["mlflow_trace"])
+    assert "mlflow_span" not in whole
 
 
 def test_a_server_tells_what_its_folders_do(server: MlflowServer, tables: Tables) -> None:
@@ -235,7 +331,7 @@ def test_artifacts_that_only_this_machine_can_list_are_listed_here(
 
 
 def test_parts_can_be_left_out(server: MlflowServer) -> None:
-    parts = frozenset({"metric_history", "artifacts", "datasets", "logged_models", "registered_models"})
+    parts = frozenset(PARTS)
     some = tables_of(read_server(server.url, settings=ONCE, skip=parts))
     assert set(some) == {
         *("mlflow_store", "mlflow_experiment", "mlflow_experiment_tag"),
@@ -319,7 +415,7 @@ def test_a_store_of_artifacts_that_is_out_of_reach_costs_one_warning(
         some = tables_of(read_server(server.url, settings=QUICK, skip=skip))
     (warning,) = [it.getMessage() for it in caplog.records if it.name.startswith("mlflow2prov")]
     assert warning.startswith("artifacts of 5 runs at s3://no-such-bucket are left out")
-    assert len(some["mlflow_artifact"]) == 9
+    assert len([row for row in some["mlflow_artifact"] if row["owner_id"] != server.made["media"]]) == 9
 
 
 # ---- Connection --------------------------------------------------------------------------------

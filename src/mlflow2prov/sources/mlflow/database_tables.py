@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
+
 NARROW_ROWS = 65_536
 WIDE_ROWS = 8_192
 WIDEST_ROWS = 256
@@ -117,8 +119,19 @@ def _told(column: str, redacted: str) -> tuple[str, ...]:
     return f"@told({column}, '{redacted}')", "NULL"
 
 
+def _trace_counts(owner: str, key: str) -> Reading:
+    return Reading(
+        table="mlflow_trace_count",
+        tables={"t": "trace_request_metadata"},
+        source=f"trace_request_metadata AS t WHERE @same(t.key, '{key}') AND t.value <> '' GROUP BY t.value",
+        columns={"owner": (f"'{owner}'",), "owner_id": ("t.value",), "traces": ("count(*)",)},
+        part="traces",
+    )
+
+
 _DELETED = "@same(v.current_stage, 'Deleted_Internal')"
 _NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND @same(n.key, 'mlflow.runName'))"
+_RECORDS = "(SELECT count(*) FROM evaluation_dataset_records AS c WHERE c.dataset_id = d.dataset_id)"
 _STATUS = (
     "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED'"
     " ELSE 'UNSPECIFIED' END"
@@ -287,6 +300,115 @@ READINGS: tuple[Reading, ...] = (
         "model_version_tags",
         {"version": ("v.version",), "key": ("v.key",), "value": ("v.value",)},
     ),
+    Reading(
+        table="mlflow_trace_count",
+        tables={"t": "trace_info"},
+        source="trace_info AS t GROUP BY t.experiment_id",
+        columns={"owner": ("'experiment'",), "owner_id": ("t.experiment_id",), "traces": ("count(*)",)},
+        part="traces",
+    ),
+    _trace_counts("run", "mlflow.sourceRun"),
+    _trace_counts("logged_model", "mlflow.modelId"),
+    Reading(
+        table="mlflow_trace",
+        tables={"t": "trace_info"},
+        source="trace_info AS t",
+        columns={
+            "trace_id": ("t.request_id",),
+            "experiment_id": ("t.experiment_id",),
+            "name": _optional("t.trace_name"),
+            "started_ms": _number("t.timestamp_ms"),
+            "duration_ms": _number("t.execution_time_ms"),
+            "status": _optional("t.status"),
+            "session_id": _optional("t.session_id"),
+        },
+        part=TRACE_DETAILS,
+    ),
+    _tags("mlflow_trace_tag", "trace_tags", {"trace_id": ("t.request_id",)}, part=TRACE_DETAILS),
+    Reading(
+        table="mlflow_trace_metadata",
+        tables={"t": "trace_request_metadata"},
+        source="trace_request_metadata AS t WHERE t.key NOT IN ('mlflow.traceInputs', 'mlflow.traceOutputs')",
+        columns={"trace_id": ("t.request_id",), "key": ("t.key",), "value": ("t.value",)},
+        part=TRACE_DETAILS,
+    ),
+    Reading(
+        table="mlflow_span",
+        tables={"s": "spans"},
+        source="spans AS s",
+        columns={
+            "trace_id": ("s.trace_id",),
+            "span_id": ("s.span_id",),
+            "parent_id": _optional("s.parent_span_id"),
+            "name": _optional("s.name"),
+            "type": _told("s.type", "UNKNOWN"),
+            "status": _optional("s.status"),
+            "started_ns": _number("s.start_time_unix_nano"),
+            "ended_ns": _number("s.end_time_unix_nano"),
+            "inputs_bytes": ("NULL",),
+            "outputs_bytes": ("NULL",),
+            "content": ("CASE WHEN s.parent_span_id IS NULL THEN s.content END", "NULL"),
+        },
+        rows=WIDEST_ROWS,
+        part=TRACE_DETAILS,
+    ),
+    Reading(
+        table="mlflow_assessment",
+        tables={"a": "assessments"},
+        source="assessments AS a",
+        columns={
+            "assessment_id": ("a.assessment_id",),
+            "trace_id": ("a.trace_id",),
+            "span_id": _optional("a.span_id"),
+            "run_id": _optional("a.run_id"),
+            "name": _optional("a.name"),
+            "type": _optional("a.assessment_type"),
+            "value": _optional("a.value"),
+            "error": _optional("a.error"),
+            "rationale": _optional("a.rationale"),
+            "source_type": _optional("a.source_type"),
+            "source_id": _optional("a.source_id"),
+            "overrides": _optional("a.overrides"),
+            "is_valid": ("CASE WHEN a.valid THEN 1 ELSE 0 END", "1"),
+            "created_ms": _number("a.created_timestamp"),
+            "last_updated_ms": _number("a.last_updated_timestamp"),
+        },
+        rows=WIDEST_ROWS,
+        part=TRACE_DETAILS,
+    ),
+    Reading(
+        table="mlflow_evaluation_dataset",
+        tables={"d": "evaluation_datasets", "c": "evaluation_dataset_records"},
+        source="evaluation_datasets AS d",
+        columns={
+            "dataset_id": ("d.dataset_id",),
+            "name": _optional("d.name"),
+            "digest": _optional("d.digest"),
+            "schema": _optional("d.schema"),
+            "profile": _optional("d.profile"),
+            "created_ms": _number("d.created_time"),
+            "last_updated_ms": _number("d.last_update_time"),
+            "created_by": _optional("d.created_by"),
+            "last_updated_by": _optional("d.last_updated_by"),
+            "records": (_RECORDS, "NULL"),
+        },
+        rows=WIDEST_ROWS,
+        part="evaluation_datasets",
+    ),
+    _tags(
+        "mlflow_evaluation_dataset_tag",
+        "evaluation_dataset_tags",
+        {"dataset_id": ("t.dataset_id",)},
+        part="evaluation_datasets",
+    ),
+    Reading(
+        table="mlflow_evaluation_dataset_link",
+        tables={"e": "entity_associations"},
+        source="entity_associations AS e WHERE @same(e.source_type, 'evaluation_dataset')"
+        " AND @same(e.destination_type, 'experiment')",
+        columns={"dataset_id": ("e.source_id",), "experiment_id": ("e.destination_id",)},
+        part="evaluation_datasets",
+    ),
 )
 """Every query, in the order that they are made in."""
 
@@ -299,9 +421,18 @@ LATER: frozenset[str] = frozenset(
         "logged_model_metrics",
         "logged_model_params",
         "logged_model_tags",
+        "assessments",
+        "entity_associations",
+        "evaluation_dataset_records",
+        "evaluation_dataset_tags",
+        "evaluation_datasets",
+        "spans",
+        "trace_info",
+        "trace_request_metadata",
+        "trace_tags",
     }
 )
-"""The tables that came with MLflow 3; older databases lack them, and nothing is missing then."""
+"""The tables that came after MLflow 2.5; older databases lack them, and nothing is missing then."""
 
 KNOWN_REVISIONS: frozenset[str] = frozenset(
     {

@@ -4,8 +4,33 @@ from __future__ import annotations
 
 from mlflow2prov.errors import UsageError
 
-PARTS: tuple[str, ...] = ("metric_history", "artifacts", "datasets", "logged_models", "registered_models")
+PARTS: tuple[str, ...] = (
+    "metric_history",
+    "artifacts",
+    "datasets",
+    "logged_models",
+    "registered_models",
+    "traces",
+    "evaluation_datasets",
+)
 """What can be left out; without ``metric_history`` only the latest point of each metric is read."""
+
+TRACE_DETAILS = "trace_details"
+"""The part that an extraction leaves out unless it is asked for: traces one by one, not only counted."""
+
+
+def parts_to_skip(skip: frozenset[str], *, traces: bool) -> frozenset[str]:
+    """Return the parts that a way in has to leave out, where a person gave these and asked for traces or not.
+
+    Raises:
+        UsageError: traces are asked for and to be skipped at once.
+
+    >>> sorted(parts_to_skip(frozenset({"artifacts"}), traces=False))
+    ['artifacts', 'trace_details']
+    """
+    if traces and "traces" in skip:
+        raise UsageError("traces can't be asked for and skipped at once: leave out one of the two")
+    return skip if traces else skip | {TRACE_DETAILS}
 
 
 def require_known(skip: frozenset[str]) -> None:
@@ -13,6 +38,6 @@ def require_known(skip: frozenset[str]) -> None:
 
     >>> require_known(frozenset({"artifacts"}))
     """
-    unknown = sorted(skip.difference(PARTS))
+    unknown = sorted(skip.difference(PARTS, [TRACE_DETAILS]))
     if unknown:
         raise UsageError(f"unknown parts to skip: {', '.join(unknown)}; there are {', '.join(PARTS)}")

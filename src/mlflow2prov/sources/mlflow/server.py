@@ -12,9 +12,11 @@ from typing import TypeVar
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, Query, RefusedError
-from mlflow2prov.sources.mlflow.parts import require_known
+from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, require_known
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
+from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
+from mlflow2prov.sources.mlflow.server_traces import TraceReader
 from mlflow2prov.sources.tables import Batches
 
 _logger = logging.getLogger(__name__)
@@ -87,6 +89,11 @@ class _ServerReader:
             yield from self._read_runs(runs)
         if "logged_models" not in self._skip:
             yield from self._deleted_logged_models()
+        if "traces" not in self._skip:
+            is_detailed = TRACE_DETAILS not in self._skip
+            yield from TraceReader(self._client, is_detailed=is_detailed).read(experiment_ids)
+        if "evaluation_datasets" not in self._skip:
+            yield from EvaluationReader(self._client).read()
         self._artifacts.report()
 
     def _version(self) -> str | None:

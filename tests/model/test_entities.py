@@ -1,0 +1,195 @@
+"""What MLflow keeps beside runs and models: each kind of thing, and how it is linked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.model.made_stores import Row, document_of, found, of_type, related, run, tags
+
+
+def point(key: str, step: int = 0) -> tuple[str, dict[str, object]]:
+    """The row of a metric's point of run r1."""
+    return "metrics", {
+        "run_uuid": "r1",
+        "key": key,
+        "step": step,
+        "timestamp": 5,
+        "value": 1.0,
+        "is_nan": False,
+    }
+
+
+def test_what_mlflow_measures_of_the_machine_is_a_system_metric_too(tmp_path: Path) -> None:
+    document = document_of(
+        tmp_path, point("system/cpu_utilization_percentage"), point("systems"), point("my/system/x")
+    )
+    assert [body["name"] for body in of_type(document, "SystemMetric").values()] == [
+        "system/cpu_utilization_percentage"
+    ]
+    (body,) = of_type(document, "SystemMetric").values()
+    assert body["type"] == ["m2p:Metric", "m2p:SystemMetric"]
+    assert len(of_type(document, "Metric")) == 5 + 3
+
+
+def test_links_of_runs_and_logged_models_have_their_steps(tmp_path: Path) -> None:
+    link = {"source_type": "RUN_INPUT", "destination_type": "MODEL_INPUT", "destination_id": "m-2"}
+    document = document_of(tmp_path, ("inputs", {**link, "input_uuid": "z", "source_id": "r2", "step": 4}))
+    generation = {"activity": "mlflow:Creation.run--r1", "role": "m2p:AddedLoggedModel"}
+    (made,) = found(document, "wasGeneratedBy", entity="mlflow:LoggedModel.m-2D1", **generation)
+    assert made["step"] == "3"
+    (other,) = found(document, "wasGeneratedBy", entity="mlflow:LoggedModel.m-2D2", **generation)
+    assert "step" not in other
+    inputs = found(document, "used", role="m2p:ModelInput")
+    assert [(one["entity"], one.get("step")) for one in inputs] == [
+        ("mlflow:LoggedModel.m-2D1", None),
+        ("mlflow:LoggedModel.m-2D2", "4"),
+    ]
+
+
+def test_a_model_that_another_run_made_is_not_made_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = {"source_type": "RUN_OUTPUT", "destination_type": "MODEL_OUTPUT", "destination_id": "m-2"}
+    document = document_of(tmp_path, ("inputs", {**link, "input_uuid": "z", "source_id": "r2", "step": 4}))
+    assert len(found(document, "wasGeneratedBy", entity="mlflow:LoggedModel.m-2D2")) == 1
+    assert "put out and that another run made, or the store does not have (1)" in caplog.text
+
+
+def prompt(name: str, *texts: str, workspace: str = "default") -> list[Row]:
+    """The rows of a prompt with a version for each text."""
+    rows: list[Row] = [
+        ("registered_models", {"name": name, "creation_time": 7, "workspace": workspace}),
+        (
+            "registered_model_tags",
+            {"name": name, "key": "mlflow.prompt.is_prompt", "value": "true", "workspace": workspace},
+        ),
+    ]
+    for version, text in enumerate(texts, 1):
+        known = {"name": name, "version": version, "workspace": workspace}
+        about = {"source": "dummy-source", "description": f"change {version}", "current_stage": "None"}
+        rows.append(("model_versions", {**known, **about, "creation_time": 8, "status": "READY"}))
+        rows.append(("model_version_tags", {**known, "key": "mlflow.prompt.text", "value": text}))
+    return rows
+
+
+def test_a_prompt_is_a_registered_model_with_its_text(tmp_path: Path) -> None:
+    document = document_of(tmp_path, *prompt("ask", "Say {{ it }}", "Sing {{ it }}"))
+    assert [body["name"] for body in of_type(document, "Prompt").values()] == ["ask"]
+    versions = list(of_type(document, "PromptVersion").values())
+    assert [(one["text"], one["commit_message"]) for one in versions] == [
+        ("Say {{ it }}", "change 1"),
+        ("Sing {{ it }}", "change 2"),
+    ]
+    assert "source_path" not in versions[0] and versions[0]["type"][0] == "m2p:RegisteredModelVersion"
+    models = of_type(document, "RegisteredModelVersion").values()
+    assert not [one for one in models if one["name"] == "w" and "text" in one]
+
+
+def test_runs_and_logged_models_used_the_prompts_that_their_tags_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    linked = json.dumps([{"name": "ask", "version": "2"}, {"name": "ask", "version": 9}, "odd"])
+    document = document_of(
+        tmp_path,
+        *prompt("ask", "a", "b"),
+        *prompt("both", "a"),
+        *prompt("both", "a", workspace="blue"),
+        *tags("r1", mlflow__linkedPrompts=linked),
+        *tags("r2", mlflow__linkedPrompts="[no JSON"),
+        (
+            "logged_model_tags",
+            {
+                "model_id": "m-1",
+                "experiment_id": 7,
+                "tag_key": "mlflow.linkedPrompts",
+                "tag_value": '[{"name": "ask", "version": "2"}, {"name": "both", "version": "1"}]',
+            },
+        ),
+    )
+    assert related(document, "used", role="m2p:Prompt") == {
+        ("Creation.run--r1", "RegisteredModelVersion.ask--7--2")
+    }
+    assert "versions of prompts that the registry does not have (3)" in caplog.text
+
+
+SOURCES = {
+    "local": ('{"uri": "/data/wine.csv"}', {"source_uri": "/data/wine.csv"}),
+    "s3": ('{"uri": "s3://bucket/wine.csv"}', {"source_uri": "s3://bucket/wine.csv"}),
+    "http": (
+        '{"url": "https:\\/\\/ada:secret\\u0040example.org/wine.csv?X-Amz-Signature\\u003dsecret"}',
+        {"source_uri": "https://example.org/wine.csv?X-Amz-Signature=REDACTED"},
+    ),
+    "delta_table": (
+        '{"delta_table_name": "main.wine", "delta_table_version": 3, "is_databricks_uc_table": true}',
+        {"source_name": "main.wine", "source_version": "3"},
+    ),
+    "hugging_face": (
+        '{"path": "team/wine", "config_name": null, "split": "train", "revision": "main"}',
+        {"source_name": "team/wine", "source_version": "main"},
+    ),
+    "code": (
+        '{"tags": {"mlflow.user": "ada", "mlflow.source.name": "train.py"}}',
+        {"source_name": "train.py"},
+    ),
+    "spark": ('{"table_name": "wine"}', {"source_name": "wine"}),
+    "uc_volume": ('{"path": "/Volumes/a/b/c.csv"}', {"source_uri": "/Volumes/a/b/c.csv"}),
+    "odd": ("[1]", {}),
+    "broken": ("no JSON", {}),
+}
+
+
+def test_the_source_of_a_dataset_is_told_whatever_sort_it_is_of(tmp_path: Path) -> None:
+    rows = [
+        (
+            "datasets",
+            {
+                "dataset_uuid": kind,
+                "experiment_id": 7,
+                "name": kind,
+                "digest": "d",
+                "dataset_source_type": kind,
+                "dataset_source": source,
+            },
+        )
+        for kind, (source, _) in SOURCES.items()
+    ]
+    document = document_of(tmp_path, *rows)
+    told = {body["name"]: body for body in of_type(document, "Dataset").values()}
+    words = ("source_uri", "source_name", "source_version")
+    for kind, (_, expected) in SOURCES.items():
+        assert {word: told[kind][word] for word in words if word in told[kind]} == expected, kind
+    assert "secret" not in json.dumps(document)
+
+
+def test_images_and_tables_are_known_by_how_mlflow_logs_them(tmp_path: Path) -> None:
+    uuid = "0f1e2d3c-0f1e-0f1e-0f1e-0f1e2d3c4b5a"
+    images = {
+        f"images/a~b+step+3+timestamp+1500+{uuid}.png": ("a/b", "3", None),
+        f"images/a~b+step+3+timestamp+1500+{uuid}+compressed.webp": ("a/b", "3", "true"),
+        f"images/dogs #1%step%0%timestamp%1500%{uuid}.png": ("dogs /1", "0", None),
+    }
+    others = ["images/plain.png", "t.json", "deep/t.json", "u.json", f"table_images/t/{uuid}.png"]
+    place = tmp_path / "artifacts"
+    for path in (*images, *others):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text("x")
+    listed = [
+        {"path": "t.json", "type": "table"},
+        {"path": "deep/t.json", "type": "table"},
+        {"path": "u.json"},
+    ]
+    document = document_of(
+        tmp_path,
+        run("r9", artifact_uri=place.as_uri()),
+        *tags("r9", mlflow__loggedArtifacts=json.dumps(listed)),
+        skip=[],
+    )
+    told = {body["path"]: body for body in of_type(document, "Image").values()}
+    assert set(told) == {*images, others[-1]}
+    for path, expected in images.items():
+        assert (told[path]["name"], told[path]["step"], told[path].get("is_compressed")) == expected
+        assert told[path]["timestamp"] == "1970-01-01T00:00:01.500Z"
+    assert {body["path"] for body in of_type(document, "Table").values()} == {"t.json", "deep/t.json"}
+    assert "name" not in told[others[-1]]
