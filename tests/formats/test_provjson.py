@@ -299,5 +299,5 @@ def test_times_that_are_none_and_huge_records_are_refused() -> None:
     prefix = '{"prefix": {"ex": "http://e/"}, '
     with pytest.raises(FormatError, match="'yesterday' is no instant"):
         read(prefix + '"used": {"_:u": {"prov:activity": "ex:a", "prov:time": "yesterday"}}}')
-    with pytest.raises(FormatError, match="line 1: a string or space of more than 67,108,864 bytes"):
+    with pytest.raises(FormatError, match="more than 67,108,864 bytes"):
         read(prefix + '"entity": {"ex:e": {"ex:k": "' + "x" * (65 * 2**20) + '"}}}')

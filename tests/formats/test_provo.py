@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import rdflib
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from prov.model import ProvDocument
 
 from contents import bundles, contents
@@ -70,9 +70,15 @@ def fits(graph: Graph, syntax: str) -> bool:
     return syntax in WITH_BUNDLES or not graph.count("bundle")
 
 
+MENTIONED_DERIVATION = b"""{"prefix": {"default": "http://e/"},
+"wasDerivedFrom": {"a": {"prov:generatedEntity": "a", "prov:usedEntity": "a"}},
+"mentionOf": {"_:m": {"prov:specificEntity": "a", "prov:generalEntity": "a", "prov:bundle": "a"}}}"""
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @LAW
 @given(raw=documents(repeated=False, plain_links=False))
+@example(raw=MENTIONED_DERIVATION)
 def test_what_is_written_is_read_as_the_same_document(syntax: str, raw: bytes) -> None:
     with graph_of(raw) as graph:
         if not fits(graph, syntax):

@@ -193,7 +193,7 @@ def fuzz(
     child.start()
     theirs.close()
     tried = read = 0
-    patience = PATIENCE_S + 60  # the first message comes after the seeds are made
+    patience = PATIENCE_S + 300  # the first message comes after the seeds are made
     try:
         while True:
             if not ours.poll(patience):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlflow2prov.formats.provo_terms import TYPE
+from mlflow2prov.formats.provo_terms import AS_IN_BUNDLE, TYPE
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
 
@@ -58,6 +58,12 @@ def _find_nodes(store: Store, schema: str) -> None:
         f"INSERT INTO {schema}.given SELECT place, g, s, role, kind, NULL, NULL FROM {schema}.fact f "
         f"WHERE role = 'weak' AND NOT {IS_ELEMENT} AND NOT EXISTS (SELECT 1 FROM {schema}.fact o "
         "WHERE o.g = f.g AND ((o.role = 'class' AND o.s = f.s) OR (o.role = 'link' AND o.o = f.s)))"
+    )
+    # The bundle of a plain mention stands at its subject, which may be the node of another relation.
+    run(
+        f"DELETE FROM {schema}.given WHERE role = 'argument' AND place IN (SELECT a.place FROM {schema}.fact a "
+        f"JOIN {schema}.form f ON f.number = a.form AND f.p = '{AS_IN_BUNDLE}' ANTI JOIN {schema}.given m "
+        f"ON m.kind = {_MENTION} AND m.g = a.g AND m.n = a.s WHERE a.role = 'argument')"
     )
     arguments = ", ".join(
         f"min(a) FILTER (WHERE position = {position}) AS {column}, "

@@ -145,6 +145,7 @@ RELATIONS: dict[str, Relation] = {
 """The terms of each kind of relation, by its name in PROV-DM."""
 
 AT_TIME = PROV + "atTime"
+AS_IN_BUNDLE = PROV + "asInBundle"
 SLOTS: dict[str, str] = {
     PROV + term: term
     for term in (
