@@ -168,7 +168,12 @@ class Records:
             if rows.kind.name == "mentionOf" and "bundle" in arguments:
                 plain.append(syntax.said(terms.arguments["bundle"], arguments["bundle"]))
             plain_text = f"concat({syntax.block(first, plain)})"
-            text = f"CASE WHEN {self._is_plain(rows.kind)} AND again.place IS NULL THEN {plain_text} ELSE {text} END"
+            is_plain = self._is_plain(rows.kind)
+            if rows.kind.name == "mentionOf" and rows.portion.identified:
+                is_plain = (
+                    "false"  # its bundle would stand where that of a mention with its identifier stands
+                )
+            text = f"CASE WHEN {is_plain} AND again.place IS NULL THEN {plain_text} ELSE {text} END"
         return f"SELECT {text} FROM {self._source(rows)}"
 
     def _source(self, rows: Rows) -> str:

@@ -19,14 +19,17 @@ def words(text: str) -> frozenset[str]:
 
 
 TYPES = words(
-    "Artifact Branch Commit Creation Dataset Deletion Environment Experiment ExperimentTag Extraction File "
-    "FileRevision LoggedModel LoggedModelTag Metric ModelArtifact Param RegisteredModel RegisteredModelAlias "
-    "RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run RunTag SoftwareAgent "
-    "SourceTree Tag TagCreation TrackingStore User"
+    "Artifact Assessment Assessor Branch CIJob Commit ContainerImage Creation Dataset Deletion Environment "
+    "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision Image Job "
+    "LoggedModel LoggedModelTag Metric ModelArtifact Notebook Param Prompt PromptVersion RegisteredModel "
+    "RegisteredModelAlias RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run "
+    "RunTag SoftwareAgent SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
 )
 """The types of the vocabulary; identifiers begin with one of them and a dot."""
 
 ROLES = words(
+    "AddedAssessment AddedEvaluationDataset AssessmentAuthor CIJob ContainerImage EvaluationDatasetAuthor Job "
+    "Notebook Prompt TaggedUser TraceAuthor TracedModel "
     "AddedExperiment AddedExperimentTag AddedLoggedModel AddedRegisteredModel AddedRegisteredModelVersion "
     "AddedRevision AddedRun CoAuthor CommitAuthor Committer DeletedExperiment DeletedLoggedModel "
     "DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment ExperimentAuthor Extractor "
@@ -36,7 +39,15 @@ ROLES = words(
 )
 """The roles of the vocabulary; a store may add its own words for how datasets are used."""
 
-RESOURCES = ("registered_model_version", "registered_model", "logged_model", "experiment", "run")
+RESOURCES = (
+    "assessment",
+    "evaluation_dataset",
+    "registered_model_version",
+    "registered_model",
+    "logged_model",
+    "experiment",
+    "run",
+)
 """What is made and deleted; the second part of these identifiers."""
 
 WORDS = frozenset(
@@ -47,7 +58,7 @@ WORDS = frozenset(
 
 FREE_TEXT = words(
     "abstract annotation body changelog comment comments content definition description documentation message "
-    "note notes remark remarks statement statusmessage subject summary text title"
+    "note notes rationale commitmessage remark remarks statement statusmessage subject summary text title"
 )
 """What ``--keep_free_text`` leaves as it is: attributes of these local names, without ``_`` and ``-``."""
 
