@@ -402,3 +402,10 @@ def test_a_document_without_records_has_bundles_still() -> None:
     ) as graph:
         assert bundles(graph) == {"http://e/b"}
         assert not contents(graph)
+
+
+@pytest.mark.parametrize("encoding", ["UUUTF-8", "utf-7", "shift_jis", "idna"])
+def test_an_encoding_that_nobody_knows_is_refused(encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding}"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/>'
+    with pytest.raises(FormatError, match="line 1: its encoding can't be read"):
+        read(text, "rdf")

@@ -234,6 +234,8 @@ class _XmlWatch:
         except expat.ExpatError as error:
             what = expat.errors.messages[error.code]
             raise FormatError(f"{self._name}, line {error.lineno}: it is no XML: {what}") from error
+        except (LookupError, ValueError) as error:  # expat asks Python for encodings that it does not know
+            raise self._wrong(f"its encoding can't be read: {error}") from error
         self._quiet = self._quiet + len(content) if self._is_quiet else 0
         if self._quiet > self._longest:
             raise self._wrong(f"a name or text has more than {self._longest:,} bytes")
