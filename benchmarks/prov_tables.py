@@ -17,8 +17,8 @@ from mlflow2prov import load as load_document
 from mlflow2prov.formats.intern import Staging
 
 
-def build(records: Path, file: Path) -> int:
-    """Build a graph of records, write it, and return how many there were."""
+def graph_of(records: Path) -> Graph:
+    """Return a graph of the records in a folder, from the tables that readers fill."""
     about = json.loads((records / "keys.json").read_text(encoding="utf-8"))
     with Staging(None, "the records") as staging:
         staging.declare(about["prefixes"])
@@ -27,9 +27,14 @@ def build(records: Path, file: Path) -> int:
         for table in ("element", "relation"):
             with pa.memory_map(str(records / f"{table}.arrow")) as source:
                 staging.store.append(f"{staging.schema}.{table}", _in_no_bundle(pa.ipc.open_stream(source)))
-        graph = staging.finish()
+        return staging.finish()
+
+
+def build(records: Path, file: Path) -> int:
+    """Build a graph of records, write it, and return how many there were."""
+    graph = graph_of(records)
     graph.save(file.with_suffix(""))
-    return _count(graph)
+    return count_of(graph)
 
 
 def _in_no_bundle(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -42,10 +47,10 @@ def _in_no_bundle(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 def load(file: Path) -> int:
     """Read a document and return how many records it has."""
-    return _count(load_document(file))
+    return count_of(load_document(file))
 
 
-def _count(graph: Graph) -> int:
+def count_of(graph: Graph) -> int:
     return graph.count("element") + graph.count("relation")
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlflow2prov.formats.text import literal
-from mlflow2prov.prov.records import KIND_BY_NAME, KINDS, RELATION_KINDS, RecordKind
+from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS, RecordKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +172,3 @@ def scope(bundle: int) -> str:
 def fallback(prefix: str = "n.prefix", local: str = "n.local") -> str:
     """SQL of what people read where an element has no label: its local name."""
     return line(shortened(f"CASE WHEN trim({local}) = '' THEN {prefix} || ':' ELSE {local} END"), 40)
-
-
-def kind_names() -> str:
-    """SQL of the name of ``kind``, a number."""
-    cases = " ".join(f"WHEN {kind.number} THEN {literal(kind.name)}" for kind in KINDS)
-    return f"CASE kind {cases} END"

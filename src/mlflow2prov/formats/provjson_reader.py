@@ -26,7 +26,7 @@ from mlflow2prov.formats.json_text import (
 )
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
-from mlflow2prov.prov.namespaces import QUALIFIED_NAME
+from mlflow2prov.prov.namespaces import QUALIFIED_NAME, QUALIFIED_NAME_SPELLINGS
 from mlflow2prov.prov.records import KIND_BY_NAME, RecordKind
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _BLANK_VALUE = re.compile(rb':\s*(?:\{\s*"\$"\s*:\s*)?"(?:_|\\u005[fF])')
 _MOST_NAMES = 100_000
 _TEXTS = {str, type(None)}
 _OF_VALUE = {"$", "type", "lang"}
-_QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 
 _containers = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _anything = msgspec.json.Decoder()
@@ -162,7 +161,7 @@ class _Reader:
         found = (
             None
             if attribute is None
-            else plain.read(kind, attribute, [raw for _, raw in chunk], _QUALIFIED_NAMES)
+            else plain.read(kind, attribute, [raw for _, raw in chunk], QUALIFIED_NAME_SPELLINGS)
         )
         if found is None:
             return False
@@ -170,7 +169,7 @@ class _Reader:
         path = f"{kind.name}/…/{attribute}"
         keys: dict[str, int] = {}
         for datatype in types:
-            own = QUALIFIED_NAME if datatype in _QUALIFIED_NAMES else self._name(datatype, path)
+            own = QUALIFIED_NAME if datatype in QUALIFIED_NAME_SPELLINGS else self._name(datatype, path)
             keys[datatype] = self._key((str(attribute), None if own == "xsd:string" else own, None), path)
         for token in qualified:
             self._name(token, path)
@@ -307,7 +306,7 @@ class _Reader:
         token, language = value, language or None
         if language is not None or datatype == "xsd:string":
             datatype = None
-        elif datatype in _QUALIFIED_NAMES:
+        elif datatype in QUALIFIED_NAME_SPELLINGS:
             datatype, value = QUALIFIED_NAME, self._name(value, f"{path}/{name}")
         key = self._key((name, datatype, language), path)
         columns.keys.append(key)

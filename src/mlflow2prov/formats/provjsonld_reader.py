@@ -34,7 +34,7 @@ from mlflow2prov.formats.provjsonld_terms import (
 )
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
-from mlflow2prov.prov.namespaces import QUALIFIED_NAME
+from mlflow2prov.prov.namespaces import QUALIFIED_NAME, QUALIFIED_NAME_SPELLINGS
 from mlflow2prov.prov.records import RecordKind
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _CHUNK = 20_000
 _LARGE = 65_536
 _TEXTS = {str, type(None)}
-_QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 _OF_VALUE = {"@value", "@type", "@language"}
 _DEFAULTS = {DEFAULT, "@base"}
 _BARE = re.compile("^prov(ext)?:")
@@ -340,7 +339,7 @@ class _Reader:
             text, datatype = self._native(text, datatype, path)
         if datatype is not None and type(value) is dict and "@type" in value:
             datatype = self._names.of(datatype, path)
-        if datatype in _QUALIFIED_NAMES:
+        if datatype in QUALIFIED_NAME_SPELLINGS:
             datatype, text = QUALIFIED_NAME, self._names.of(text, path)
         elif datatype == "xsd:string":
             datatype = None

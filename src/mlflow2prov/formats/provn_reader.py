@@ -20,7 +20,7 @@ from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Staging
 from mlflow2prov.formats.provn_batch import Batch
 from mlflow2prov.formats.provn_lexer import MoreNeeded, Source
 from mlflow2prov.formats.provn_scope import Scope
-from mlflow2prov.prov.namespaces import QUALIFIED_NAME
+from mlflow2prov.prov.namespaces import QUALIFIED_NAME, QUALIFIED_NAME_SPELLINGS
 from mlflow2prov.prov.records import KIND_BY_NAME
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _MOST_KEYS = 100_000
 _MOST_ATTRIBUTES = 1_000_000
 """No record may have more: in its largest size there could be many times as many, which would take minutes."""
 
-_QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"}
 _WITH_LANGUAGE = "prov:InternationalizedString"
 _DECLARATION = re.compile(r"(prefix|default)(?![^\s<>/])")
 T = TypeVar("T")
@@ -187,7 +186,7 @@ class _Reader:
         """The key of a text with a datatype or language, and the value."""
         value = self._text(raw, position)
         own = None if datatype is None else self._attribute_name(datatype, position)
-        if own in _QUALIFIED_NAMES:
+        if own in QUALIFIED_NAME_SPELLINGS:
             return self._new_key(name, None, "'", position), self._scope.resolve_text(value, position)
         if language is not None and own not in (None, _WITH_LANGUAGE):
             raise self._source.wrong("a text with a language has no datatype of another kind", position)

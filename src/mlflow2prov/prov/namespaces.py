@@ -22,3 +22,6 @@ EXTRACTION = "https://w3id.org/mlflow2prov/extraction/"
 
 QUALIFIED_NAME = "xsd:QName"
 """The datatype under which a qualified name stands as a value (PROV-JSON, section 2.2)."""
+
+QUALIFIED_NAME_SPELLINGS = frozenset({QUALIFIED_NAME, "prov:QUALIFIED_NAME", "xsd:qname"})
+"""That datatype, as it and as documents of others spell it."""
