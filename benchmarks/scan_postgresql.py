@@ -28,8 +28,11 @@ def scan(uri: str) -> int:
 def read(uri: str) -> int:
     """Read the source tables and return how many rows there were."""
     from mlflow2prov.sources.mlflow.database import read_database_server
+    from mlflow2prov.sources.mlflow.parts import Wanted
 
-    return sum(batch.num_rows for _, batch in read_database_server(uri, skip=frozenset({"artifacts"})))
+    return sum(
+        batch.num_rows for _, batch in read_database_server(uri, Wanted(skip=frozenset({"artifacts"})))
+    )
 
 
 if __name__ == "__main__":

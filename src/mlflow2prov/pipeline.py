@@ -30,6 +30,7 @@ from mlflow2prov.prov.database_uris import ENGINES
 if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.tables import Batches
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def extract(
     """
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
-    from mlflow2prov.sources.mlflow.parts import parts_to_skip
+    from mlflow2prov.sources.mlflow.parts import Wanted, parts_to_skip
 
     surroundings = surroundings or Surroundings()
     store = surroundings.store or default_store()
@@ -118,8 +119,8 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        left_out = parts_to_skip(frozenset(skip), traces=traces)
-        names = _take_in_sources(store, sources, repository_path, mlflow_url, left_out, surroundings)
+        wanted = Wanted(skip=parts_to_skip(frozenset(skip), traces=traces))
+        names = _take_in_sources(store, sources, repository_path, mlflow_url, wanted, surroundings)
         _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)), traces)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
@@ -143,7 +144,7 @@ def _take_in_sources(
     sources: str,
     repository_path: str | Path | None,
     mlflow_url: str | None,
-    skip: frozenset[str],
+    wanted: Wanted,
     surroundings: Surroundings,
 ) -> _Namespaces:
     """Fill the source tables; the store comes first, since its runs name commits and files."""
@@ -154,7 +155,7 @@ def _take_in_sources(
     create_source_tables(store, sources)
     repository_iri = store_iri = None
     if mlflow_url:
-        counts = take_in(store, sources, _store_batches(mlflow_url, skip, surroundings), redaction_sql)
+        counts = take_in(store, sources, _store_batches(mlflow_url, wanted, surroundings), redaction_sql)
         keep_one_of_each_name(store, sources)
         log.info(
             "read the MLflow store: %s runs, %s metric points",
@@ -197,7 +198,7 @@ _FILES = ("file_store", "read_file_store")
 """The way into one whose URL is the path of a folder, or a ``file:`` URI."""
 
 
-def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -> Batches:
+def _store_batches(url: str, wanted: Wanted, surroundings: Surroundings) -> Batches:
     """The way into an MLflow store that its URL asks for."""
     from mlflow2prov.sources.mlflow.file_store import is_file_store
 
@@ -217,7 +218,7 @@ def _store_batches(url: str, skip: frozenset[str], surroundings: Surroundings) -
 
         settings = {"settings": HttpSettings.from_environment(surroundings.environment)}
     read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
-    return read(url, skip=skip, **settings)
+    return read(url, wanted, **settings)
 
 
 def _resolved(url: str) -> str:

@@ -16,6 +16,7 @@ from mlflow2prov import extract
 from mlflow2prov.sources.mlflow.database import read_database
 from mlflow2prov.sources.mlflow.file_store import read_file_store
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
+from mlflow2prov.sources.mlflow.parts import Wanted
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,8 +139,8 @@ def test_a_made_store_of_files_has_what_its_database_has(tmp_path: Path) -> None
     from benchmarks.inputs import Inputs
 
     inputs = Inputs(tmp_path)
-    files = read_file_store(str(inputs.file_store(600)), skip=frozenset({"artifacts"}))
-    database = read_database(f"sqlite:///{inputs.store(600)}", skip=frozenset({"artifacts"}))
+    files = read_file_store(str(inputs.file_store(600)), Wanted(skip=frozenset({"artifacts"})))
+    database = read_database(f"sqlite:///{inputs.store(600)}", Wanted(skip=frozenset({"artifacts"})))
     found: tuple[dict[str, set[str]], ...] = ({}, {})
     for rows, batches in zip(found, (files, database), strict=True):
         for name, batch in batches:

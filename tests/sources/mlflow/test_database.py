@@ -24,7 +24,7 @@ from mlflow2prov.sources.mlflow import database_file
 from mlflow2prov.sources.mlflow.database import read_database
 from mlflow2prov.sources.mlflow.database_file import database_path
 from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, READINGS
-from mlflow2prov.sources.mlflow.parts import PARTS
+from mlflow2prov.sources.mlflow.parts import PARTS, Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 Rows = list[dict[str, Any]]
@@ -45,7 +45,7 @@ def tables_of(batches: Batches) -> Tables:
 
 
 def read(file: Path, *skip: str) -> Tables:
-    return tables_of(read_database(f"sqlite:///{file}", skip=frozenset(skip)))
+    return tables_of(read_database(f"sqlite:///{file}", Wanted(skip=frozenset(skip))))
 
 
 def only(rows: Rows, **fixed: object) -> Rows:
@@ -407,13 +407,13 @@ def test_a_part_that_is_skipped_is_not_there_and_all_else_is(part: str, tmp_path
 
 
 def test_without_artifacts_no_artifact_is_there(store: MadeStore) -> None:
-    found = tables_of(read_database(store.uri, skip=NO_ARTIFACTS))
+    found = tables_of(read_database(store.uri, Wanted(skip=NO_ARTIFACTS)))
     assert not {"mlflow_artifact", "mlflow_model_file"} & set(found)
 
 
 def test_an_unknown_part_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="unknown parts to skip: metrics; there are metric_history"):
-        read_database("sqlite:///x.db", skip=frozenset({"metrics"}))
+        read_database("sqlite:///x.db", Wanted(skip=frozenset({"metrics"})))
 
 
 @schemas
@@ -552,7 +552,7 @@ def test_a_uri_of_something_else_is_refused_without_credentials(uri: str) -> Non
 def test_a_file_of_any_name_is_read(name: str, tmp_path: Path) -> None:
     fill_schema("2.5.0", tmp_path / name).close()
     path = f"{tmp_path}/{name}".replace("?", "%3F")
-    found = tables_of(read_database(f"sqlite:///{path}", skip=NO_ARTIFACTS))
+    found = tables_of(read_database(f"sqlite:///{path}", Wanted(skip=NO_ARTIFACTS)))
     assert len(found["mlflow_run"]) == 2
 
 
@@ -596,7 +596,7 @@ def test_a_store_that_is_written_to_is_seen_as_it_was(newest: sqlite3.Connection
     newest.execute("PRAGMA journal_mode = wal")
     insert(newest, "experiments", {"experiment_id": 9, "name": "in the log", "lifecycle_stage": "active"})
     newest.commit()
-    reading = read_database(f"sqlite:///{tmp_path}/mlflow.db", skip=NO_ARTIFACTS)
+    reading = read_database(f"sqlite:///{tmp_path}/mlflow.db", Wanted(skip=NO_ARTIFACTS))
     seen = [next(reading)[0]]
     write_in_another_process(tmp_path / "mlflow.db", "UPDATE runs SET name = 'new'; DELETE FROM metrics")
     rest = tables_of(reading)
@@ -611,7 +611,7 @@ def test_a_log_that_is_emptied_into_the_file_while_it_is_read_is_told(tmp_path: 
     file = tmp_path / "mlflow.db"
     fill_schema("3.18.0", file).close()
     write_in_another_process(file, "PRAGMA journal_mode = wal")
-    reading = read_database(f"sqlite:///{file}", skip=NO_ARTIFACTS)
+    reading = read_database(f"sqlite:///{file}", Wanted(skip=NO_ARTIFACTS))
     next(reading)
     write_in_another_process(file, "UPDATE runs SET name = 'new'; PRAGMA wal_checkpoint(TRUNCATE)")
     with pytest.raises(SourceError, match="was written to while it was read; read it again"):
@@ -638,8 +638,9 @@ _AS_NOBODY = """
 import os, sys
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow.database import read_database
+from mlflow2prov.sources.mlflow.parts import Wanted
 def read(file):
-    batches = read_database(f"sqlite:///{file}", skip=frozenset({"artifacts"}))
+    batches = read_database(f"sqlite:///{file}", Wanted(skip=frozenset({"artifacts"})))
     return sum(batch.num_rows for _, batch in batches)
 read(sys.argv[1])
 os.chmod(os.path.dirname(sys.argv[2]), 0o555)

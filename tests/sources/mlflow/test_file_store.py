@@ -20,6 +20,7 @@ from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.sources.mlflow.database import read_database
 from mlflow2prov.sources.mlflow.file_store import file_store_path, is_file_store, read_file_store
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.mlflow.server import read_server
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
@@ -135,7 +136,9 @@ def test_a_point_with_a_dataset_has_its_step(store: FileStore, tables: Tables) -
 
 
 def test_without_histories_only_the_latest_points_are_read(store: FileStore) -> None:
-    found = tables_of(read_file_store(str(store.folder), skip=frozenset({"metric_history", "artifacts"})))
+    found = tables_of(
+        read_file_store(str(store.folder), Wanted(skip=frozenset({"metric_history", "artifacts"})))
+    )
     (acc,) = only(found, "mlflow_metric", run_id=store.made["first"], key="acc")
     assert (acc["step"], acc["timestamp_ms"], acc["value"]) == (4, 1004, 0.7)
     (odd,) = only(found, "mlflow_metric", key="deep/er/loss")
@@ -222,7 +225,7 @@ def test_artifacts_are_listed_also_of_runs_that_were_moved_to_the_trash(
 def test_a_part_that_is_skipped_is_not_read(
     part: str, missing: set[str], store: FileStore, tables: Tables
 ) -> None:
-    found = tables_of(read_file_store(str(store.folder), skip=frozenset({part})))
+    found = tables_of(read_file_store(str(store.folder), Wanted(skip=frozenset({part}))))
     assert tables.keys() - found.keys() == missing
     differing = {name for name in found if sortable(found[name]) != sortable(tables[name])}
     assert differing <= {"mlflow_artifact", "mlflow_model_file"}
@@ -497,7 +500,7 @@ def test_a_uri_that_names_no_folder_of_this_machine_is_refused_at_once(uri: str)
 
 def test_a_part_that_is_not_known_is_refused_at_once(small: Path) -> None:
     with pytest.raises(UsageError, match="unknown parts to skip: runs"):
-        read_file_store(str(small), skip=frozenset({"runs"}))
+        read_file_store(str(small), Wanted(skip=frozenset({"runs"})))
 
 
 def test_what_is_no_store_is_refused_with_the_mend(small: Path) -> None:

@@ -25,6 +25,7 @@ from mlflow2prov.sources.mlflow.file_store import read_file_store
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
 from mlflow2prov.sources.mlflow.file_store_meta import parse_meta
 from mlflow2prov.sources.mlflow.file_store_metrics import MODEL_LINES, Points, run_lines
+from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 Tables = dict[str, list[dict[str, Any]]]
@@ -35,7 +36,7 @@ RUN = "end_time: 2\nexperiment_id: '1'\nlifecycle_stage: active\nrun_id: {}\nsta
 
 def read(root: Path, *skip: str) -> Tables:
     found: Tables = {name: [] for name in SOURCE_TABLES}
-    for name, batch in read_file_store(str(root), skip=frozenset(skip)):
+    for name, batch in read_file_store(str(root), Wanted(skip=frozenset(skip))):
         assert batch.schema.equals(SOURCE_TABLES[name].schema())
         batch.validate(full=True)
         found[name].extend(batch.to_pylist())

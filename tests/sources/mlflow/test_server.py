@@ -21,7 +21,7 @@ from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database import read_database
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
-from mlflow2prov.sources.mlflow.parts import PARTS
+from mlflow2prov.sources.mlflow.parts import PARTS, Wanted
 from mlflow2prov.sources.mlflow.server import read_server
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
 from mlflow2prov.sources.tables import SOURCE_TABLES
@@ -166,7 +166,7 @@ def test_artifacts_are_listed_to_any_depth(server: MlflowServer, tables: Tables)
 def test_runs_without_files_cost_no_request(server: MlflowServer) -> None:
     skip = frozenset({"metric_history", "logged_models", "registered_models"})
     with door(lambda request: None, server.url) as front:
-        tables_of(read_server(front.url, settings=QUICK, skip=skip))
+        tables_of(read_server(front.url, Wanted(skip=skip), settings=QUICK))
     listed = [it.path for it in front.seen if "artifacts/list" in it.path]
     assert any(server.made["first"] in path for path in listed)
     assert not any(server.made["child"] in path for path in listed)
@@ -185,7 +185,7 @@ def test_the_order_of_rows_does_not_depend_on_timing(server: MlflowServer, table
 
 
 def test_a_server_tells_what_its_database_does(server: MlflowServer, tables: Tables) -> None:
-    stored = tables_of(read_database(f"sqlite:///{server.database}", skip=frozenset({"artifacts"})))
+    stored = tables_of(read_database(f"sqlite:///{server.database}", Wanted(skip=frozenset({"artifacts"}))))
     told = {
         name: rows for name, rows in tables.items() if name not in ("mlflow_artifact", "mlflow_model_file")
     }
@@ -260,7 +260,7 @@ def test_spans_that_a_server_does_not_tell_are_reported(
 
     skip = frozenset(PARTS) - {"traces"}
     with door(fails, server.url) as front, caplog.at_level(logging.WARNING, "mlflow2prov"):
-        some = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+        some = tables_of(read_server(front.url, Wanted(skip=skip), settings=ONCE))
     assert {row["trace_id"] for row in some["mlflow_trace"]} == set(server.made["traces"])
     assert {row["trace_id"] for row in some["mlflow_span"]} == set(server.made["traces"]) - {broken}
     assert f"spans of 1 traces are left out, such as of {broken}: http" in caplog.text
@@ -275,7 +275,7 @@ def test_spans_are_not_asked_for_where_they_lie_elsewhere(server: MlflowServer, 
 
     skip = frozenset(PARTS) - {"traces"}
     with door(elsewhere, server.url) as front:
-        some = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+        some = tables_of(read_server(front.url, Wanted(skip=skip), settings=ONCE))
     assert [row["trace_id"] for row in some["mlflow_trace"]] == ["tr-1"]
     assert not [it.path for it in front.seen if "batchGet" in it.path]
 
@@ -288,11 +288,11 @@ def test_traces_are_counted_without_asking_for_spans_and_from_servers_of_version
 
     skip = frozenset(PARTS) - {"traces"} | {"trace_details"}
     with door(lambda request: None, server.url) as front:
-        new = tables_of(read_server(front.url, settings=ONCE, skip=skip))
+        new = tables_of(read_server(front.url, Wanted(skip=skip), settings=ONCE))
     assert not [it.path for it in front.seen if "batchGet" in it.path]
     with door(old, server.url) as front:
-        counted = tables_of(read_server(front.url, settings=ONCE, skip=skip))
-        whole = tables_of(read_server(front.url, settings=ONCE, skip=skip - {"trace_details"}))
+        counted = tables_of(read_server(front.url, Wanted(skip=skip), settings=ONCE))
+        whole = tables_of(read_server(front.url, Wanted(skip=skip - {"trace_details"}), settings=ONCE))
     expected = sortable(tables["mlflow_trace_count"])
     assert sortable(new["mlflow_trace_count"]) == sortable(counted["mlflow_trace_count"]) == expected
     assert sortable(whole["mlflow_trace"]) == sortable(tables["mlflow_trace"])
@@ -322,7 +322,7 @@ def test_artifacts_that_only_this_machine_can_list_are_listed_here(
 
     skip = frozenset({"metric_history", "logged_models", "registered_models"})
     with door(broken, server.url) as front:
-        some = tables_of(read_server(front.url, settings=QUICK, skip=skip))
+        some = tables_of(read_server(front.url, Wanted(skip=skip), settings=QUICK))
     local = only(some, "mlflow_artifact", owner_id=server.made["local"])
     assert local and local == only(tables, "mlflow_artifact", owner_id=server.made["local"])
 
@@ -332,7 +332,7 @@ def test_artifacts_that_only_this_machine_can_list_are_listed_here(
 
 def test_parts_can_be_left_out(server: MlflowServer) -> None:
     parts = frozenset(PARTS)
-    some = tables_of(read_server(server.url, settings=ONCE, skip=parts))
+    some = tables_of(read_server(server.url, Wanted(skip=parts), settings=ONCE))
     assert set(some) == {
         *("mlflow_store", "mlflow_experiment", "mlflow_experiment_tag"),
         *("mlflow_run", "mlflow_param", "mlflow_tag", "mlflow_metric"),
@@ -340,7 +340,7 @@ def test_parts_can_be_left_out(server: MlflowServer) -> None:
     latest = only(some, "mlflow_metric", run_id=server.made["first"], key="acc")
     assert [(row["step"], row["value"]) for row in latest] == [(4, 0.7)]
     with pytest.raises(UsageError, match="runz"):
-        read_server(server.url, settings=ONCE, skip=frozenset({"runz"}))
+        read_server(server.url, Wanted(skip=frozenset({"runz"})), settings=ONCE)
 
 
 def history(url: str, most_points: int) -> list[tuple[Any, ...]]:
@@ -398,7 +398,7 @@ def test_what_an_old_server_lacks_is_left_out(server: MlflowServer, tables: Tabl
 
     with door(old, server.url) as front:
         some = tables_of(
-            read_server(front.url, settings=ONCE, skip=frozenset({"artifacts", "metric_history"}))
+            read_server(front.url, Wanted(skip=frozenset({"artifacts", "metric_history"})), settings=ONCE)
         )
     assert set(tables) - set(some) == {
         *("mlflow_logged_model", "mlflow_logged_model_param", "mlflow_logged_model_tag"),
@@ -412,7 +412,7 @@ def test_a_store_of_artifacts_that_is_out_of_reach_costs_one_warning(
 ) -> None:
     skip = frozenset({"metric_history", "logged_models", "registered_models"})
     with caplog.at_level(logging.WARNING, "mlflow2prov"):
-        some = tables_of(read_server(server.url, settings=QUICK, skip=skip))
+        some = tables_of(read_server(server.url, Wanted(skip=skip), settings=QUICK))
     (warning,) = [it.getMessage() for it in caplog.records if it.name.startswith("mlflow2prov")]
     assert warning.startswith("artifacts of 5 runs at s3://no-such-bucket are left out")
     assert len([row for row in some["mlflow_artifact"] if row["owner_id"] != server.made["media"]]) == 9

@@ -29,6 +29,7 @@ from mlflow2prov.sources.mlflow.database import _ENGINES, read_database, read_da
 from mlflow2prov.sources.mlflow.database_dialects import MSSQL, MYSQL, SQLITE, Dialect
 from mlflow2prov.sources.mlflow.database_dialects import POSTGRESQL as POSTGRESQL_DIALECT
 from mlflow2prov.sources.mlflow.database_tables import READINGS
+from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 Rows = list[dict[str, Any]]
@@ -128,12 +129,12 @@ def in_order(tables: dict[str, Rows]) -> dict[str, list[str]]:
 
 
 def read(server: Server, database: str, user: str = "boss", *, query: str = "") -> dict[str, Rows]:
-    return tables_of(read_database_server(server.uri(database, user, query=query), skip=NO_ARTIFACTS))
+    return tables_of(read_database_server(server.uri(database, user, query=query), Wanted(skip=NO_ARTIFACTS)))
 
 
 def failure(uri: str) -> str:
     with pytest.raises(SourceError) as raised:
-        list(read_database_server(uri, skip=NO_ARTIFACTS))
+        list(read_database_server(uri, Wanted(skip=NO_ARTIFACTS)))
     said = str(raised.value)
     assert PASSWORD not in said
     assert QUOTED_PASSWORD not in said
@@ -179,7 +180,7 @@ def test_each_version_of_the_schema_gives_the_rows_of_sqlite(
     database = f"v{version.replace('.', '_')}"
     server.create_like(database, hand_made[version])
     found = read(server, database)
-    expected = tables_of(read_database(f"sqlite:///{hand_made[version]}", skip=NO_ARTIFACTS))
+    expected = tables_of(read_database(f"sqlite:///{hand_made[version]}", Wanted(skip=NO_ARTIFACTS)))
     assert in_order(found) == in_order(expected)
     assert found["mlflow_store"] == [
         {
@@ -199,9 +200,9 @@ def test_without_histories_the_latest_points_are_read(
     server: Server, store: str, hand_made: dict[str, Path]
 ) -> None:
     skip = frozenset({"artifacts", "metric_history", "logged_models"})
-    found = tables_of(read_database_server(server.uri(store), skip=skip))
+    found = tables_of(read_database_server(server.uri(store), Wanted(skip=skip)))
     assert in_order(found) == in_order(
-        tables_of(read_database(f"sqlite:///{hand_made['3.18.0']}", skip=skip))
+        tables_of(read_database(f"sqlite:///{hand_made['3.18.0']}", Wanted(skip=skip)))
     )
 
 
@@ -274,7 +275,7 @@ def test_a_password_is_found_where_the_driver_looks(
     if server.engine is POSTGRESQL:
         assert "asks for a password" in failure(uri)
         monkeypatch.setenv("PGPASSWORD", PASSWORD)
-        assert tables_of(read_database_server(uri, skip=NO_ARTIFACTS))
+        assert tables_of(read_database_server(uri, Wanted(skip=NO_ARTIFACTS)))
         monkeypatch.delenv("PGPASSWORD")
         secrets = tmp_path / "pgpass"
         secrets.write_text("*:*:*:*:" + PASSWORD.replace(":", "\\:"), "utf-8")
@@ -284,7 +285,7 @@ def test_a_password_is_found_where_the_driver_looks(
         assert "refuses the user or the password" in failure(uri)
         (tmp_path / "my.cnf").write_text(f"[client]\nuser = boss\npassword = {PASSWORD}\n", "utf-8")
         uri = uri.replace("boss@", "") + f"?read_default_file={tmp_path}/my.cnf"
-    assert tables_of(read_database_server(uri, skip=NO_ARTIFACTS))
+    assert tables_of(read_database_server(uri, Wanted(skip=NO_ARTIFACTS)))
 
 
 # ---- Reading leaves no trace ---------------------------------------------------------------------
@@ -305,7 +306,7 @@ def test_a_user_who_may_only_read_suffices_and_nothing_is_migrated(
 def test_a_store_that_is_written_to_is_seen_as_it_was(server: Server, hand_made: dict[str, Path]) -> None:
     server.create_like("busy", hand_made["3.18.0"])
     before = in_order(read(server, "busy"))
-    reading = read_database_server(server.uri("busy"), skip=NO_ARTIFACTS)
+    reading = read_database_server(server.uri("busy"), Wanted(skip=NO_ARTIFACTS))
     assert next(reading)[0] == "mlflow_store"
     server.run("busy", "UPDATE runs SET name = 'new'", "DELETE FROM metrics")
     assert in_order(tables_of(reading)) == before
@@ -313,7 +314,7 @@ def test_a_store_that_is_written_to_is_seen_as_it_was(server: Server, hand_made:
 
 
 def test_a_reading_that_is_given_up_lets_the_server_go(server: Server, big: str) -> None:
-    reading = read_database_server(server.uri(big), skip=NO_ARTIFACTS)
+    reading = read_database_server(server.uri(big), Wanted(skip=NO_ARTIFACTS))
     assert "mlflow_metric" in (name for name, _ in reading)
     assert connections(server, big) == 1
     reading.close()  # type: ignore[attr-defined]
@@ -401,7 +402,7 @@ def test_a_table_that_may_not_be_read_is_told(server: Server, store: str) -> Non
 
 @schemas
 def test_a_connection_that_is_lost_in_mid_read_is_told(server: Server, big: str) -> None:
-    reading = read_database_server(server.uri(big), skip=NO_ARTIFACTS)
+    reading = read_database_server(server.uri(big), Wanted(skip=NO_ARTIFACTS))
     assert "mlflow_metric" in (name for name, _ in reading)
     (session,) = sessions(server, big)
     end = (
@@ -462,7 +463,8 @@ def test_a_driver_that_is_missing_is_told_with_the_command(
 def test_drivers_of_servers_are_imported_on_use_only(hand_made: dict[str, Path]) -> None:
     code = (
         "import sys; from mlflow2prov.sources.mlflow.database import read_database;"
-        " assert sum(batch.num_rows for _, batch in read_database(sys.argv[1], skip=frozenset({'artifacts'})));"
+        "from mlflow2prov.sources.mlflow.parts import Wanted; wanted = Wanted(skip=frozenset({'artifacts'}));"
+        " assert sum(batch.num_rows for _, batch in read_database(sys.argv[1], wanted));"
         " print(*{'adbc_driver_postgresql', 'pymysql', 'pymssql'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code, f"sqlite:///{hand_made['3.18.0']}"]

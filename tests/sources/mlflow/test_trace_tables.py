@@ -10,6 +10,7 @@ from stores import REVISIONS, SCHEMAS, fill_schema, insert
 from trace_rows import assessment, evaluation_dataset, span, trace, trace_tags
 
 from mlflow2prov.sources.mlflow.database import read_database
+from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 pytestmark = pytest.mark.skipif(not SCHEMAS.exists(), reason="the schemas of MLflow's versions are not here")
@@ -29,7 +30,7 @@ def tables_of(file: Path, version: str, *skip: str) -> Tables:
     connection.commit()
     connection.close()
     found: Tables = {}
-    for name, batch in read_database(f"sqlite:///{file}", skip=frozenset({"artifacts", *skip})):
+    for name, batch in read_database(f"sqlite:///{file}", Wanted(skip=frozenset({"artifacts", *skip}))):
         assert batch.schema.equals(SOURCE_TABLES[name].schema())
         found.setdefault(name, []).extend(batch.to_pylist())
     return found

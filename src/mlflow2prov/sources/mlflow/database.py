@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, LATER, NEEDED, READINGS, Reading
-from mlflow2prov.sources.mlflow.parts import require_known
+from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Database(Protocol):
         """End the transaction."""
 
 
-def read_database(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
+def read_database(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     """Batches of every MLflow source table that a SQLite database and the artifact folders it names can fill.
 
     The database is never written to, made or migrated. All of it is read in one transaction, which ends
@@ -100,38 +100,35 @@ def read_database(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
 
     Args:
         uri: such as ``sqlite:///mlflow.db`` or ``sqlite:////srv/mlflow.db``.
-        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+        wanted: what to read of it.
 
     Raises:
-        UsageError: ``uri`` is no SQLite file's, or ``skip`` has an unknown part. At once; the others on use.
+        UsageError: ``uri`` is no SQLite file's. At once; the others on use.
         SourceError: the file is missing, locked, damaged, no database or not MLflow's.
     """
     from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
 
-    require_known(skip)
     path = database_path(uri)
-    return _read(lambda: DatabaseFile(path), skip)
+    return _read(lambda: DatabaseFile(path), wanted)
 
 
-def read_database_server(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
+def read_database_server(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     """Batches of every MLflow source table that a database on a server and the artifact folders it names can fill.
 
     As :func:`read_database`, but nobody has to wait: the transaction is read-only and sees a snapshot.
 
     Args:
         uri: such as ``postgresql://user@host/mlflow`` or ``mysql+pymysql://user@host/mlflow``.
-        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+        wanted: what to read of it.
 
     Raises:
-        UsageError: ``uri`` is of no engine that can be read, or ``skip`` has an unknown part. At once; the
-            others on use.
+        UsageError: ``uri`` is of no engine that can be read. At once; the others on use.
         SourceError: the driver is not installed, or the database can't be reached or read, or is not MLflow's.
     """
     from mlflow2prov.prov.database_uris import DatabaseUri
 
-    require_known(skip)
     address = DatabaseUri.parse(uri)
-    return _read(lambda: _connect(address), skip)
+    return _read(lambda: _connect(address), wanted)
 
 
 def _connect(address: DatabaseUri) -> Database:
@@ -141,7 +138,7 @@ def _connect(address: DatabaseUri) -> Database:
     return engine(address)
 
 
-def _read(connect: Callable[[], Database], skip: frozenset[str]) -> Batches:
+def _read(connect: Callable[[], Database], wanted: Wanted) -> Batches:
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 
     owners: list[tuple[str, pa.RecordBatch]] = []
@@ -150,7 +147,7 @@ def _read(connect: Callable[[], Database], skip: frozenset[str]) -> Batches:
         _require_mlflow(database, schema)
         yield _store(database, _revision(database, schema))
         for reading in READINGS:
-            if not _is_wanted(reading, skip):
+            if not _is_wanted(reading, wanted.skip):
                 continue
             for batch in _Query(database, reading, schema).batches():
                 if reading.table in _OWNERS:
@@ -158,7 +155,7 @@ def _read(connect: Callable[[], Database], skip: frozenset[str]) -> Batches:
                     owners.append((reading.table, batch.select(columns)))
                 yield reading.table, batch
         database.check()
-    if "artifacts" not in skip:
+    if "artifacts" not in wanted.skip:
         yield from read_artifacts(_owners(owners))
 
 

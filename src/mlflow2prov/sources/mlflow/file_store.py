@@ -18,13 +18,13 @@ from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
 from mlflow2prov.sources.mlflow.file_store_reader import StoreReader
-from mlflow2prov.sources.mlflow.parts import require_known
+from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
 from mlflow2prov.sources.tables import Batches
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-def read_file_store(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
+def read_file_store(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     """Batches of every MLflow source table that the files of a store, and the artifacts it names, can fill.
 
     Nothing is written. A store that is in use is not seen at one moment, since files have no transactions. What
@@ -35,14 +35,13 @@ def read_file_store(uri: str, *, skip: frozenset[str] = frozenset()) -> Batches:
 
     Args:
         uri: a path, or ``file:`` URI, of the folder that MLflow's tracking URI names.
-        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+        wanted: what to read of it.
 
     Raises:
-        UsageError: ``uri`` is none of this machine, or ``skip`` has an unknown part. At once; the others on use.
+        UsageError: ``uri`` is none of this machine. At once; the others on use.
         SourceError: the folder is missing, can't be read, or is no store.
     """
-    require_known(skip)
-    return _read(file_store_path(uri), skip)
+    return _read(file_store_path(uri), wanted)
 
 
 def is_file_store(uri: str) -> bool:
@@ -84,13 +83,13 @@ def file_store_path(uri: str) -> Path:
     return Path(os.path.realpath(literal if is_literal else decoded))
 
 
-def _read(path: Path, skip: frozenset[str]) -> Batches:
+def _read(path: Path, wanted: Wanted) -> Batches:
     _require_store(path)
     files = StoreFiles(path)
-    reader = StoreReader(files, skip)
+    reader = StoreReader(files, wanted)
     yield from reader.read(path.as_uri())
     files.report()
-    if "artifacts" not in skip:
+    if "artifacts" not in wanted.skip:
         yield from read_artifacts(reader.owners)
 
 

@@ -12,6 +12,7 @@ from mlflow2prov.sources.mlflow.file_store_files import Listing, StoreFiles, Tro
 from mlflow2prov.sources.mlflow.file_store_meta import Meta, MetaFile, parse_meta
 from mlflow2prov.sources.mlflow.file_store_metrics import MODEL_LINES, Points, run_lines
 from mlflow2prov.sources.mlflow.file_store_rows import Rows, told
+from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.mlflow.server_rows import model_id_of
 from mlflow2prov.sources.tables import Batches
 
@@ -38,13 +39,13 @@ class StoreReader:
         owners: what owns artifacts, its identifier, and where they are: for :func:`read_artifacts`.
     """
 
-    def __init__(self, files: StoreFiles, skip: frozenset[str]) -> None:
-        """Read ``files`` but for the parts in ``skip``."""
+    def __init__(self, files: StoreFiles, wanted: Wanted) -> None:
+        """Read what is wanted of ``files``."""
         self.owners: list[tuple[str, str, str]] = []
         self._files = files
-        self._skip = skip
+        self._skip = wanted.skip
         self._rows = Rows(files)
-        self._points = Points(run_lines(only_latest="metric_history" in skip), files)
+        self._points = Points(run_lines(only_latest="metric_history" in wanted.skip), files)
         self._model_points = Points(MODEL_LINES, files)
         self._known: set[tuple[str, str]] = set()
         self._second_looks = _SECOND_LOOKS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mlflow2prov.errors import UsageError
 
 PARTS: tuple[str, ...] = (
@@ -33,11 +35,27 @@ def parts_to_skip(skip: frozenset[str], *, traces: bool) -> frozenset[str]:
     return skip if traces else skip | {TRACE_DETAILS}
 
 
-def require_known(skip: frozenset[str]) -> None:
-    """Raise a `UsageError` that names the parts there are, where ``skip`` has one that is not.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an extraction reads of an MLflow store; the same for every way in.
 
-    >>> require_known(frozenset({"artifacts"}))
+    Attributes:
+        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+
+    Raises:
+        UsageError: a part is unknown.
+
+    >>> sorted(Wanted(skip=frozenset({"artifacts"})).skip)
+    ['artifacts']
     """
-    unknown = sorted(skip.difference(PARTS, [TRACE_DETAILS]))
-    if unknown:
-        raise UsageError(f"unknown parts to skip: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+
+    skip: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.skip.difference(PARTS, [TRACE_DETAILS]))
+        if unknown:
+            raise UsageError(f"unknown parts to skip: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+
+
+EVERYTHING = Wanted()
+"""All of a store, traces one by one included."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, Query, RefusedError
-from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, require_known
+from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
@@ -33,7 +33,7 @@ _MOST_MISSING_VERSIONS = 100_000
 _P = TypeVar("_P", wire.ExperimentPage, wire.RegisteredModelPage, wire.ModelVersionPage)
 
 
-def read_server(url: str, *, settings: HttpSettings, skip: frozenset[str] = frozenset()) -> Batches:
+def read_server(url: str, wanted: Wanted = EVERYTHING, *, settings: HttpSettings) -> Batches:
     """Batches of every MLflow source table that the tracking server at ``url`` can fill.
 
     The same tables with the same values as from the server's database, but for what a server does not tell:
@@ -45,29 +45,28 @@ def read_server(url: str, *, settings: HttpSettings, skip: frozenset[str] = froz
 
     Args:
         url: of the server, with or without path and credentials.
+        wanted: what to read of it.
         settings: how to talk to it.
-        skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
 
     Raises:
         SourceError: the server can't be reached or read, or is no MLflow server.
-        UsageError: ``url`` is not a server's, or ``skip`` has an unknown part.
+        UsageError: ``url`` is not a server's.
     """
-    require_known(skip)
-    return _read(HttpClient(url, settings), settings.workspace or "default", skip)
+    return _read(HttpClient(url, settings), settings.workspace or "default", wanted)
 
 
-def _read(client: HttpClient, workspace: str, skip: frozenset[str]) -> Batches:
+def _read(client: HttpClient, workspace: str, wanted: Wanted) -> Batches:
     with client:
-        yield from _ServerReader(client, workspace, skip).read()
+        yield from _ServerReader(client, workspace, wanted).read()
 
 
 class _ServerReader:
     """One reading of one server; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, skip: frozenset[str]) -> None:
+    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted) -> None:
         self._client = client
         self._workspace = workspace
-        self._skip = skip
+        self._skip = wanted.skip
         self._history = HistoryReader(client)
         self._artifacts = ArtifactReader(client)
         self._runs: set[str] = set()
