@@ -300,3 +300,70 @@ def test_a_configuration_is_validated_alone_and_said_in_the_format_of_the_log(tm
         done = run("--validate", "bad.yaml", *others, cwd=tmp_path)
         assert done.returncode == 2
         assert "not several" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("chain", "sentence"),
+    [
+        (["transform", "--pseudonym_key", "k"], "--pseudonym_key does nothing without --use_pseudonyms"),
+        (["transform", "--keep_free_text"], "--keep_free_text does nothing without --use_pseudonyms"),
+        (["transform", "--types", ""], "a value is empty"),
+        (["transform", "--exclude_types", " , "], "a value is empty"),
+        (["transform", "--since", "2020-W01"], "which is no date or instant"),
+        (["statistics", "--plot", "x.png"], "counts are drawn as SVG, into a file like counts.svg"),
+        (["statistics", "--plot", "-"], "counts are drawn as SVG, into a file like counts.svg"),
+        (["save", "--output", "-", "--format", "json", "--format", "nt"], "takes one format only"),
+        (
+            ["save", "--output", "o.ttl", "--format", "json"],
+            "o.ttl has the suffix of ttl, but the format is json",
+        ),
+        (["save", "--output", "o.json.gz.zst"], "it would be compressed twice"),
+        (["save", "--output", "sub/"], "that is no name of a file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_would_do_nothing_or_something_else_is_refused(
+    chain: list[str], sentence: str, small: Path, tmp_path: Path
+) -> None:
+    made = run("load", "--input", str(small), *chain, cwd=tmp_path)
+    assert made.returncode == 2
+    assert sentence in made.stderr.decode()
+    assert made.stdout == b""
+    assert [path.name for path in tmp_path.iterdir()] == [small.name]
+
+
+def test_standard_input_is_read_once_only() -> None:
+    made = run("load", "--input", "-", "--input", "-", stdin=SMALL.encode())
+    assert made.returncode == 2
+    assert b"standard input can be read once only" in made.stderr
+
+
+def test_suffixes_of_formats_that_are_asked_for_are_exchanged(small: Path, tmp_path: Path) -> None:
+    formats = [word for name in ("ttl", "xml") for word in ("--format", name)]
+    chain = ["save", "--output", "o.ttl.gz", *formats, "save", "--output", "p.provx"]
+    assert run("load", "--input", str(small), *chain, cwd=tmp_path).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.ttl.gz", "o.xml.gz", "p.provx", small.name]
+    assert b"<prov:document" in (tmp_path / "p.provx").read_bytes()
+
+
+def test_a_missing_graphviz_is_said_before_anything_is_written(small: Path, tmp_path: Path) -> None:
+    chain = ["save", "--output", "o", "--format", "json", "--format", "svg"]
+    made = run("load", "--input", str(small), *chain, cwd=tmp_path, PATH=str(tmp_path))
+    assert made.returncode == 1
+    assert b"program dot is not found" in made.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [small.name]
+
+
+def test_counts_of_several_documents_say_whose_they_are(small: Path) -> None:
+    both = ["load", "--input", str(small), "--input", str(small), "statistics", "--format"]
+    lines = run(*both, "csv").stdout.decode().splitlines()
+    assert lines[0] == "document,what,name,count"
+    assert lines[1::4] == [f"1: {small},element,entity,1", f"2: {small},element,entity,1"]
+    decoder, text, found = json.JSONDecoder(), run(*both, "json").stdout.decode(), []
+    while text:
+        value, end = decoder.raw_decode(text)
+        found.append(value["document"])
+        text = text[end:].lstrip()
+    assert found == [f"1: {small}", f"2: {small}"]
+    assert f"### 2: {small}\n" in run(*both, "markdown").stdout.decode()
+    assert f"2: {small}\n" in run(*both, "table").stdout.decode()

@@ -240,6 +240,8 @@ def _only(declared: Option, values: Sequence[str]) -> str | None:
 
 def _separate(declared: Option, values: Sequence[str]) -> tuple[str, ...]:
     pieces = tuple(piece.strip() for value in values for piece in value.split(",") if piece.strip())
+    if not all(value.strip(" ,") for value in values):
+        raise click.BadParameter("a value is empty.", param_hint=f"--{declared.name}")
     for piece in pieces:
         if declared.choices and piece not in declared.choices:
             raise click.BadParameter(
@@ -262,15 +264,15 @@ def _visible(text: str) -> str:
 
 
 def _show(counted: Statistics) -> None:
-    """Print counts as a table."""
+    """Print counts as a table, under the document's name where there are several."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in ("what", "name"):
-        table.add_column(title, overflow="fold")
+    for heading in ("what", "name"):
+        table.add_column(heading, overflow="fold")
     table.add_column("count", justify="right")
     before = None
     for what, name, count in counted.rows:
@@ -280,6 +282,8 @@ def _show(counted: Statistics) -> None:
         table.add_row(*(Text(_visible(cell)) for cell in (what if what != before else "", name, shown)))
         before = what
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+    if counted.document:
+        console.print(Text(_visible(counted.document), style="bold"), soft_wrap=True)
     console.print(table)
 
 

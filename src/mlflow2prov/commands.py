@@ -31,6 +31,7 @@ class Option:
         metavar: what help shows for the value.
         shown_default: what help says where no default can be shown.
         shorthands: words of the configuration that stand for a value, such as ``fine: true``.
+        needs: another option, without which this one would do nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Option:
     metavar: str | None = None
     shown_default: str | None = None
     shorthands: tuple[str, ...] = ()
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,12 +179,14 @@ COMMANDS: tuple[Command, ...] = (
                 help="The file with the secret key of the pseudonyms; else the variable "
                 "MLFLOW2PROV_PSEUDONYM_KEY, else a random key.",
                 metavar="FILE",
+                needs="use_pseudonyms",
             ),
             Option(
                 name="keep_free_text",
                 help="Leave messages, notes and descriptions as they are.",
                 kind="flag",
                 default=False,
+                needs="use_pseudonyms",
             ),
             Option(
                 name="eliminate_duplicates",
@@ -281,6 +285,8 @@ def step(command: Command, given: dict[str, Any]) -> Step:
             raise UsageError(f"{command.name} --{option.name} is empty, or has a character that no text has")
         if option.required and options[option.name] in (None, ()):
             raise UsageError(f"{command.name} needs --{option.name}")
+        if option.needs and options[option.name] not in (None, (), False) and not options[option.needs]:
+            raise UsageError(f"{command.name} --{option.name} does nothing without --{option.needs}")
     if command.one_of and not any(options[name] for name in command.one_of):
         raise UsageError(
             f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both"

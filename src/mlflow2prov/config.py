@@ -153,8 +153,10 @@ class _Reader:
             if _is_null(one) and one is not node:
                 self._problem(one, f"{option.name} has a value that is missing")
             elif option.separated and isinstance(one, yaml.ScalarNode):
-                pieces = [piece.strip() for piece in self._expanded(one).split(",")]
-                values += [self._chosen(option, one, piece) for piece in pieces if piece]
+                pieces = [piece.strip() for piece in self._expanded(one).split(",") if piece.strip()]
+                if not pieces and not _is_null(one):
+                    self._problem(one, f"{option.name} has an empty value")
+                values += [self._chosen(option, one, piece) for piece in pieces]
             else:
                 values.append(self._scalar(option, one))
         return tuple(value for value in values if value is not None)

@@ -14,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from mlflow2prov import __version__
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import UsageError
-from mlflow2prov.graph.files import refuse_existing, whole_file
+from mlflow2prov.graph.files import refuse_existing, require_svg, whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 from mlflow2prov.prov.database_uris import ENGINES
@@ -310,6 +310,8 @@ def _extract_step(
 def _load_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
+    if options["input"].count("-") > 1:
+        raise UsageError("standard input can be read once only: --input - is given twice")
     yield from documents
     for name in options["input"]:
         yield _load_one(name, options["format"], surroundings)
@@ -395,6 +397,7 @@ def _save_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
     output, numbered, waiting = options["output"], 0, _some(documents, "save")
+    names = _formats_to_save(output, options["format"])
     graph: Graph | None = next(waiting)
     while graph is not None:
         following = next(waiting, None)
@@ -403,20 +406,55 @@ def _save_step(
             _check_output(surroundings)
             if numbered:
                 raise UsageError("standard output takes one document only: merge them, or save them to files")
-        _save(graph, output, numbered, options, surroundings)
+        _save(graph, output, numbered, names, options, surroundings)
         yield graph
         graph = following
 
 
+def _formats_to_save(output: str, asked: Sequence[str]) -> Sequence[str]:
+    """The formats to write; what stands in the way of them is said before any work is done."""
+    from mlflow2prov import formats
+
+    told = None if output == "-" else formats.format_of(output)
+    names = list(dict.fromkeys(asked)) or [told or "json"]
+    if output == "-" and len(names) > 1:
+        raise UsageError("standard output takes one format only: save the others to files")
+    for name in names:
+        formats.require(name)
+        if output != "-":
+            formats.target_of(_of_format(output, name, names), name)
+    return names
+
+
+def _of_format(output: str, name: str, names: Sequence[str]) -> str:
+    """The name to write one of several formats to: the suffix of another one of them is none of its name."""
+    from mlflow2prov.formats import format_of
+    from mlflow2prov.formats.compression import compression_of
+
+    told = format_of(output)
+    if told in (None, name) or told not in names:
+        return output
+    packing = compression_of(output)
+    return str(Path(output[: len(output) - len(packing)]).with_suffix("")) + packing
+
+
 def _save(
-    graph: Graph, output: str, number: int, options: dict[str, Any], surroundings: Surroundings
+    graph: Graph,
+    output: str,
+    number: int,
+    names: Sequence[str],
+    options: dict[str, Any],
+    surroundings: Surroundings,
 ) -> None:
     """Write one document in each of the formats asked for."""
     from mlflow2prov import formats
 
-    names = options["format"] or ("json" if output == "-" else formats.format_of(output) or "json",)
     overwrite = not options["no_overwrite"]
-    targets = [] if output == "-" else [formats.target_of(output, name, number) for name in names]
+    targets = (
+        []
+        if output == "-"
+        else [formats.target_of(_of_format(output, name, names), name, number) for name in names]
+    )
     if not overwrite:
         for target in targets:
             refuse_existing(target)
@@ -436,16 +474,23 @@ def _statistics_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
     _check_output(surroundings)
+    if options["plot"]:
+        require_svg(options["plot"])
     numbered, waiting = 0, _some(documents, "statistics")
     graph: Graph | None = next(waiting)
     while graph is not None:
         following = next(waiting, None)
         numbered += 1 if numbered or following is not None else 0
         counted = graph.statistics(options["resolution"])
+        if numbered:
+            counted = replace(counted, document=f"{numbered}: {graph.origin or 'a document'}")
         if options["format"] == "table" and surroundings.show is not None:
             surroundings.show(counted)
         else:
-            surroundings.stdout.write(counted.text(options["format"]).encode())
+            text = counted.text(options["format"])
+            if options["format"] == "csv" and numbered > 1:  # one header is enough
+                text = text.partition("\n")[2]
+            surroundings.stdout.write(text.encode())
             surroundings.stdout.flush()
         if options["plot"]:
             graph.plot(_numbered(Path(options["plot"]), numbered))

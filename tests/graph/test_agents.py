@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +115,16 @@ def test_without_an_address_the_identifier_does_not_depend_on_the_order() -> Non
     assert set(found[0]["agent"]) == {ADA, "ex:bob"}
 
 
-def test_names_and_user_names_match_as_they_stand_and_identifiers_too() -> None:
+def test_names_and_user_names_match_whatever_the_case_and_identifiers_as_they_stand() -> None:
     made = merged(Person(name="AL"), Person(name="Robert", aliases=("ex:bob",)))
-    assert made["agent"][USER]["prov:label"] == "al"
+    assert made["agent"][USER]["prov:label"] == "AL"
     assert made["agent"]["ex:bob"]["prov:label"] == "Robert"
+    assert merged(Person(name="Robert", aliases=("EX:bob",))) == merged()
+
+
+def test_a_name_of_two_people_is_an_error_whatever_the_case() -> None:
+    with pytest.raises(UsageError, match="'ALICE SMITH' is given to two people"):
+        merged(Person(name="X", aliases=("Alice Smith",)), Person(name="Y", aliases=("ALICE SMITH",)))
 
 
 def test_the_agents_records_in_bundles_unify_there(tmp_path: Path) -> None:
@@ -137,8 +142,8 @@ def test_an_agent_that_would_be_two_people_stays(caplog: pytest.LogCaptureFixtur
 
 
 def test_unknown_aliases_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        merged(Person(name="Nobody", aliases=("none@example.org",)))
+    merged(Person(name="Nobody", aliases=("none@example.org",)))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "2 aliases are those of no agent: Nobody, none@example.org" in caplog.text
 
 

@@ -395,6 +395,44 @@ def test_a_person_has_one_pseudonym_in_different_graphs_of_one_key() -> None:
     assert set(masked(other, b"another key of sixteen bytes")["agent"]) != {name}
 
 
+def test_an_agent_has_one_pseudonym_in_its_identifier_and_in_all_texts() -> None:
+    made = {
+        "prefix": {"ex": "http://example.org/", "foaf": "http://xmlns.com/foaf/0.1/"},
+        "agent": {
+            "ex:grace": {"foaf:mbox": "gmhopper@navy.example", "foaf:name": "Grace Hopper"},
+            "ex:kay": {"foaf:mbox": "kay@navy.example"},
+        },
+        "entity": {"ex:e": {"ex:by": "Grace Hopper <gmhopper@navy.example>, grace.hopper, kay@navy.example"}},
+    }
+    hidden = masked(made)
+    first, second = (name.removeprefix("ex:") for name in hidden["agent"])
+    assert set(hidden["agent"][f"ex:{first}"].values()) == {first}
+    assert set(hidden["agent"][f"ex:{second}"].values()) == {second}
+    assert hidden["entity"]["ex:e"]["ex:by"] == f"{first} <{first}>, {first}, {second}"
+    named_only = masked(
+        {
+            "prefix": made["prefix"],
+            "wasAttributedTo": {"_:a": {"prov:entity": "ex:e", "prov:agent": "ex:grace"}},
+        }
+    )
+    (attribution,) = named_only["wasAttributedTo"].values()
+    assert attribution["prov:agent"] == f"ex:{first}"
+
+
+def test_an_address_of_two_agents_stands_for_one_of_them() -> None:
+    made = {
+        "prefix": {"ex": "http://example.org/"},
+        "agent": {
+            "ex:grace": {"ex:email": "gmh@navy.example"},
+            "ex:hopper": {"ex:email": "gmh@navy.example"},
+        },
+        "entity": {"ex:e": {"ex:by": "gmh@navy.example"}},
+    }
+    hidden = masked(made)
+    assert f"ex:{hidden['entity']['ex:e']['ex:by']}" in hidden["agent"]
+    assert len(hidden["agent"]) == 2
+
+
 def test_two_people_never_share_a_pseudonym() -> None:
     made = masked(rich_document())
     locals_ = [name.partition(":")[2].removeprefix("User.") for name in made["agent"]]

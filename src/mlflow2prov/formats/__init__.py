@@ -42,6 +42,7 @@ class Format:
         looks: how a file of it begins, after white space, as a regular expression of bytes.
         marker: the file by which a folder of the format is known; empty if the format is one file.
         settings: words of ``save`` that its writer takes as further arguments.
+        program: whether another program writes it, which the module's ``program()`` finds.
         element_bytes: measured mean size of an element of ours.
         relation_bytes: likewise of a relation.
     """
@@ -57,6 +58,7 @@ class Format:
     looks: bytes | None = None
     marker: str = ""
     settings: tuple[str, ...] = ()
+    program: bool = False
     element_bytes: int = 480
     relation_bytes: int = 190
 
@@ -177,6 +179,7 @@ FORMATS: dict[str, Format] = {
                 module=name,
                 reads=False,
                 settings=("attributes",),
+                program=True,
             )
             for name, title in (("svg", "SVG"), ("png", "PNG"), ("pdf", "PDF"))
         ),
@@ -198,19 +201,31 @@ def readable() -> tuple[str, ...]:
 def target_of(output: str | Path, format_name: str, number: int = 0) -> Path:
     """Return the path that ``save`` writes to: the name, the format's suffix, and that of a compression.
 
-    A suffix that is there already is not added once more. ``number``, where there are several
-    documents, stands before the suffix.
+    A suffix of the format that is there already is not added once more. ``number``, where there are
+    several documents, stands before the suffix.
+
+    Raises:
+        UsageError: that is no name of a file, it is compressed twice, or its suffix is another format's.
 
     >>> [str(target_of(name, "json")) for name in ("a", "a.json", "a.gz", "a.json.gz")]
     ['a.json', 'a.json', 'a.json.gz', 'a.json.gz']
     >>> str(target_of("a.json", "json", 2))
     'a-2.json'
     """
+    is_folder = str(output).endswith(("/", "\\"))
     output = Path(output)
     packing = compression_of(output.name)
-    suffix = f".{format_name}"
-    stem = output.name[: len(output.name) - len(packing)].removesuffix(suffix)
-    if stem in ("", "..") or "\0" in stem:
+    stem = output.name[: len(output.name) - len(packing)]
+    told = format_of(output)
+    if told not in (None, format_name):
+        raise UsageError(
+            f"{output} has the suffix of {told}, but the format is {format_name}: leave one of them out"
+        )
+    if compression_of(stem):
+        raise UsageError(f"can't write to {str(output)!r}: it would be compressed twice")
+    suffix = Path(stem).suffix if told else f".{format_name}"
+    stem = stem.removesuffix(suffix)
+    if stem in ("", "..") or "\0" in stem or is_folder:
         raise UsageError(f"can't write to {str(output)!r}: that is no name of a file")
     return output.with_name(f"{stem}{f'-{number}' if number else ''}{suffix}{packing}")
 
@@ -229,12 +244,26 @@ def expected_bytes(graph: Graph, format_name: str) -> int:
 def format_of(output: str | Path) -> str | None:
     """Return the format that the suffix of a name to write to tells, if it does.
 
-    >>> format_of("a.json.gz"), format_of("a.txt")
-    ('json', None)
+    >>> format_of("a.json.gz"), format_of("a.provx"), format_of("a.txt")
+    ('json', 'xml', None)
     """
     name = Path(output).name
     suffix = Path(name[: len(name) - len(compression_of(name))]).suffix
-    return suffix[1:] if suffix[1:] in writable() else None
+    return next((row.name for row in FORMATS.values() if row.writes and suffix in row.suffixes), None)
+
+
+def require(format_name: str) -> None:
+    """Make sure that what writes a format is there.
+
+    Raises:
+        UsageError: no such format, or it can't be written.
+        FormatError: the program that draws it is not installed.
+    """
+    row = _row(format_name, writing=True)
+    if row.program:
+        from mlflow2prov.formats.picture import program
+
+        program()
 
 
 def write(

@@ -48,7 +48,7 @@ def merge_aliased_agents(graph: Graph, people: Sequence[Person]) -> Graph:
     """
     known, agents = People(people), agents_of(graph)
     groups = _groups(known, agents)
-    _say_unused(known, agents)
+    _say_unused(people, known, agents)
     result = Graph.empty(graph.store)
     with graph.store.scratch("agents") as scratch:
         rewriting.create_tables(graph, scratch)
@@ -81,11 +81,14 @@ def _groups(known: People, agents: Iterable[Agent]) -> list[tuple[Person, list[A
     return list(groups.values())
 
 
-def _say_unused(known: People, agents: Sequence[Agent]) -> None:
+def _say_unused(people: Sequence[Person], known: People, agents: Sequence[Agent]) -> None:
     unused = known.unused(agents)
     if unused:
         more = ", …" if len(unused) > _SHOWN else ""
-        log.info("%d aliases are those of no agent: %s%s", len(unused), ", ".join(unused[:_SHOWN]), more)
+        is_expected = not any(person.by_name for person in people)  # a .mailmap is of more than one graph
+        level = logging.INFO if is_expected else logging.WARNING
+        shown = ", ".join(unused[:_SHOWN])
+        log.log(level, "%d aliases are those of no agent: %s%s", len(unused), shown, more)
 
 
 def _identifier(result: Graph, person: Person, agents: Sequence[Agent]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlflow2prov.errors import Mlflow2ProvError
+from mlflow2prov.errors import Mlflow2ProvError, UsageError
 
 
 @contextmanager
@@ -86,6 +86,16 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = True) -> Iterat
                 shutil.rmtree(leftover, ignore_errors=True)
     except OSError as error:
         raise Mlflow2ProvError(f"can't write {target}: {error.strerror or error}") from error
+
+
+def require_svg(file: str | Path) -> None:
+    """Raise an error if a file's name is not one of an SVG picture.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if Path(file).suffix.lower() != ".svg":
+        raise UsageError(f"can't draw into {file}: counts are drawn as SVG, into a file like counts.svg")
 
 
 def refuse_existing(target: Path) -> None:

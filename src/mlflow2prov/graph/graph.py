@@ -158,10 +158,15 @@ class Graph:
         return statistics(self, resolution)
 
     def plot(self, file: str | Path) -> Path:
-        """Draw counts over time into an SVG file; return its path."""
-        from mlflow2prov.graph.files import whole_file
+        """Draw counts over time into an SVG file; return its path.
+
+        Raises:
+            UsageError: the name does not end in ``.svg``.
+        """
+        from mlflow2prov.graph.files import require_svg, whole_file
         from mlflow2prov.graph.plot import plot
 
+        require_svg(file)
         with whole_file(Path(file)) as unfinished, unfinished.open("wb") as opened:
             plot(self, opened)
         return Path(file)

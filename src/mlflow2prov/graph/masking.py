@@ -25,7 +25,6 @@ from mlflow2prov.graph.needles import (
     SHORTEST_ANYWHERE,
     Needle,
     Rule,
-    address_of,
     needles_of,
     own_word,
 )
@@ -66,7 +65,8 @@ class Mask:
                 kept = Needle(needle.text, min(best.rule, needle.rule), min(best.rank, needle.rank))
                 owners[needle.text] = (kept, whose)
         self.needles: dict[Needle, str] = {
-            needle: min(whose) if len(whose) == 1 else self.code(f"word:{needle.text}")
+            # Agents of one address are one person, with several identifiers; those of one name may be two.
+            needle: min(whose) if len(whose) == 1 or not needle.rank else self.code(f"word:{needle.text}")
             for needle, whose in owners.values()
         }
         self._whole = {
@@ -91,17 +91,13 @@ class Mask:
         return f"p{self._digits(text, 20)}"
 
     def pseudonym(self, person: Agent) -> str:
-        """Return a person's pseudonym: that of the e-mail address, else of the identifier's IRI.
+        """Return a person's pseudonym: that of the e-mail address or of the IRI that the identifier is.
 
-        Someone who is no agent, and has a user name only, goes by that.
+        It goes by the identifier alone, which every document has that names this agent, whatever else it
+        says of it. Someone who is no agent, and has a user name only, goes by that.
         """
-        address = address_of(person)
-        if address:
-            return self.code(f"email:{address}")
-        return self.code(f"iri:{person.iri}" if person.iri else f"word:{folded(min(person.usernames))}")
-
-    def identifier(self, person: Agent) -> str:
-        """Return what stands in the place of a person's own word in the identifier; it goes by the IRI only."""
+        if not person.iri:
+            return self.code(f"word:{folded(min(person.usernames))}")
         word = person.local.removeprefix("User.")
         if PSEUDONYM.fullmatch(word):
             return word

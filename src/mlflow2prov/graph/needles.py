@@ -21,10 +21,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import permutations
 
-from mlflow2prov.graph.agent_names import Agent, encoded
+from mlflow2prov.graph.agent_names import Agent
 from mlflow2prov.graph.reading import folded, view
 from mlflow2prov.graph.spared import words
-from mlflow2prov.prov.namespaces import AGENT
 
 COMMON = words(
     "root admin administrator user users ubuntu debian runner jovyan nobody daemon git github gitlab jenkins "
@@ -68,14 +67,6 @@ class Needle:
     text: str
     rule: Rule
     rank: int
-
-
-def address_of(person: Agent) -> str | None:
-    """Return the e-mail address that a person is known by: that of the identifier, else the first one."""
-    word = own_word(person).lower()
-    if person.iri == f"{AGENT}User.{encoded(word)}" and "@" in word:
-        return word
-    return min(person.emails, default=None)
 
 
 def own_word(person: Agent) -> str:

@@ -33,27 +33,21 @@ class Person:
         """How messages name the person."""
         return f"{self.name or self.email}{f' ({self.where})' if self.where else ''}"
 
-    def keys(self) -> set[str]:
-        """Return what the person goes by, so that equal texts are equal aliases."""
-        listed = {
-            *self.aliases,
-            *([self.email] if self.email else []),
-            *([self.name] if self.by_name else []),
-        }
-        return {_key(alias) for alias in listed if alias.strip()}
+    def goes_by(self) -> set[str]:
+        """Return what the person goes by, as it is written."""
+        listed = {*self.aliases, self.email or "", self.name if self.by_name else ""}
+        return {alias for alias in listed if alias.strip()}
 
 
 def _key(alias: str) -> str:
-    """An alias as it is compared: addresses in lower case, white space once.
-
-    ``Name <address>`` is in lower case as a whole, as Git compares it.
-    """
-    text = " ".join(alias.split())
-    return text.lower() if "@" in text or text.endswith(">") else text
+    """An alias as it is compared: whatever the case, white space once."""
+    return " ".join(alias.split()).casefold()
 
 
 class People:
     """People by what they go by; those of one name or address in several files are one.
+
+    Names and addresses are the same whatever the case; identifiers count as they are written.
 
     Raises:
         UsageError: something is given to two people.
@@ -63,31 +57,35 @@ class People:
         self._people: list[Person] = []
         self._same: dict[int, int] = {}
         self._by_key: dict[str, int] = {}
+        self._written: dict[str, set[str]] = {}
         for person in people:
             number = len(self._people)
             self._people.append(person)
-            for key in sorted(person.keys()):
-                other = self._number(self._by_key.setdefault(key, number))
+            for alias in sorted(person.goes_by()):
+                self._written.setdefault(_key(alias), set()).add(alias)
+                other = self._number(self._by_key.setdefault(_key(alias), number))
                 if other != self._number(number):
-                    self._join(key, other, self._number(number))
+                    self._join(alias, other, self._number(number))
 
     def _number(self, number: int) -> int:
         while number in self._same:
             number = self._same[number]
         return number
 
-    def _join(self, key: str, first: int, second: int) -> None:
+    def _join(self, alias: str, first: int, second: int) -> None:
         one, other = self._people[first], self._people[second]
         if not _are_one(one, other):
-            raise UsageError(f"{key!r} is given to two people: {one.called} and {other.called}")
+            raise UsageError(f"{alias!r} is given to two people: {one.called} and {other.called}")
         self._people[first] = replace(one, name=one.name or other.name, email=one.email or other.email)
         self._same[second] = first
 
     def of(self, agent: Agent) -> list[Person]:
         """Return the people that an agent is by what it goes by; several are a contradiction."""
         found: set[int | None] = set()
-        for text in (*agent.usernames, *agent.names, agent.qualified_name):
+        for text in (*agent.usernames, *agent.names):
             found |= self._found(text)
+        if agent.qualified_name in self._written.get(_key(agent.qualified_name), ()):
+            found |= self._found(agent.qualified_name)
         for email in agent.emails:
             together = {name: self._found(f"{name} <{email}>") for name in agent.names}
             plain = self._found(email)
@@ -108,7 +106,7 @@ class People:
         for agent in agents:
             seen |= set(map(_key, (*agent.names, *agent.usernames, *agent.emails, agent.qualified_name)))
             seen |= {_key(f"{name} <{email}>") for name in agent.names for email in agent.emails}
-        return sorted(set(self._by_key) - seen)
+        return sorted(min(self._written[key]) for key in set(self._by_key) - seen)
 
 
 _SOMEONE_ELSE = Person(name="someone else of that address")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from mlflow2prov.errors import UsageError
+from mlflow2prov.errors import ConfigurationError, UsageError
 from mlflow2prov.graph.people import People, Person
 
 _LARGEST_BYTES = 64 * 2**20
@@ -31,11 +31,13 @@ def people_of_yaml(path: str | Path) -> list[Person]:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UsageError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from error
+        raise UsageError(
+            f"{place}: not YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+        ) from error
     problems: list[str] = []
     people = list(_people(root, str(path), problems))
     if problems:
-        raise UsageError("\n".join(problems))
+        raise ConfigurationError(problems)
     People(people)
     return people
 

@@ -8,6 +8,7 @@ becomes absent. Times are half-open: ``since`` belongs to what is kept, ``until`
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.store import Store
 
 log = logging.getLogger(__name__)
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
+"""How an instant begins: with a day of the calendar, not with a week's or a year's."""
 
 
 def select(
@@ -84,6 +88,8 @@ def _instant(option: str, text: str | None) -> datetime | None:
     if text is None or text == "":
         return None
     try:
+        if not _DATE.match(text.strip()):
+            raise ValueError(text)
         found = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise UsageError(

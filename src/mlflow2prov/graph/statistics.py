@@ -34,10 +34,12 @@ class Statistics:
         resolution: ``coarse`` or ``fine``.
         rows: what is told (``element``, ``relation``, ``type``, …), its name, and the value: a count,
             a mean, or an instant as text.
+        document: what the document is called, where several are counted.
     """
 
     resolution: str
     rows: tuple[Row, ...]
+    document: str = ""
 
     def counts(self, what: str) -> dict[str, int]:
         """Return the counts of one sort of thing by name.
@@ -63,22 +65,27 @@ class Statistics:
         return writers[format]()
 
     def to_csv(self) -> str:
-        """Return the rows as CSV (RFC 4180 with line feeds) with a header."""
+        """Return the rows as CSV (RFC 4180 with line feeds) with a header; a named document is a column, too."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["what", "name", "count"])
-        writer.writerows(self.rows)
+        named = [self.document] if self.document else []
+        writer.writerow([*(["document"] if named else []), "what", "name", "count"])
+        writer.writerows([*named, *row] for row in self.rows)
         return text.getvalue()
 
     def to_json(self) -> str:
         """Return a JSON object with an object of names and values for each sort of thing.
 
+        A named document comes first, as ``document``.
+
         >>> print(statistics(Graph.empty()).to_json().replace(chr(10), ""))
         {  "element": {    "entity": 0,    "activity": 0,    "agent": 0  },  "relation": {    "all": 0  }}
         """
-        sorts: dict[str, dict[str, int | float | str]] = {}
-        for what, name, value in self.rows:
-            sorts.setdefault(what, {})[name] = value
+        sorts: dict[str, dict[str, int | float | str] | str] = {}
+        if self.document:
+            sorts["document"] = self.document
+        for what in dict.fromkeys(row[0] for row in self.rows):
+            sorts[what] = {name: value for sort, name, value in self.rows if sort == what}
         return json.dumps(sorts, indent=2, ensure_ascii=False) + "\n"
 
     def to_markdown(self) -> str:
@@ -87,11 +94,16 @@ class Statistics:
         >>> print(statistics(Graph.empty()).to_markdown().splitlines()[2])
         | element | entity | 0 |
         """
-        lines = ["| what | name | count |", "| --- | --- | ---: |"]
+        lines = [f"### {_cell(self.document)}", ""] if self.document else []
+        lines += ["| what | name | count |", "| --- | --- | ---: |"]
         for row in self.rows:
-            cells = (" ".join(str(cell).split()).replace("\\", "\\\\").replace("|", "\\|") for cell in row)
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(f"| {' | '.join(map(_cell, row))} |")
         return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    """A value as a cell of a table in Markdown."""
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def statistics(graph: Graph, resolution: str = "coarse") -> Statistics:
