@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow2prov.prov.records import KINDS, RecordKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DOCUMENT = "document.json"
 """The file that says what the folder is."""
@@ -42,6 +46,16 @@ TABLES: dict[str, dict[str, str]] = {
     **{kind.name: columns_of_kind(kind) for kind in KINDS},
 }
 """The columns of every table, with their types."""
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Return the Arrow schema of a table's file."""
+    import pyarrow as pa
+
+    words = ("name", "value", "datatype", "language")
+    attributes = pa.list_(pa.struct([(word, pa.string()) for word in words]))
+    types = {"VARCHAR": pa.string(), ATTRIBUTES: attributes}
+    return pa.schema([(name, types[kind]) for name, kind in TABLES[table].items()])
 
 
 def file_of(folder: Path, table: str) -> Path:
