@@ -360,9 +360,9 @@ FORMATS_NOTES = """\
   same way are one box. A picture that could not be read is refused: select a part first, or save `dot`.
 - **Folders** (`parquet`, `csv`) are replaced only if they were written by `save`.
 - Files and folders appear whole or not at all; `--no_overwrite` refuses to replace one.
-- One record may have 64 MiB at most, a document 10,000 prefixes and 1,000,000 attributes of different name,
-  datatype or language, so that memory stays bounded whatever a file holds. A compressed file that expands to
-  more than 500 times its size is refused.
+- One record may have 64 MiB at most, a text in Turtle or TriG 16 MiB; a document 10,000 prefixes, and 1,000,000
+  attributes of different name, datatype or language; so that memory stays bounded whatever a file holds. A
+  compressed file that expands to more than 500 times its size is refused.
 """
 
 

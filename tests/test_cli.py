@@ -212,7 +212,9 @@ def test_markup_and_control_characters_are_shown_as_they_are(tmp_path: Path) -> 
     assert "\x1b" not in shown
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interruption_leaves_nothing_behind(sent: signal.Signals, code: int, tmp_path: Path) -> None:
     records = ",".join(f'"ex:e{number}": {{"prov:label": "x"}}' for number in range(300_000))
     (tmp_path / "big.json").write_text(f'{{"prefix": {{"ex": "http://e/"}}, "entity": {{{records}}}}}')
@@ -229,6 +231,8 @@ def test_an_interruption_leaves_nothing_behind(sent: signal.Signals, code: int, 
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(sent)
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)  # a second one disturbs nothing
         assert process.stderr is not None
         said = process.stderr.read().decode()
     assert process.returncode == code, said

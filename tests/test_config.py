@@ -87,6 +87,12 @@ def test_every_problem_is_found_with_its_line() -> None:
         ("- save: {output: x", "c.yaml:1: not YAML"),
         ("- &a [*a]", "one command"),
         ("\t- x", "not YAML"),
+        ("- ? [a, b]\n  : c", "no command 'a list'"),
+        (
+            "- load: {input: !!python/object/apply:os.system [touch]}",
+            "the type 'os.system' has no place",
+        ),
+        ("- save: {output: '${EMPTY}/x'}", "the environment has no variable EMPTY"),
         ("- save: !!python/object/apply:os.system [echo]", "options of save have to be a mapping"),
     ],
 )
@@ -133,4 +139,4 @@ def test_variables_are_expanded_before_lists_are_split_and_may_be_empty() -> Non
     extract, load = config.parse(text, "c.yaml", {"PARTS": "artifacts,datasets", "S": ""})
     assert extract.options["skip"] == ("artifacts", "datasets")
     assert load.options["input"] == ("a.json",)
-    assert "c.yaml:1: no format ''; there is: json" in problems("- load: {input: a, format: '${S}'}", S="")[0]
+    assert "no variable S, or an empty one," in problems("- load: {input: a, format: '${S}'}", S="")[0]

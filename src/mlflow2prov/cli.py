@@ -29,20 +29,27 @@ Commands chain like a Unix pipe; a stream of documents flows through them:
 Exit codes: 0 all went well, 1 a failure at run time, 2 wrong usage."""
 
 
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""What ends a command: the key Ctrl-C, a program, the closing of the terminal."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; being told to terminate cleans up, too."""
     if sys.stderr is None:  # it is closed: nobody wants to hear anything
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  for as long as the program runs
     terminated: list[int] = []
 
+    signals = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+
     def terminate(number: int, _: object) -> None:
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # once is enough: no second one disturbs the cleaning up
+        for one in signals:  # once is enough: no second one disturbs the cleaning up
+            signal.signal(one, lambda *_: None)
         terminated.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, terminate)
+    for one in signals:
+        if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(one, terminate)
     code = run(arguments)
     sys.exit(128 + terminated[0] if terminated else code)
 
@@ -105,12 +112,17 @@ def _once(_: click.Context, parameter: click.Parameter, values: tuple[str, ...])
     return values[0] if values else None
 
 
+_SHOWN_STEPS = 100
+
+
 def _validate(file: str) -> None:
     """Say that a configuration is valid, or raise an error with all its problems."""
     from mlflow2prov import config
 
     steps = config.read(file, os.environ)
-    click.echo(f"{file} is valid: {' → '.join(made.command.name for made in steps)}", err=True)
+    shown = [made.command.name for made in steps[:_SHOWN_STEPS]]
+    shown += [f"{len(steps) - _SHOWN_STEPS:,} more"] if len(steps) > _SHOWN_STEPS else []
+    click.echo(f"{file} is valid: {' → '.join(shown)}", err=True)
 
 
 @click.group(

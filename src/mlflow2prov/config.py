@@ -17,6 +17,7 @@ from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Ste
 from mlflow2prov.errors import ConfigurationError, UsageError
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}?")
+_PLAIN_TAG = re.compile(r"tag:yaml\.org,2002:(str|null|bool|int|float|timestamp|seq|map)")
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -86,7 +87,7 @@ class _Reader:
         first = (
             nodes[0].value[0][0] if isinstance(nodes[0], yaml.MappingNode) and nodes[0].value else nodes[0]
         )
-        command = COMMAND_BY_NAME.get(str(first.value))
+        command = COMMAND_BY_NAME.get(_word(first))
         if command is not None and not command.brings:
             bringing = " or ".join(one.name for one in COMMANDS if one.brings)
             self._problem(first, f"{command.name} has no document to work on: put {bringing} before it")
@@ -104,7 +105,7 @@ class _Reader:
                 node, "a step has to be one command with its options, such as 'save: {output: result}'"
             )
             return None
-        word = str(pair[0].value)
+        word = _word(pair[0])
         command = COMMAND_BY_NAME.get(word)
         if command is None:
             self._problem(pair[0], f"no command {word!r}; there is: {', '.join(COMMAND_BY_NAME)}")
@@ -129,18 +130,26 @@ class _Reader:
         shorthands = {word: option for option in command.options for word in option.shorthands}
         values: dict[str, Any] = {}
         for key, value in node.value:
-            word = str(key.value).replace("-", "_")
+            word = _word(key).replace("-", "_")
+            self._check_tags(value)
             option = options.get(word) or shorthands.get(word)
             if option is None:
                 known = ", ".join(options) or "none"
-                self._problem(key, f"{command.name} has no option {key.value!r}; there is: {known}")
+                self._problem(key, f"{command.name} has no option {_word(key)!r}; there is: {known}")
             elif option.name in values:
                 self._problem(key, f"{command.name} is given {option.name!r} twice")
             elif word in options:
-                values[option.name] = self._value(option, value)
+                before = len(self.problems)
+                found = self._value(option, value)
+                values[option.name] = found if len(self.problems) == before else _wrong(option)
             elif self._flag(word, value):
                 values[option.name] = word
         return values
+
+    def _check_tags(self, node: yaml.Node) -> None:
+        for one in [node, *(node.value if isinstance(node, yaml.SequenceNode) else [])]:
+            if not _PLAIN_TAG.fullmatch(one.tag):
+                self._problem(one, f"a value of the type {one.tag.rpartition(':')[2]!r} has no place here")
 
     def _value(self, option: Option, node: yaml.Node) -> Any:
         if option.kind == "flag":
@@ -197,12 +206,27 @@ class _Reader:
             value = self._environment.get(match[1])
             if match[2] is not None:
                 return value or match[2]
-            if value is None:
-                self._problem(node, f"the environment has no variable {match[1]}, and no default is given")
+            if not value:
+                self._problem(
+                    node,
+                    f"the environment has no variable {match[1]}, or an empty one, and no default is given",
+                )
                 return match[0]
             return value
 
         return _VARIABLE.sub(replacement, node.value)
+
+
+def _wrong(option: Option) -> Any:
+    """What stands for a wrong value, so that it does not count as missing as well."""
+    return option.kind == "flag" or (("wrong",) if option.repeatable else "wrong")
+
+
+def _word(key: yaml.Node) -> str:
+    """What stands as a key, for messages where it is no text."""
+    if isinstance(key, yaml.ScalarNode):
+        return str(key.value)
+    return "a list" if isinstance(key, yaml.SequenceNode) else "a mapping"
 
 
 def _is_null(node: yaml.Node) -> bool:

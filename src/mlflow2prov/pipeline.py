@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from mlflow2prov import __version__
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import UsageError
-from mlflow2prov.graph.files import refuse_existing, require_svg, whole_file
+from mlflow2prov.graph.files import refuse_existing, require_folder, require_svg, whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 from mlflow2prov.prov.database_uris import ENGINES
@@ -277,6 +277,8 @@ def load(
         FormatError: a file can't be read.
     """
     surroundings = surroundings or Surroundings()
+    if not inputs or not all(isinstance(name, str | Path) for name in inputs):
+        raise UsageError("load takes the paths of one or more files")
     graphs = [_load_one(str(name), format, surroundings) for name in inputs]
     return graphs[0] if len(graphs) == 1 else merge(graphs)
 
@@ -284,6 +286,8 @@ def load(
 def _load_one(name: str, format_name: str | None, surroundings: Surroundings) -> Graph:
     from mlflow2prov import formats
 
+    if not name or "\0" in name:
+        raise UsageError(f"{name!r} is no name of a file")
     if name == "-":
         if surroundings.stdin is None:
             raise UsageError("standard input is closed")
@@ -293,11 +297,17 @@ def _load_one(name: str, format_name: str | None, surroundings: Surroundings) ->
     return formats.read(name, format_name, surroundings.store)
 
 
-def merge(graphs: Sequence[Graph]) -> Graph:
-    """Return the union of graphs, unified by identifier (see :mod:`mlflow2prov.graph.merge`)."""
+def merge(graphs: Iterable[Graph]) -> Graph:
+    """Return the union of graphs, unified by identifier (see :mod:`mlflow2prov.graph.merge`).
+
+    Raises:
+        UsageError: there is none.
+    """
     from mlflow2prov.graph.merge import merge as merge_graphs
 
-    return merge_graphs(graphs)
+    if isinstance(graphs, Graph):
+        raise UsageError("merge takes several graphs, as a list")
+    return merge_graphs(list(graphs))
 
 
 def _extract_step(
@@ -367,6 +377,8 @@ def pseudonym_key(file: str | Path | None, surroundings: Surroundings) -> bytes:
     Raises:
         UsageError: the file can't be read, or the key is shorter than 16 bytes.
     """
+    from mlflow2prov.graph.masking import require_secret
+
     if file:
         try:
             key = Path(file).read_bytes().rstrip(b"\r\n")
@@ -379,18 +391,12 @@ def pseudonym_key(file: str | Path | None, surroundings: Surroundings) -> bytes:
             "no pseudonym key is given: a random one is used, and the next run will give other pseudonyms"
         )
         return surroundings.random_key
-    if len(key) < _SHORTEST_KEY_BYTES:
-        raise UsageError(
-            f"the pseudonym key has {len(key)} bytes, too few to be secret; it takes {_SHORTEST_KEY_BYTES} or more, "
-            "such as those of: head -c 32 /dev/urandom | base64"
-        )
+    require_secret(key)
     return key
 
 
 PSEUDONYM_KEY = "MLFLOW2PROV_PSEUDONYM_KEY"
 """The environment variable that may hold the key of pseudonyms."""
-
-_SHORTEST_KEY_BYTES = 16
 
 
 def _save_step(
@@ -420,9 +426,9 @@ def _formats_to_save(output: str, asked: Sequence[str]) -> Sequence[str]:
     if output == "-" and len(names) > 1:
         raise UsageError("standard output takes one format only: save the others to files")
     for name in names:
-        formats.require(name)
+        formats.require(name, to_stream=output == "-")
         if output != "-":
-            formats.target_of(_of_format(output, name, names), name)
+            require_folder(formats.target_of(_of_format(output, name, names), name))
     return names
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from contents import bundles, contents
-from mlflow2prov import Graph, formats, load
-from mlflow2prov.errors import FormatError, Mlflow2ProvError, UsageError
+from mlflow2prov import Graph, formats, load, merge
+from mlflow2prov.errors import FormatError, GraphError, Mlflow2ProvError, UsageError
 from mlflow2prov.formats import FORMATS
 from mlflow2prov.formats.compression import COMPRESSIONS
 from mlflow2prov.pipeline import Surroundings
@@ -182,3 +186,96 @@ def test_a_target_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None
         target.write_text("theirs")
     assert target.read_text() == "theirs"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_file_that_went_away_while_it_was_written_is_an_error(tmp_path: Path) -> None:
+    from mlflow2prov.graph.files import whole_file
+
+    with pytest.raises(Mlflow2ProvError, match="can't write"), whole_file(tmp_path / "a") as unfinished:
+        unfinished.write_text("gone soon")
+        unfinished.unlink()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_replaced_hands_on_its_permissions_and_its_links(graph: Graph, tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("{}")
+    (tmp_path / "real.json").chmod(0o600)
+    (tmp_path / "link.json").symlink_to("real.json")
+    graph.save(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").stat().st_mode & 0o777 == 0o600
+    with load(tmp_path / "real.json") as again:
+        assert contents(again) == contents(graph)
+
+
+def test_a_pipe_is_not_replaced_by_a_file(graph: Graph, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(Mlflow2ProvError, match="what is there is no file"):
+        graph.save(tmp_path / "a.json")
+    assert (tmp_path / "a.json").is_fifo()
+
+
+FOREIGN = {"csv": ("nodes-header.csv", "name,age\n"), "parquet": ("document.json", '{"my": "notes"}')}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_folder_with_something_foreign_in_it_is_not_replaced(
+    name: str, graph: Graph, tmp_path: Path
+) -> None:
+    file, text = FOREIGN[name]
+    theirs = tmp_path / f"theirs.{name}"
+    theirs.mkdir()
+    (theirs / file).write_text(text)
+    with pytest.raises(Mlflow2ProvError, match="something else of that name is there"):
+        graph.save(theirs)
+    assert (theirs / file).read_text() == text
+    ours = graph.save(tmp_path / "ours", name)
+    (ours / "mine.txt").write_text("mine")
+    with pytest.raises(Mlflow2ProvError, match="something else of that name is there"):
+        graph.save(ours)
+    assert (ours / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["# " * 2000, "// " * 1000, "/* */" * 700 + "x", "<!-- -->" * 500 + "x"])
+def test_telling_a_format_takes_no_time(text: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text(text)
+    start = time.perf_counter()
+    with pytest.raises(FormatError):
+        load(tmp_path / "text")
+    assert time.perf_counter() - start < 2
+
+
+def test_a_closed_graph_says_so(tmp_path: Path) -> None:
+    closed = Graph.empty()
+    for _ in range(2):
+        closed.close()
+    assert repr(closed) == "<closed Graph>"
+    with pytest.raises(GraphError, match="the graph is closed"):
+        closed.save(tmp_path / "a")
+
+
+def test_arguments_that_make_no_sense_are_usage_errors(graph: Graph, tmp_path: Path) -> None:
+    wrong: list[Callable[[], object]] = [
+        lambda: load(""),
+        lambda: load("a\0b"),
+        lambda: load(),
+        lambda: load(None),  # type: ignore[arg-type]
+        lambda: merge(graph),  # type: ignore[arg-type]
+        lambda: graph.use_pseudonyms(b"short"),
+        lambda: graph.use_pseudonyms("a text of many characters"),  # type: ignore[arg-type]
+        lambda: graph.select(since=""),
+        lambda: graph.save(tmp_path / "x.ttl", "json"),
+    ]
+    for call in wrong:
+        with pytest.raises(UsageError):
+            call()
+    for failing in (lambda: graph.save(tmp_path / ("x" * 300)), lambda: graph.plot("a\0.svg")):
+        with pytest.raises(Mlflow2ProvError, match="can't write"):
+            failing()
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(GraphError, match="no DuckDB database"):
+        graph.keep(tmp_path / "mine.txt")
+    with graph.select(types="entity", since=datetime(1, 1, 1, tzinfo=UTC)) as some:
+        assert some.count("element") <= graph.count("element")
+    with merge(one for one in [graph]) as merged:
+        assert merged.count("element") == graph.count("element")

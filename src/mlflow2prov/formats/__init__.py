@@ -34,7 +34,8 @@ class Format:
         title: what its standard is called.
         suffixes: of files read, with their dots.
         module: of this package; has ``write(graph, file)`` and ``read(file, name, store)``, or, for a
-            folder, ``write_folder(graph, folder)`` and ``read_folder(folder, name, store)``.
+            folder, ``write_folder(graph, folder)``, ``is_own(folder)``, which tells whether that wrote
+            it, and ``read_folder(folder, name, store)``.
         extra: of the distribution that it needs, if any.
         lost: what a document loses on the way through a file of it, for the reference.
         reads: whether documents can be loaded from it.
@@ -65,7 +66,9 @@ class Format:
 
 _RDF_LOSES = "what RDF can't tell apart: records of one identifier, an attribute with one value twice"
 _SCHEME = rb"[A-Za-z][A-Za-z0-9+.-]*:"
-_TURTLE = rb"(#[^\n]*\s+)*(@prefix|@base|PREFIX|BASE)\b"
+_COMMENTS = rb"(#[^\n\r]*[\n\r]\s*)*"
+_XML_COMMENTS = rb"(<!--(?:[^-]|-(?!->))*-->\s*)*"
+_TURTLE = _COMMENTS + rb"(@prefix|@base|PREFIX|BASE)\b"
 
 FORMATS: dict[str, Format] = {
     row.name: row
@@ -90,7 +93,7 @@ FORMATS: dict[str, Format] = {
             suffixes=(".provn", ".prov-n", ".asn"),
             lost="nothing; a language tag that PROV-N can't spell is refused",
             module="provn",
-            looks=rb"(//[^\n]*\s+|/\*.*?\*/\s*)*document\b",
+            looks=rb"(//[^\n\r]*[\n\r]\s*|/\*(?:[^*]|\*(?!/))*\*/\s*)*document\b",
         ),
         Format(
             name="rdf",
@@ -99,7 +102,7 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES + "; bundles are refused; prefixes that XML can't have",
             module="rdfxml",
             extra="rdf",
-            looks=rb"(<\?xml.*?\?>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE\s+rdf:RDF|<rdf:RDF)\b",
+            looks=rb"(<\?xml[^>]*\?>\s*)?" + _XML_COMMENTS + rb"(<!DOCTYPE\s+rdf:RDF|<rdf:RDF)\b",
         ),
         Format(
             name="xml",
@@ -142,7 +145,7 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES + "; prefixes",
             module="nquads",
             extra="rdf",
-            looks=rb"(#[^\n]*\s+)*(<[A-Za-z][A-Za-z0-9+.-]*:[^>]*>|_:\S+)\s",
+            looks=_COMMENTS + rb"(<[A-Za-z][A-Za-z0-9+.-]*:[^>]*>|_:\S+)\s",
         ),
         Format(
             name="parquet",
@@ -249,17 +252,22 @@ def format_of(output: str | Path) -> str | None:
     """
     name = Path(output).name
     suffix = Path(name[: len(name) - len(compression_of(name))]).suffix
-    return next((row.name for row in FORMATS.values() if row.writes and suffix in row.suffixes), None)
+    return next(
+        (row.name for row in FORMATS.values() if row.writes and suffix in (f".{row.name}", *row.suffixes)),
+        None,
+    )
 
 
-def require(format_name: str) -> None:
-    """Make sure that what writes a format is there.
+def require(format_name: str, *, to_stream: bool = False) -> None:
+    """Make sure that a format can be written, and to standard output where ``to_stream`` says so.
 
     Raises:
-        UsageError: no such format, or it can't be written.
+        UsageError: no such format, or it can't be written so.
         FormatError: the program that draws it is not installed.
     """
     row = _row(format_name, writing=True)
+    if row.marker and to_stream:
+        raise UsageError(f"{row.name} is a folder of files: it can't be written to standard output")
     if row.program:
         from mlflow2prov.formats.picture import program
 
@@ -293,7 +301,7 @@ def write(
     if row.marker:
         if packing:
             raise UsageError(f"{row.name} is a folder, which can't be compressed: leave out {packing}")
-        with whole_folder(target, row.marker, overwrite=overwrite) as folder:
+        with whole_folder(target, _module(row).is_own, overwrite=overwrite) as folder:
             _module(row).write_folder(graph, folder, **settings)
         return target
     with (
@@ -312,9 +320,8 @@ def write_to(graph: Graph, file: BinaryIO, format_name: str, **settings: Any) ->
         UsageError: no such format, it can't be written to one file, or does not have such a setting.
     """
     row = _row(format_name, writing=True)
+    require(row.name, to_stream=True)
     _check_settings(row, settings)
-    if row.marker:
-        raise UsageError(f"{row.name} is a folder of files: it can't be written to standard output")
     _module(row).write(graph, file, **settings)
 
 

@@ -61,6 +61,7 @@ _RELATIONSHIP_FIELDS = (
     *(":START_ID", ":END_ID", ":TYPE", "relation:long", "id:string", "bundle:string"),
     *(f"{name}:string" for name in _FURTHER),
 )
+_FILES = {f"{table}{part}.csv" for table in ("nodes", "relationships") for part in ("", "-header")}
 _LABEL = r"[A-Za-z_][A-Za-z0-9_.\-]*"
 _KINDS = {1: "Entity", 2: "Activity", 3: "Agent"}
 
@@ -75,6 +76,17 @@ def write_folder(graph: Graph, folder: Path) -> None:
         writer.make_nodes()
         writer.write_nodes(folder)
         writer.write_relationships(folder)
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether a folder is one that we wrote, with nothing else in it."""
+    try:
+        with (folder / "nodes-header.csv").open("rb") as file:
+            head = file.read(1024)
+        names = {path.name for path in folder.iterdir()}
+    except OSError:
+        return False
+    return head.startswith(",".join(_NODE_FIELDS).encode()) and names <= _FILES
 
 
 def type_of(kind: RecordKind, argument: str = "") -> str:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.formats.parquet_reader import read_folder
-from mlflow2prov.formats.parquet_tables import DOCUMENT, about, columns_of_kind, file_of, schema_of
+from mlflow2prov.formats.parquet_tables import DOCUMENT, about, columns_of_kind, file_of, is_own, schema_of
 from mlflow2prov.formats.projection import Key
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import KINDS, RecordKind
@@ -40,7 +40,7 @@ from mlflow2prov.prov.records import KINDS, RecordKind
 if TYPE_CHECKING:
     from mlflow2prov.graph.graph import Graph
 
-__all__ = ["read_folder", "write_folder"]
+__all__ = ["is_own", "read_folder", "write_folder"]
 
 _NAME = "CASE WHEN prefix <> '' THEN prefix || ':' || local WHEN contains(local, ':') THEN ':' || local ELSE local END"
 """SQL of a name as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,17 @@ def schema_of(table: str) -> pa.Schema:
     attributes = pa.list_(pa.struct([(word, pa.string()) for word in words]))
     types = {"VARCHAR": pa.string(), ATTRIBUTES: attributes}
     return pa.schema([(name, types[kind]) for name, kind in TABLES[table].items()])
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether a folder is one that we wrote, with nothing else in it."""
+    try:
+        said = json.loads((folder / DOCUMENT).read_bytes())
+        names = {path.name for path in folder.iterdir()}
+    except (OSError, ValueError, RecursionError):
+        return False
+    is_ours = isinstance(said, dict) and said.get("format") == FORMAT
+    return is_ours and names <= {DOCUMENT, *(file_of(folder, table).name for table in TABLES)}
 
 
 def file_of(folder: Path, table: str) -> Path:

@@ -26,6 +26,9 @@ _PIECE_BYTES = 2**20
 _BATCH_BYTES = 16 * 2**20
 """So many bytes are taken apart at once."""
 
+_LINE_BYTES = 100
+"""What a line costs, be it empty."""
+
 _IRI = r'<[^\x00-\x20<>"{}|^`\\]*>'
 _TEXT = r'"(?:[^\x00-\x1f"\\]|\\[tbnrf"\\]|\\u(?:[0-9A-CE-Fa-ce-f][0-9A-Fa-f]{3}|[dD][0-7][0-9A-Fa-f]{2}))*"'
 _TAIL = rf"(?:@[A-Za-z]+(?:-[A-Za-z0-9]+)*|\^\^{_IRI})?"
@@ -102,7 +105,7 @@ class Lines:
             except pa.ArrowInvalid as error:
                 raise self._no_text(piece) from error
             self._pieces.append(lines)
-            self._waiting += len(piece)
+            self._waiting += len(piece) + _LINE_BYTES * len(lines)
             if self._waiting >= _BATCH_BYTES:
                 self._take_apart(parser)
 
@@ -137,11 +140,6 @@ class Lines:
                 self._find_terms()
             self._insert()
         first, self._lines = self._lines, self._lines + lines.num_rows
-        odd = [
-            (number, line)
-            for number, line in odd
-            if line.strip(" \t") and not line.lstrip(" \t").startswith("#")
-        ]
         if odd and parser is None:
             raise FormatError(f"{self._name}: PROV has no place for the triple {odd[0][1][:200]!r}")
         if odd and parser is not None:
@@ -196,8 +194,11 @@ class Lines:
         return literal(rf"{named} {_ABSOLUTE} (?:{named}|{_TEXT}{_TAIL}){graph} \.")
 
     def _odd(self, arriving: str, *, usual: bool) -> list[tuple[int, str]]:
-        """The lines that are not of the usual form, with their numbers from 1 on."""
-        condition = f"NOT regexp_full_match(l, {self._pattern(usual=usual)})"
+        """The lines that are not of the usual form, with their numbers from 1 on; comments are left out."""
+        condition = (
+            f"NOT regexp_full_match(l, {self._pattern(usual=usual)}) "
+            "AND NOT regexp_matches(l, '^[ \\t]*(#.*)?$')"
+        )
         if not self._store.scalar(f"SELECT count(*) FROM {arriving} WHERE {condition}"):
             return []
         return [

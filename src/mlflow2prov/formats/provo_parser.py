@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from mlflow2prov.errors import FormatError, UsageError
+from mlflow2prov.formats.intern import MOST_PREFIXES
 from mlflow2prov.formats.provo_lines import Parser, reason
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 
@@ -27,6 +28,7 @@ _TAGS = {
 }
 _OVERLAP = 100
 _XML = re.compile(rb"\s*(\Z|<(\?|!|[A-Za-z_][\w.-]*(:[A-Za-z_][\w.-]*)?[\s/>]))")
+_DECLARATION = re.compile(rb"^[ \t]*@?prefix\b", re.MULTILINE | re.IGNORECASE)
 _STRING = re.compile(rb'"(?:[^"\\\n]|\\.)*"')
 
 
@@ -186,11 +188,17 @@ class _TurtleWatch:
         self.line = 1
         self._name = name
         self._depth = 0
+        self._declared = 0
         self._rest = b""
 
     def look(self, content: bytes) -> None:
         """Take in the next piece."""
         self.line += content.count(b"\n")
+        self._declared += len(_DECLARATION.findall(content))
+        if self._declared > MOST_PREFIXES:
+            raise FormatError(
+                f"{self._name}, near line {self.line}: there are more than {MOST_PREFIXES:,} prefixes"
+            )
         content = self._rest + content
         if b"<<(" in content or self._depth:
             end = content.rfind(b"\n") + 1 or len(content)

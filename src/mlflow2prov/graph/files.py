@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from mlflow2prov.errors import Mlflow2ProvError, UsageError
 def whole_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a path beside the target to write to; at the end it is moved into the target's place.
 
-    When the block fails, what was written is removed and the target stays as it was.
+    When the block fails, what was written is removed and the target stays as it was. A file that is
+    replaced hands on its permissions; a symbolic link stays, and what it leads to is replaced.
 
     Raises:
-        Mlflow2ProvError: the target's folder can't be written to, or the target is there and must
-            not be replaced.
+        Mlflow2ProvError: the target's folder can't be written to, the target is there and must not be
+            replaced or is no file, or what was written went away.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -28,19 +30,24 @@ def whole_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     ...     (Path(folder) / "a.txt").read_text()
     'whole'
     """
-    if target.is_dir():
-        raise Mlflow2ProvError(f"can't write {target}: a folder of that name is there")
     if not overwrite:
         refuse_existing(target)
-    unfinished = _beside(target)
+    try:
+        target, mode = _place(target)
+        unfinished = _beside(target)
+    except (OSError, ValueError) as error:
+        raise Mlflow2ProvError(
+            f"can't write {str(target)!r}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     try:
         try:
             yield unfinished
-            if unfinished.exists():
-                if overwrite:
-                    unfinished.replace(target)
-                else:
-                    _link(unfinished, target)
+            if mode is not None:
+                unfinished.chmod(mode)
+            if overwrite:
+                unfinished.replace(target)
+            else:
+                _link(unfinished, target)
         finally:
             for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
                 leftover.unlink(missing_ok=True)
@@ -49,11 +56,11 @@ def whole_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path, marker: str, *, overwrite: bool = True) -> Iterator[Path]:
+def whole_folder(target: Path, is_own: Callable[[Path], bool], *, overwrite: bool = True) -> Iterator[Path]:
     """Yield an empty folder beside the target; at the end it is moved into the target's place.
 
-    A folder that is there is replaced only if it has a file called ``marker``, as those do that were
-    written so; when the block fails, it stays as it was.
+    A folder that is there is replaced only if ``is_own`` says that it was written so, and that nothing
+    else is in it; when the block fails, it stays as it was.
 
     Raises:
         Mlflow2ProvError: the target is something else, must not be replaced, or can't be written.
@@ -61,14 +68,14 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = True) -> Iterat
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for text in ("first", "second"):
-    ...         with whole_folder(Path(folder) / "a", "m.txt") as path:
+    ...         with whole_folder(Path(folder) / "a", lambda a: (a / "m.txt").is_file()) as path:
     ...             _ = (path / "m.txt").write_text(text)
     ...     (Path(folder) / "a" / "m.txt").read_text()
     'second'
     """
     if not overwrite:
         refuse_existing(target)
-    if target.is_symlink() or (target.exists() and not (target / marker).is_file()):
+    if target.is_symlink() or (target.exists() and not is_own(target)):
         raise Mlflow2ProvError(f"can't write {target}: something else of that name is there")
     unfinished = _beside(target)
     former = unfinished.with_suffix(".old")
@@ -108,10 +115,32 @@ def refuse_existing(target: Path) -> None:
         raise Mlflow2ProvError(f"can't write {target}: it is there already, and must not be overwritten")
 
 
-def _beside(target: Path) -> Path:
-    """A fresh path in the target's folder."""
+def _place(target: Path) -> tuple[Path, int | None]:
+    """Where a symbolic link leads to, and the permissions of the file that is there."""
+    if "\0" in str(target):
+        raise ValueError("its name has a character that no file's name has")
+    if target.is_symlink():
+        target = target.resolve()
+    if target.is_dir():
+        raise Mlflow2ProvError(f"can't write {target}: a folder of that name is there")
+    if target.exists() and not target.is_file():
+        raise Mlflow2ProvError(f"can't write {target}: what is there is no file")
+    return target, stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+
+
+def require_folder(target: Path) -> None:
+    """Raise an error if there is no folder in which the target could be.
+
+    Raises:
+        Mlflow2ProvError: there is none.
+    """
     if not target.parent.is_dir():
         raise Mlflow2ProvError(f"can't write {target}: there is no folder {target.parent}")
+
+
+def _beside(target: Path) -> Path:
+    """A fresh path in the target's folder."""
+    require_folder(target)
     return target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError
-from mlflow2prov.graph.store import TABLES, Store, columns_of, create_tables, default_store
+from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of, create_tables, default_store
 from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from prov.model import ProvDocument
 
     from mlflow2prov.graph.agents import Person
@@ -39,10 +41,23 @@ class Graph:
         ``origin`` says where the document comes from, such as the name of its file, for messages.
         """
         self.store = store
-        self.schema = schema
+        self._schema: str | None = schema
         self.origin = origin
 
+    @property
+    def schema(self) -> str:
+        """The qualified name of the schema in which the record tables are.
+
+        Raises:
+            GraphError: the graph is closed.
+        """
+        if self._schema is None:
+            raise GraphError("the graph is closed")
+        return self._schema
+
     def __repr__(self) -> str:
+        if self._schema is None:
+            return "<closed Graph>"
         return f"<Graph of {self.count('element')} elements and {self.count('relation')} relations>"
 
     @classmethod
@@ -82,10 +97,14 @@ class Graph:
     def keep(self, file: str | Path) -> Path:
         """Keep the graph in a DuckDB file that :meth:`open` and ``load`` read; return its path.
 
-        The file appears whole or not at all.
+        The file appears whole or not at all, and replaces only a DuckDB file.
+
+        Raises:
+            GraphError: a file of that name is there, and it is none.
         """
         from mlflow2prov.graph.files import whole_file
 
+        check_replaceable(Path(file))
         with whole_file(Path(file)) as unfinished:
             schema = self.store.attach(unfinished, read_only=False)
             try:
@@ -101,11 +120,12 @@ class Graph:
             self.store.run(f"INSERT INTO {schema}.{table} SELECT * FROM {self.schema}.{table}")
 
     def close(self) -> None:
-        """Let go of the rows; the graph can't be used any more."""
-        if self.schema.startswith("graphs."):
-            self.store.run(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
-        else:
-            self.store.run(f"DETACH {self.schema.split('.', 1)[0]}")
+        """Let go of the rows; the graph can't be used any more. Closing it again does nothing."""
+        schema, self._schema = self._schema, None
+        if schema is not None and schema.startswith("graphs."):
+            self.store.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        elif schema is not None:
+            self.store.run(f"DETACH {schema.split('.', 1)[0]}")
 
     def __enter__(self) -> Graph:
         return self
@@ -176,19 +196,28 @@ class Graph:
         *,
         types: Sequence[str] = (),
         exclude_types: Sequence[str] = (),
-        since: str | None = None,
-        until: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
     ) -> Graph:
-        """Return the part of the graph that has certain types and happened in a certain time."""
+        """Return the part of the graph that has certain types and happened in a certain time.
+
+        See :func:`mlflow2prov.graph.selection.select`.
+        """
         from mlflow2prov.graph.selection import select
 
         return select(self, types=types, exclude_types=exclude_types, since=since, until=until)
 
-    def merge_aliased_agents(self, people: Sequence[Person]) -> Graph:
-        """Return the graph with one agent for each person, whatever names they went by."""
-        from mlflow2prov.graph.agents import merge_aliased_agents
+    def merge_aliased_agents(self, people: Sequence[Person] | str | Path) -> Graph:
+        """Return the graph with one agent for each person, whatever names they went by.
 
-        return merge_aliased_agents(self, people)
+        ``people`` may also be the path of a YAML file that says who is who.
+        """
+        from mlflow2prov.graph.agents import merge_aliased_agents
+        from mlflow2prov.graph.people_files import people_of_yaml
+
+        return merge_aliased_agents(
+            self, people_of_yaml(people) if isinstance(people, str | Path) else people
+        )
 
     def use_pseudonyms(self, key: bytes, *, keep_free_text: bool = False) -> Graph:
         """Return the graph with pseudonyms in the place of people's names, wherever they stand."""

@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.agent_names import Agent, encoded
 from mlflow2prov.graph.needles import (
     COMMON,
@@ -30,6 +31,23 @@ from mlflow2prov.graph.needles import (
 )
 from mlflow2prov.graph.reading import View, folded, view
 from mlflow2prov.prov.namespaces import AGENT
+
+SHORTEST_KEY_BYTES = 16
+
+
+def require_secret(key: bytes) -> None:
+    """Raise an error where a key is too short to be secret.
+
+    Raises:
+        UsageError: it is, or is no bytes.
+    """
+    if not isinstance(key, bytes):
+        raise UsageError("the pseudonym key has to be bytes")
+    if len(key) < SHORTEST_KEY_BYTES:
+        raise UsageError(
+            f"the pseudonym key has {len(key)} bytes, too few to be secret; it takes {SHORTEST_KEY_BYTES} or more, "
+            "such as those of: head -c 32 /dev/urandom | base64"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mlflow2prov.graph import rewriting
 from mlflow2prov.graph.agent_names import Agent, agents_of, meaning
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.masking import Mask
+from mlflow2prov.graph.masking import Mask, require_secret
 from mlflow2prov.graph.needles import PSEUDONYM, needle
 from mlflow2prov.graph.renaming import Renaming
 from mlflow2prov.graph.spared import CONTACTS, FREE_TEXT, NO_TEXT, WORDS
@@ -43,11 +43,14 @@ def use_pseudonyms(graph: Graph, key: bytes, *, keep_free_text: bool = False) ->
 
     Args:
         graph: any graph.
-        key: the secret; whoever has it can check a guess at a name.
+        key: the secret, of 16 bytes or more; whoever has it can check a guess at a name.
         keep_free_text: leave attributes as they are whose local names are those of free text, such as
             ``message``, ``title``, ``description``, ``note``, ``comment``, ``summary`` and
             ``status_message`` (:data:`mlflow2prov.graph.spared.FREE_TEXT`). Labels and the values of
             tags are no free text.
+
+    Raises:
+        UsageError: the key is shorter.
 
     >>> from prov.model import ProvDocument
     >>> document = ProvDocument()
@@ -58,6 +61,7 @@ def use_pseudonyms(graph: Graph, key: bytes, *, keep_free_text: bool = False) ->
     ...     graph.query("SELECT local FROM {graph}.name ORDER BY id")
     [('p86957037077608818795',), ('report',)]
     """
+    require_secret(key)
     agents = [agent for agent in agents_of(graph) if agent.is_person]
     result = Graph.empty(graph.store)
     with graph.store.scratch("pseudonyms") as scratch:

@@ -32,10 +32,10 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
 def select(
     graph: Graph,
     *,
-    types: Sequence[str] = (),
-    exclude_types: Sequence[str] = (),
-    since: str | None = None,
-    until: str | None = None,
+    types: Sequence[str] | str = (),
+    exclude_types: Sequence[str] | str = (),
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
 ) -> Graph:
     """Return the part of the graph that has certain types and happened in a certain time.
 
@@ -53,7 +53,7 @@ def select(
         graph: what to take the part of.
         types: keep only elements that have one of these.
         exclude_types: leave elements out that have one of these.
-        since: ISO 8601, a date or an instant; without a zone it is UTC. Keep what happened then or later.
+        since: ISO 8601, a date or an instant, or a datetime; without a zone it is UTC. Keep what happened then or later.
         until: likewise. Keep what happened before.
 
     Raises:
@@ -73,7 +73,7 @@ def select(
         raise UsageError(f"since ({since}) has to be before until ({until})")
     result = Graph.empty(graph.store)
     with graph.store.scratch("select") as scratch:
-        _keep_types(graph, scratch, types, exclude_types)
+        _keep_types(graph, scratch, _words(types), _words(exclude_types))
         if window[0] or window[1]:
             keep_in_window(graph, scratch, *window)
         graph.store.run(
@@ -84,9 +84,15 @@ def select(
     return result
 
 
-def _instant(option: str, text: str | None) -> datetime | None:
-    if text is None or text == "":
+def _words(given: Sequence[str] | str) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _instant(option: str, text: str | datetime | None) -> datetime | None:
+    if text is None:
         return None
+    if isinstance(text, datetime):
+        text = text.isoformat()
     try:
         if not _DATE.match(text.strip()):
             raise ValueError(text)
