@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(one, terminate)
     code = run(arguments)
+    for one in signals if terminated else ():
+        signal.signal(one, signal.SIG_IGN)  # which lasts until the very end
     sys.exit(128 + terminated[0] if terminated else code)
 
 
