@@ -62,6 +62,32 @@ class Command:
     """Whether it adds documents, rather than work on those that are there."""
 
 
+_SELECTION = (
+    Option(
+        name="experiment",
+        help="Read this experiment of the store only, with what it needs to be understood.",
+        default=(),
+        repeatable=True,
+        metavar="NAME|ID",
+    ),
+    Option(name="run", help="Read this run only.", default=(), repeatable=True, metavar="ID|NAME"),
+    Option(
+        name="model",
+        help="Read this registered model or prompt only, and the runs that made its versions.",
+        default=(),
+        repeatable=True,
+        metavar="NAME",
+    ),
+    Option(name="since", help="Read runs only that started then or later, ISO 8601.", metavar="TIME"),
+    Option(name="until", help="Read runs only that started before, ISO 8601.", metavar="TIME"),
+    Option(
+        name="filter",
+        help="Read runs only that fit, in MLflow's search syntax, such as metrics.r2 > 0.5.",
+        metavar="FILTER",
+    ),
+)
+"""The options that choose a part of an MLflow store."""
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="extract",
@@ -103,6 +129,7 @@ COMMANDS: tuple[Command, ...] = (
                 kind="flag",
                 default=False,
             ),
+            *_SELECTION,
             Option(
                 name="database",
                 help="Keep the graph in this DuckDB file, which load reads.",

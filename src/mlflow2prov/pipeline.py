@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
     from mlflow2prov.sources.mlflow.parts import Wanted
+    from mlflow2prov.sources.mlflow.selection import Selection
     from mlflow2prov.sources.tables import Batches
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,12 @@ def extract(
     repository_namespace: str | None = None,
     skip: Sequence[str] = (),
     traces: bool = False,
+    experiment: Sequence[str] = (),
+    run: Sequence[str] = (),
+    model: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    filter: str | None = None,  # noqa: A002
     database: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
@@ -96,17 +103,31 @@ def extract(
             from the URL of ``origin``, else from the host name and path.
         skip: parts of the store to leave out, such as ``metric_history``.
         traces: tell traces one by one, with spans and assessments, instead of only counting them.
+        experiment: names or identifiers of experiments; with any of these arguments only a part of the store
+            is read, which they choose together (see :mod:`mlflow2prov.sources.mlflow.selection`).
+        run: identifiers or names of runs.
+        model: names of registered models or prompts.
+        since: ISO 8601: runs that started then or later.
+        until: likewise: runs that started before.
+        filter: a filter of runs as MLflow's ``search_runs`` takes it.
         database: keep the graph in this DuckDB file.
         surroundings: environment variables and the like.
 
     Raises:
-        UsageError: neither source is given, or a part or URL is unknown.
+        UsageError: neither source is given, or a part, URL, experiment, run or model is unknown, or a filter is
+            wrong.
         SourceError: a source can't be read.
     """
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
     from mlflow2prov.sources.mlflow.parts import Wanted, parts_to_skip
+    from mlflow2prov.sources.mlflow.selection import Selection
 
+    selection = Selection.of(
+        experiments=experiment, runs=run, models=model, since=since, until=until, filter=filter
+    )
+    if not mlflow_url and not selection.is_everything:
+        raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
     surroundings = surroundings or Surroundings()
     store = surroundings.store or default_store()
     with ExitStack() as stack:
@@ -119,9 +140,10 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        wanted = Wanted(skip=parts_to_skip(frozenset(skip), traces=traces))
+        wanted = Wanted(skip=parts_to_skip(frozenset(skip), traces=traces), selection=selection)
         names = _take_in_sources(store, sources, repository_path, mlflow_url, wanted, surroundings)
-        _expand(graph, sources, names, mlflow_namespace, repository_namespace, sorted(set(skip)), traces)
+        settings = _settings_shown(sorted(set(skip)), traces, selection)
+        _expand(graph, sources, names, mlflow_namespace, repository_namespace, settings)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
     return made
@@ -131,6 +153,17 @@ def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -
     from mlflow2prov.prov.credentials import shown_url
 
     return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
+
+
+def _settings_shown(skipped: Sequence[str], traces: bool, selection: Selection) -> str:
+    """What an extraction's result depends on besides its sources."""
+    from mlflow2prov.prov.credentials import without_credentials
+
+    settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
+    settings += [f"without: {', '.join(skipped)}"] if skipped else []
+    settings += ["with: traces"] if traces else []
+    settings += [f"only: {without_credentials(selection.shown)}"] if not selection.is_everything else []
+    return "; ".join(settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +184,15 @@ def _take_in_sources(
     from mlflow2prov.model.ids import repository_namespace, store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
+    from mlflow2prov.sources.mlflow.selected import keep_selected
 
     create_source_tables(store, sources)
     repository_iri = store_iri = None
     if mlflow_url:
         counts = take_in(store, sources, _store_batches(mlflow_url, wanted, surroundings), redaction_sql)
         keep_one_of_each_name(store, sources)
+        if not wanted.selection.is_everything:
+            keep_selected(store, sources, wanted.selection)
         log.info(
             "read the MLflow store: %s runs, %s metric points",
             *_counts(counts, "mlflow_run", "mlflow_metric"),
@@ -238,23 +274,17 @@ def _expand(
     found: _Namespaces,
     store_iri: str | None,
     repository_iri: str | None,
-    skipped: Sequence[str],
-    traces: bool,
+    settings: str,
 ) -> None:
     from mlflow2prov.model.expand import Names, expand
     from mlflow2prov.model.unmapped import report_unmapped
     from mlflow2prov.prov.credentials import without_credentials
 
-    settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
-    if skipped:
-        settings.append(f"without: {', '.join(skipped)}")
-    if traces:
-        settings.append("with: traces")
     names = Names(
         repository=without_credentials(repository_iri or "") or found.repository,
         store=without_credentials(store_iri or "") or found.store,
         version=__version__,
-        settings="; ".join(settings),
+        settings=settings,
     )
     expand(graph, sources, names)
     report_unmapped(graph.store, sources)

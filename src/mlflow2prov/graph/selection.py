@@ -8,25 +8,23 @@ becomes absent. Times are half-open: ``since`` belongs to what is kept, ``until`
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.happened import keep_in_window
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS, columns_of
+from mlflow2prov.prov.instants import window_of
 from mlflow2prov.prov.namespaces import M2P, PROV, QUALIFIED_NAME
 from mlflow2prov.prov.records import ELEMENT_KINDS, KINDS, RELATION_KINDS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mlflow2prov.graph.store import Store
 
 log = logging.getLogger(__name__)
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)")
-"""How an instant begins: with a day of the calendar, not with a week's or a year's."""
 
 
 def select(
@@ -68,9 +66,7 @@ def select(
     >>> some.count("element"), some.count("relation")
     (1, 0)
     """
-    window = _instant("since", since), _instant("until", until)
-    if window[0] and window[1] and window[0] >= window[1]:
-        raise UsageError(f"since ({since}) has to be before until ({until})")
+    window = window_of(since, until)
     result = Graph.empty(graph.store)
     with graph.store.scratch("select") as scratch:
         _keep_types(graph, scratch, _words(types), _words(exclude_types))
@@ -86,25 +82,6 @@ def select(
 
 def _words(given: Sequence[str] | str) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
-
-
-def _instant(option: str, text: str | datetime | None) -> datetime | None:
-    if text is None:
-        return None
-    if isinstance(text, datetime):
-        text = text.isoformat()
-    try:
-        if not _DATE.match(text.strip()):
-            raise ValueError(text)
-        found = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise UsageError(
-            f"{option} is {text!r}, which is no date or instant; write it like 2024-01-31 or 2024-01-31T12:00:00Z"
-        ) from error
-    try:
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except OverflowError as error:
-        raise UsageError(f"{option} is {text!r}, which is out of the range of years 1 to 9999") from error
 
 
 def _keep_types(graph: Graph, scratch: str, types: Sequence[str], exclude_types: Sequence[str]) -> None:

@@ -83,7 +83,7 @@ STORES = Event(
                         last_updated_ms)))) FROM mlflow_evaluation_dataset)
             )) AS content
         )
-        SELECT m.*, s.settings,
+        SELECT m.*, nullif(regexp_extract(s.settings, '(?s)only: .*$'), '') AS selection,
                sha256(concat_ws(chr(10), m.uri, m.mlflow_version, m.schema_version, s.settings, state.content)) AS state
         FROM mlflow_store m, state, extraction_settings s ORDER BY state
     """,
@@ -98,6 +98,7 @@ STORES = Event(
                 "uri": text("uri"),
                 "mlflow_version": text("mlflow_version"),
                 "schema_version": text("schema_version"),
+                "settings": text("selection"),
             },
         )
     },

@@ -36,6 +36,7 @@ LOGGED_MODELS = Event(
     doc="Logged model addition, by a run where there is one, and deletion.",
     rows="""
         SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
+               m.model_id IN (SELECT id FROM mlflow_selected WHERE kind = 'beyond') AS is_beyond,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
                CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m
@@ -71,7 +72,7 @@ LOGGED_MODELS = Event(
             "model_id",
             start="created",
             end="created",
-            when="run_creation_ref IS NULL",
+            when="run_creation_ref IS NULL AND NOT is_beyond",
         ),
         "deletion_ref": deletion(
             "logged_model",

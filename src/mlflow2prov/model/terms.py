@@ -126,7 +126,7 @@ ATTRIBUTES: dict[str, str] = {
     "schema": "The schema of the dataset, as MLflow's JSON.",
     "schema_version": "The revision of the store's database schema.",
     "session": "The session of the application that the trace belongs to.",
-    "settings": "The settings with which the history was read.",
+    "settings": "The settings with which the history was read; of a store, what was selected of it.",
     "sha": "The full object name in Git.",
     "signature_inputs": "The inputs of the model's signature, as MLflow's JSON.",
     "signature_outputs": "The outputs of the model's signature, as MLflow's JSON.",

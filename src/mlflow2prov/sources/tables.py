@@ -181,6 +181,12 @@ _TABLES = (
         schema_version=_NAME,
     ),
     _table(
+        "mlflow_selected",
+        "what a selection chose, none where everything is read; what comes with it is not told",
+        kind=_NAME,  # experiment or run; beyond: a logged model that was made by a run that is not read
+        id=_NAME,
+    ),
+    _table(
         "mlflow_experiment",
         "an experiment",
         experiment_id=_NAME,

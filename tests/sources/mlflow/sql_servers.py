@@ -112,15 +112,19 @@ class Server:
         done = subprocess.run(command, env=os.environ | _QUIET, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
-    def create_like(self, database: str, source: Path) -> None:
-        """Make a database with the tables of a SQLite store and its rows, as MLflow's types are spelled here."""
+    def create_like(self, database: str, source: Path, **types: str) -> None:
+        """Make a database with the tables of a SQLite store and its rows, as MLflow's types are spelled here.
+
+        ``types`` are spelled in another way than that.
+        """
         self.create(database)
         statements = []
         with closing(sqlite3.connect(source)) as store:
             names = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             for table in names:
+                quote = self.engine.quote
                 columns = [
-                    f"{self.engine.quote}{name}{self.engine.quote} {self._type(kind)}{' NOT NULL' * is_not_null}"
+                    f"{quote}{name}{quote} {types.get(kind) or self._type(kind)}{' NOT NULL' * is_not_null}"
                     for _, name, kind, is_not_null, *_ in store.execute(f"PRAGMA table_info({table})")
                 ]
                 statements.append(f"CREATE TABLE {table} ({', '.join(columns)})")

@@ -9,14 +9,18 @@ import math
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import Answer, MlflowServer, Request, certificate, door, filled_server
+from test_selection import by as column_of
+from test_selection import read as read_selected
 
 from mlflow2prov import extract
 from mlflow2prov.errors import SourceError, UsageError
+from mlflow2prov.graph.store import Store, StoreSettings
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database import read_database
@@ -211,6 +215,36 @@ def test_a_server_tells_what_its_database_does(server: MlflowServer, tables: Tab
     assert set(told) == set(stored)
     for name in sorted(told):
         assert sortable(told[name]) == sortable(stored[name]), name
+
+
+@pytest.mark.parametrize("chosen", ["one", "traced", "model", "none"])
+def test_a_selection_has_the_traces_prompts_and_evaluation_datasets_that_the_database_has(
+    server: MlflowServer, chosen: str
+) -> None:
+    given: dict[str, Any] = {
+        "one": {"experiments": ["one"]},
+        "traced": {"runs": [server.made["traced"]]},
+        "model": {"models": ["wine"]},
+        "none": {"filter": "params.lr = 'nothing'"},
+    }[chosen]
+    skip = frozenset({"artifacts", "metric_history"})
+    with closing(Store(StoreSettings(threads=1))) as engine:
+        http, database = (
+            read_selected(engine, url, given, skip) for url in (server.url, f"sqlite:///{server.database}")
+        )
+    for table in ("mlflow_trace_count", "mlflow_evaluation_dataset", "mlflow_evaluation_dataset_link"):
+        assert http.get(table) == database.get(table), table
+    for table in ("mlflow_trace", "mlflow_span", "mlflow_assessment", "mlflow_trace_metadata"):
+        assert column_of(http, table, "trace_id") == column_of(database, table, "trace_id"), table
+    assert column_of(http, "mlflow_model_version", "name") == column_of(
+        database, "mlflow_model_version", "name"
+    )
+    counted = column_of(database, "mlflow_trace_count", "owner")
+    assert counted == {
+        "one": {"experiment", "run", "logged_model"},
+        "traced": {"run"},
+        "model": {"logged_model"},
+    }.get(chosen, set())
 
 
 def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not_tell(

@@ -15,8 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow2prov.errors import SourceError
+from mlflow2prov.sources.mlflow.database_selection import Scope, ScopeFinder
 from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, LATER, NEEDED, READINGS, Reading
-from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
+from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
+from mlflow2prov.sources.mlflow.server_rows import RowsOf, batches
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _OWNERS = {
     "mlflow_logged_model": ("logged_model", "model_id", "artifact_location"),
 }
 """The tables whose rows own artifacts: the word for it, and the columns of the identifier and the place."""
+
+_SELECTED: RowsOf[Scope] = {"mlflow_selected": Scope.selected}
 
 _ENGINES = {
     "postgresql": ("mlflow2prov.sources.mlflow.database_postgresql", "PostgreSQL"),
@@ -146,9 +150,10 @@ def _read(connect: Callable[[], Database], wanted: Wanted) -> Batches:
         schema = _schema_of(database)
         _require_mlflow(database, schema)
         yield _store(database, _revision(database, schema))
-        for reading in READINGS:
-            if not _is_wanted(reading, wanted.skip):
-                continue
+        scope = _scope(database, schema, wanted)
+        if scope is not None:
+            yield from batches(_SELECTED, [scope])
+        for reading in _narrowed(database, scope, wanted.skip):
             for batch in _Query(database, reading, schema).batches():
                 if reading.table in _OWNERS:
                     _, *columns = _OWNERS[reading.table]
@@ -156,18 +161,32 @@ def _read(connect: Callable[[], Database], wanted: Wanted) -> Batches:
                 yield reading.table, batch
         database.check()
     if "artifacts" not in wanted.skip:
-        yield from read_artifacts(_owners(owners))
+        yield from read_artifacts(_owners(owners, scope))
+
+
+def _scope(database: Database, schema: _Schema, wanted: Wanted) -> Scope | None:
+    """The names that a selection needs, None where there is no selection."""
+    if wanted.selection.is_everything:
+        return None
+    is_detailed = TRACE_DETAILS not in wanted.skip
+    return ScopeFinder(database, schema, wanted.selection, is_detailed=is_detailed).find()
+
+
+def _narrowed(database: Database, scope: Scope | None, skip: frozenset[str]) -> Iterator[Reading]:
+    for reading in READINGS:
+        if _is_wanted(reading, skip):
+            yield from [reading] if scope is None else scope.narrowed(reading, database.dialect.literal)
 
 
 def _is_wanted(reading: Reading, skip: frozenset[str]) -> bool:
     return reading.part not in skip and (reading.instead_of is None or reading.instead_of in skip)
 
 
-def _owners(batches: list[tuple[str, pa.RecordBatch]]) -> Iterator[tuple[str, str, str]]:
-    for table, batch in batches:
+def _owners(read: list[tuple[str, pa.RecordBatch]], scope: Scope | None) -> Iterator[tuple[str, str, str]]:
+    for table, batch in read:
         owner = _OWNERS[table][0]
         for owner_id, uri in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if uri is not None:
+            if uri is not None and (scope is None or scope.owns(table, owner_id)):
                 yield owner, owner_id, uri
 
 

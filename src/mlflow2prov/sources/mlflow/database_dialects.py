@@ -44,6 +44,7 @@ class Dialect:
         schema: the query for the columns of ``{tables}``: table, column in lower case, and whether it is
             NOT NULL, of the tables that an unqualified name reaches.
         begin: what begins a transaction that writes nothing and sees the store as of one moment.
+        has_escapes: whether a backslash in a literal is the beginning of an escape.
     """
 
     name: str
@@ -53,6 +54,16 @@ class Dialect:
     checks: Mapping[Kind, Check] = field(default_factory=dict)
     schema: str
     begin: tuple[str, ...]
+    has_escapes: bool = False
+
+    def literal(self, text: str) -> str:
+        r"""A text as a literal of the engine's SQL.
+
+        >>> print(SQLITE.literal("it's a \\"), MYSQL.literal("\\"))
+        'it''s a \' '\\'
+        """
+        escaped = text.replace("\\", "\\\\") if self.has_escapes else text
+        return "'" + escaped.replace("'", "''") + "'"
 
     def sql(self, text: str) -> str:
         """An expression of a declaration in the engine's own SQL.
@@ -95,6 +106,8 @@ SQLITE = Dialect(
     name="SQLite",
     words={
         "same": "{0} = {1}",
+        "like": "{0} LIKE {1}",
+        "ilike": "lower({0}) LIKE lower({1})",
         "known": "nullif({0}, '')",
         "told": "nullif(nullif({0}, ''), {1})",
         "model_id": "CASE WHEN {0} GLOB 'models:/m-[0-9a-f]*'"
@@ -130,6 +143,8 @@ POSTGRESQL = Dialect(
     name="PostgreSQL",
     words={
         "same": "{0} = {1}",
+        "like": "{0} LIKE {1}",
+        "ilike": "{0} ILIKE {1}",
         "known": "nullif({0}, '')",
         "told": "nullif(nullif({0}, ''), {1})",
         "model_id": "CASE WHEN {0} ~ '^models:/m-[0-9a-f]+/*$' THEN rtrim(substr({0}, 9), '/') END",
@@ -151,6 +166,8 @@ MYSQL = Dialect(
     # Compared with binary texts and by lengths: collations take blanks for nothing, capitals for small letters.
     words={
         "same": "{0} = CAST({1} AS BINARY)",
+        "like": "({0} LIKE {1} AND CAST({0} AS BINARY) LIKE CAST({1} AS BINARY))",
+        "ilike": "lower({0}) LIKE lower({1})",
         "known": "CASE WHEN length({0}) > 0 THEN {0} END",
         "told": "CASE WHEN length({0}) > 0 AND {0} <> CAST({1} AS BINARY) THEN {0} END",
         "model_id": "CASE WHEN CONVERT({0} USING utf8mb4) COLLATE utf8mb4_bin REGEXP '^models:/m-[0-9a-f]+/*$'"
@@ -164,6 +181,7 @@ MYSQL = Dialect(
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     ),
+    has_escapes=True,
 )
 """MySQL and MariaDB. While rows are worked on here, the server must wait: for an hour."""
 
@@ -174,6 +192,8 @@ MSSQL = Dialect(
     name="Microsoft SQL Server",
     words={
         "same": "{0} = {1} COLLATE Latin1_General_100_BIN2",
+        "like": "{0} LIKE {1} COLLATE Latin1_General_100_BIN2",
+        "ilike": "lower({0}) LIKE lower({1})",
         "known": "CASE WHEN datalength({0}) > 0 THEN {0} END",
         "told": "CASE WHEN datalength({0}) > 0 AND {0} <> {1} THEN {0} END",
         "model_id": f"CASE WHEN {_MODEL_ID_MSSQL} LIKE 'models:/m-[0-9a-f]%'"

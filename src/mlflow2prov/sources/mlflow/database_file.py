@@ -26,7 +26,12 @@ _EXAMPLES = {Kind.INT: 0, Kind.FLAG: 0, Kind.FLOAT: 0.5}
 _MAGIC = b"SQLite format 3\x00"
 _WAL_FORMAT = 2
 _BUSY_MS = 5_000
-_SETTINGS = ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON")
+_SETTINGS = (
+    "query_only = ON",
+    "trusted_schema = OFF",
+    "cell_size_check = ON",
+    "case_sensitive_like = ON",  # as MLflow sets it where it looks for texts
+)
 _REASONS = (
     ("locked", "is locked by another program; read it again when that has finished writing"),
     ("not a database", "is not a SQLite database; give the file that MLflow's sqlite:/// URI names"),

@@ -131,6 +131,8 @@ def _trace_counts(owner: str, key: str) -> Reading:
 
 _DELETED = "@same(v.current_stage, 'Deleted_Internal')"
 _NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND @same(n.key, 'mlflow.runName'))"
+RUN_NAME = f"coalesce({_known('r.name')}, {_known(_NAME_TAG)})"
+"""The name of a run, as MLflow shows it."""
 _RECORDS = "(SELECT count(*) FROM evaluation_dataset_records AS c WHERE c.dataset_id = d.dataset_id)"
 _STATUS = (
     "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED'"
@@ -159,7 +161,7 @@ READINGS: tuple[Reading, ...] = (
         columns={
             "run_id": ("r.run_uuid",),
             "experiment_id": ("r.experiment_id",),
-            "name": (f"coalesce({_known('r.name')}, {_known(_NAME_TAG)})", *_optional("r.name")),
+            "name": (RUN_NAME, *_optional("r.name")),
             "user_id": _optional("r.user_id"),
             "status": _optional("r.status"),
             "lifecycle_stage": _optional("r.lifecycle_stage"),

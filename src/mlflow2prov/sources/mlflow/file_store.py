@@ -18,6 +18,7 @@ from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
 from mlflow2prov.sources.mlflow.file_store_reader import StoreReader
+from mlflow2prov.sources.mlflow.file_store_selection import FileScopeFinder
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
 from mlflow2prov.sources.tables import Batches
 
@@ -86,7 +87,9 @@ def file_store_path(uri: str) -> Path:
 def _read(path: Path, wanted: Wanted) -> Batches:
     _require_store(path)
     files = StoreFiles(path)
-    reader = StoreReader(files, wanted)
+    selection = wanted.selection
+    scope = None if selection.is_everything else FileScopeFinder(StoreFiles(path), selection).find()
+    reader = StoreReader(files, wanted, scope)
     yield from reader.read(path.as_uri())
     files.report()
     if "artifacts" not in wanted.skip:

@@ -12,8 +12,9 @@ from mlflow2prov.sources.mlflow.file_store_files import Listing, StoreFiles, Tro
 from mlflow2prov.sources.mlflow.file_store_meta import Meta, MetaFile, parse_meta
 from mlflow2prov.sources.mlflow.file_store_metrics import MODEL_LINES, Points, run_lines
 from mlflow2prov.sources.mlflow.file_store_rows import Rows, told
+from mlflow2prov.sources.mlflow.file_store_selection import FileScope
 from mlflow2prov.sources.mlflow.parts import Wanted
-from mlflow2prov.sources.mlflow.server_rows import model_id_of
+from mlflow2prov.sources.mlflow.server_rows import batch, model_id_of
 from mlflow2prov.sources.tables import Batches
 
 _META = b"meta.yaml"
@@ -39,11 +40,12 @@ class StoreReader:
         owners: what owns artifacts, its identifier, and where they are: for :func:`read_artifacts`.
     """
 
-    def __init__(self, files: StoreFiles, wanted: Wanted) -> None:
-        """Read what is wanted of ``files``."""
+    def __init__(self, files: StoreFiles, wanted: Wanted, scope: FileScope | None = None) -> None:
+        """Read what is wanted of ``files``: the folders of a scope, or all."""
         self.owners: list[tuple[str, str, str]] = []
         self._files = files
         self._skip = wanted.skip
+        self._scope = scope
         self._rows = Rows(files)
         self._points = Points(run_lines(only_latest="metric_history" in wanted.skip), files)
         self._model_points = Points(MODEL_LINES, files)
@@ -56,6 +58,8 @@ class StoreReader:
             "mlflow_store", {}, self._files.root, uri=uri, mlflow_version=None, schema_version=None
         )
         yield from self._rows.batches()
+        if self._scope is not None and self._scope.selected:
+            yield batch("mlflow_selected", self._scope.selected)
         root = self._files.listing(self._files.root)
         for name in sorted(root.folders, key=lambda name: (name == _TRASH, name)):
             place = self._files.root + b"/" + name
@@ -73,6 +77,8 @@ class StoreReader:
     # ---- Experiments ---------------------------------------------------------------------------
 
     def _experiment(self, folder: bytes, name: bytes, *, is_deleted: bool) -> Batches:
+        if self._scope is not None and name not in self._scope.experiments:
+            return
         listing = self._files.listing(folder)
         if _META not in listing.files and not _NUMBER.fullmatch(name):
             self._files.note(Trouble.NO_EXPERIMENT, folder)
@@ -94,9 +100,10 @@ class StoreReader:
         if _MODELS in listing.folders and "logged_models" not in self._skip:
             models = folder + b"/" + _MODELS
             for inner in sorted(self._files.listing(models).folders):
-                yield from self._logged_model(experiment_id, models + b"/" + inner, inner)
+                if self._scope is None or inner in self._scope.models:
+                    yield from self._logged_model(experiment_id, models + b"/" + inner, inner)
         for inner in sorted(listing.folders):
-            if inner not in _OF_EXPERIMENT:
+            if inner not in _OF_EXPERIMENT and (self._scope is None or inner in self._scope.runs):
                 yield from self._run(experiment_id, folder + b"/" + inner, inner, datasets)
 
     def _read_datasets(
@@ -216,7 +223,8 @@ class StoreReader:
         }
         yield from self._rows.add("mlflow_logged_model", meta, folder, **fixed)
         self._expect_folders(listing, folder, _OF_RUN)
-        self._own_artifacts("logged_model", model_id, told(meta, "artifact_location"), folder, listing)
+        if self._scope is None or name in self._scope.made:
+            self._own_artifacts("logged_model", model_id, told(meta, "artifact_location"), folder, listing)
         yield from self._pairs(
             folder, listing, (model_id,), mlflow_logged_model_param=b"params", mlflow_logged_model_tag=b"tags"
         )
@@ -229,6 +237,8 @@ class StoreReader:
         if "registered_models" in self._skip:
             return
         for inner in sorted(self._files.listing(folder).folders):
+            if self._scope is not None and inner not in self._scope.names:
+                continue
             place = folder + b"/" + inner
             listing = self._files.listing(place)
             versions = [found for name in listing.folders if (found := _VERSION.fullmatch(name))]

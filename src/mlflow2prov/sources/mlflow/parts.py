@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlflow2prov.errors import UsageError
+from mlflow2prov.sources.mlflow.selection import Selection
 
 PARTS: tuple[str, ...] = (
     "metric_history",
@@ -41,6 +42,7 @@ class Wanted:
 
     Attributes:
         skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
+        selection: which experiments, runs and models to read, with what they need to be understood.
 
     Raises:
         UsageError: a part is unknown.
@@ -50,6 +52,7 @@ class Wanted:
     """
 
     skip: frozenset[str] = frozenset()
+    selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
         unknown = sorted(self.skip.difference(PARTS, [TRACE_DETAILS]))

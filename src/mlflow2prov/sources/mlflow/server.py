@@ -21,12 +21,12 @@ from mlflow2prov.sources.tables import Batches
 
 _logger = logging.getLogger(__name__)
 
-_API = "api/2.0/mlflow"
+API = "api/2.0/mlflow"
 _EXPERIMENTS_PER_SEARCH = 500
 _FIRST_PAGE_RUNS = 1_000
 _PAGE_RUNS = range(50, 50_001)
 _PAGE_BYTES = 16 * 1024 * 1024
-_IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
+IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
 _MOST_MISSING_VERSIONS = 100_000
 
 
@@ -56,14 +56,18 @@ def read_server(url: str, wanted: Wanted = EVERYTHING, *, settings: HttpSettings
 
 
 def _read(client: HttpClient, workspace: str, wanted: Wanted) -> Batches:
+    from mlflow2prov.sources.mlflow.server_selection import SelectedReader
+
+    reader = ServerReader if wanted.selection.is_everything else SelectedReader
     with client:
-        yield from _ServerReader(client, workspace, wanted).read()
+        yield from reader(client, workspace, wanted).read()
 
 
-class _ServerReader:
+class ServerReader:
     """One reading of one server; keeps the identifiers that tell what is still to be read."""
 
     def __init__(self, client: HttpClient, workspace: str, wanted: Wanted) -> None:
+        """Read what is wanted of the server that ``client`` is connected to."""
         self._client = client
         self._workspace = workspace
         self._skip = wanted.skip
@@ -73,6 +77,7 @@ class _ServerReader:
         self._datasets: set[tuple[str, str, str]] = set()
         self._models: set[str] = set()
         self._linked_models: dict[str, None] = {}
+        self._put_out: set[str] = set()
 
     def read(self) -> Batches:
         """Every table, experiments first."""
@@ -106,7 +111,7 @@ class _ServerReader:
 
     def _experiments(self) -> list[wire.Experiment]:
         query: Query = [("max_results", 50_000), ("view_type", "ALL")]
-        pages = self._pages(wire.ExperimentPage, f"{_API}/experiments/search", query)
+        pages = self._pages(wire.ExperimentPage, f"{API}/experiments/search", query)
         found = {it.experiment_id: it for page in pages for it in page.experiments}
         _logger.info("%s has %d experiments", self._client.uri, len(found))
         return sorted(found.values(), key=lambda it: (len(it.experiment_id), it.experiment_id))
@@ -126,24 +131,25 @@ class _ServerReader:
 
     # ---- Runs ----------------------------------------------------------------------------------
 
-    def _run_pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
+    def _run_pages(self, experiment_ids: Sequence[str], fits: str = "") -> Iterator[list[wire.Run]]:
         for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
             some = experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]
-            for page in self._run_search(some):
+            for page in self._run_search(some, fits):
                 new = {run.info.run_id: run for run in page if run.info.run_id not in self._runs}
                 self._runs.update(new)
                 if new:
                     yield list(new.values())
         _logger.info("%s has %d runs", self._client.uri, len(self._runs))
 
-    def _run_search(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
-        """Pages of runs, oldest first so that runs that start meanwhile shift none of them."""
-        path = f"{_API}/runs/search"
+    def _run_search(self, experiment_ids: Sequence[str], fits: str = "") -> Iterator[list[wire.Run]]:
+        """Pages of runs that a filter fits, oldest first so that runs that start meanwhile shift none of them."""
+        path = f"{API}/runs/search"
         body: dict[str, object] = {
             "experiment_ids": experiment_ids,
             "run_view_type": "ALL",
             "order_by": ["attribute.start_time ASC"],
         }
+        body |= {"filter": fits} if fits else {}
         size = _FIRST_PAGE_RUNS
         token, pages = None, Pages(path)
         while True:
@@ -151,7 +157,11 @@ class _ServerReader:
             try:
                 content = self._client.request(path, body=body)
             except RefusedError as error:
-                if error.status in (401, 403, 404) or size <= _PAGE_RUNS.start:
+                if (
+                    error.status in (401, 403, 404)
+                    or size <= _PAGE_RUNS.start
+                    or (fits and error.status == 400)
+                ):
                     raise
                 size = max(_PAGE_RUNS.start, size // 4)
                 continue
@@ -193,16 +203,21 @@ class _ServerReader:
     def _read_links(self, runs: Sequence[wire.Run]) -> Batches:
         """Links of runs and logged models; inputs take a request a run, so only where there are models."""
         linked = list(runs)
-        if self._models or any(run.outputs.model_outputs for run in runs):
+        if self._may_take_models_in(runs):
             linked = list(self._client.in_order(self._with_model_inputs, runs))
         for run in linked:
             for link in (*run.inputs.model_inputs, *run.outputs.model_outputs):
                 self._linked_models[link.model_id] = None
+            self._put_out.update(link.model_id for link in run.outputs.model_outputs)
         yield from rows.batches(rows.MODEL_LINKS, linked)
+
+    def _may_take_models_in(self, runs: Sequence[wire.Run]) -> bool:
+        """Whether some of these runs may have taken logged models in."""
+        return bool(self._models) or any(run.outputs.model_outputs for run in runs)
 
     def _with_model_inputs(self, run: wire.Run) -> wire.Run:
         query = [("run_id", run.info.run_id)]
-        full = self._client.ask_if_known(wire.OneRun, f"{_API}/runs/get", query=query)
+        full = self._client.ask_if_known(wire.OneRun, f"{API}/runs/get", query=query)
         return run if full is None else full.run
 
     # ---- Logged models -------------------------------------------------------------------------
@@ -215,13 +230,16 @@ class _ServerReader:
                 self._models.update(new)
                 yield from self._read_logged_models(list(new.values()), "active")
 
-    def _logged_model_search(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.LoggedModel]]:
-        path = f"{_API}/logged-models/search"
+    def _logged_model_search(
+        self, experiment_ids: Sequence[str], fits: str = ""
+    ) -> Iterator[list[wire.LoggedModel]]:
+        path = f"{API}/logged-models/search"
         body: dict[str, object] = {
             "experiment_ids": experiment_ids,
             "max_results": 1_000,
             "order_by": [{"field_name": "creation_timestamp", "ascending": True}],
         }
+        body |= {"filter": fits} if fits else {}
         pages = Pages(path)
         while True:
             page = self._client.ask_if_known(wire.LoggedModelPage, path, body=body)
@@ -240,7 +258,7 @@ class _ServerReader:
         yield from self._read_logged_models([model for model in answers if model], "deleted")
 
     def _deleted_logged_model(self, model_id: str) -> wire.LoggedModel | None:
-        path, query = f"{_API}/logged-models/{model_id}", [("allow_deleted", "true")]
+        path, query = f"{API}/logged-models/{model_id}", [("allow_deleted", "true")]
         try:
             answer = self._client.ask_if_known(wire.OneLoggedModel, path, query=query)
         except RefusedError as error:
@@ -265,28 +283,32 @@ class _ServerReader:
             new = [it for it in versions if it.version not in numbers.setdefault(it.name, set())]
             for it in new:
                 numbers[it.name].add(it.version)
-                model_id = it.model_id or rows.model_id_of(it.source)
-                if model_id:
-                    self._linked_models[model_id] = None
+                self._note_version(it)
             yield from rows.batches(rows.model_versions(self._workspace), new)
         missing = [row for name in numbers for row in self._missing_versions(name, numbers[name])]
         if missing:
             yield rows.batch("mlflow_model_version", missing)
 
+    def _note_version(self, it: wire.ModelVersion) -> None:
+        """Keep in mind which logged model a version was made of."""
+        model_id = it.model_id or rows.model_id_of(it.source)
+        if model_id:
+            self._linked_models[model_id] = None
+
     def _registry_pages(self) -> Iterator[list[wire.RegisteredModel]]:
-        path = f"{_API}/registered-models/search"
+        path = f"{API}/registered-models/search"
         for query in self._registry_queries(1_000):
             for page in self._tolerant_pages(wire.RegisteredModelPage, path, query):
                 yield page.registered_models
 
     def _version_pages(self) -> Iterator[list[wire.ModelVersion]]:
-        path = f"{_API}/model-versions/search"
+        path = f"{API}/model-versions/search"
         for query in self._registry_queries(10_000):
             for page in self._tolerant_pages(wire.ModelVersionPage, path, query):
                 yield page.model_versions
 
     def _registry_queries(self, size: int) -> Iterable[Query]:
-        return [("max_results", size)], [("max_results", size), ("filter", _IS_PROMPT)]
+        return [("max_results", size)], [("max_results", size), ("filter", IS_PROMPT)]
 
     def _tolerant_pages(self, kind: type[_P], path: str, query: Query) -> Iterator[_P]:
         """The pages of a search of the registry; none where the server does not understand its filter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -23,16 +23,21 @@ class EvaluationReader:
     def __init__(self, client: HttpClient) -> None:
         self._client = client
 
-    def read(self) -> Batches:
-        """Batches of the tables of evaluation datasets; nothing from a server that has none."""
+    def read(self, experiment_ids: Sequence[str] = ()) -> Batches:
+        """Batches of the tables of evaluation datasets; nothing from a server that has none.
+
+        Args:
+            experiment_ids: of the experiments that they belong to; none are all.
+        """
         seen: set[str] = set()
-        for page in self._pages():
+        for page in self._pages(experiment_ids):
             new = [dataset for dataset in page if dataset.dataset_id not in seen]
             seen.update(dataset.dataset_id for dataset in new)
             yield from batches(_ROWS, list(self._client.in_order(self._whole, new)))
 
-    def _pages(self) -> Iterator[list[wire.EvaluationDataset]]:
+    def _pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.EvaluationDataset]]:
         body: dict[str, object] = {"max_results": _PAGE_DATASETS, "order_by": ["created_time ASC"]}
+        body |= {"experiment_ids": experiment_ids} if experiment_ids else {}
         while True:
             page = self._client.ask_if_known(wire.EvaluationDatasetPage, f"{_DATASETS}/search", body=body)
             if page is None:

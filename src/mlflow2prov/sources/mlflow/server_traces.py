@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from mlflow2prov.sources.mlflow import server_traces_wire as wire
@@ -47,10 +48,16 @@ class TraceReader:
         self._seen: set[str] = set()
         self._failures: list[str] = []
 
-    def read(self, experiment_ids: Sequence[str]) -> Batches:
-        """Batches of the tables of traces; nothing from a server that has no traces."""
-        for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
-            for page in self._pages(experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]):
+    def read(self, experiment_ids: Sequence[str], filters: Sequence[str] = ("",)) -> Batches:
+        """Batches of the tables of traces; nothing from a server that has no traces.
+
+        Args:
+            experiment_ids: of the experiments to look at.
+            filters: traces that one of these filters of MLflow fits, or all where it is empty.
+        """
+        starts = range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH)
+        for start, fits in product(starts, filters):
+            for page in self._pages(experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH], fits):
                 new = {trace.trace_id: trace for trace in page if trace.trace_id not in self._seen}
                 self._seen.update(new)
                 self._count(new.values())
@@ -73,7 +80,7 @@ class TraceReader:
                 if owner_id:
                     self._counts[owner, owner_id] += 1
 
-    def _pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Trace]]:
+    def _pages(self, experiment_ids: Sequence[str], fits: str) -> Iterator[list[wire.Trace]]:
         """The pages of a search, oldest traces first so that new ones shift none of them."""
         body: dict[str, object] = {
             "locations": [
@@ -83,19 +90,21 @@ class TraceReader:
             "max_results": _PAGE_TRACES,
             "order_by": ["timestamp_ms ASC"],
         }
+        body |= {"filter": fits} if fits else {}
         while True:
             page = self._client.ask_if_known(wire.TracePage, _SEARCH, body=body)
             if page is None:
-                yield from self._old_pages(experiment_ids)
+                yield from self._old_pages(experiment_ids, fits)
                 return
             yield page.traces
             if not page.next_page_token or page.next_page_token == body.get("page_token"):
                 return
             body["page_token"] = page.next_page_token
 
-    def _old_pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Trace]]:
+    def _old_pages(self, experiment_ids: Sequence[str], fits: str) -> Iterator[list[wire.Trace]]:
         query: Query = [("experiment_ids", experiment_id) for experiment_id in experiment_ids]
         query = [*query, ("max_results", _PAGE_TRACES), ("order_by", "timestamp_ms ASC")]
+        query = [*query, ("filter", fits)] if fits else query
         token: str | None = None
         while True:
             asked = [*query, ("page_token", token)] if token else query

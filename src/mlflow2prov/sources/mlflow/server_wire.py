@@ -199,6 +199,12 @@ class ExperimentPage(Struct, frozen=True):
     next_page_token: str | None = None
 
 
+class OneExperiment(Struct, frozen=True):
+    """An answer of ``experiments/get`` or ``experiments/get-by-name``."""
+
+    experiment: Experiment
+
+
 class RunPage(Struct, frozen=True):
     """An answer of ``runs/search``."""
 
@@ -237,6 +243,12 @@ class RegisteredModelPage(Struct, frozen=True):
 
     registered_models: list[RegisteredModel] = []
     next_page_token: str | None = None
+
+
+class OneRegisteredModel(Struct, frozen=True):
+    """An answer of ``registered-models/get``."""
+
+    registered_model: RegisteredModel
 
 
 class ModelVersionPage(Struct, frozen=True):
