@@ -14,6 +14,13 @@ from typing import Any
 
 import pytest
 
+os.environ |= {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+"""Tests have the credentials for object stores that they make, and no others."""
+
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 
 

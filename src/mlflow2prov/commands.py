@@ -131,6 +131,18 @@ COMMANDS: tuple[Command, ...] = (
             ),
             *_SELECTION,
             Option(
+                name="artifact_digests",
+                help="Read every artifact for its SHA-256.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
+                name="artifact_server",
+                help="The tracking server that hands out artifacts at mlflow-artifacts:, where the store is a database"
+                " or a folder.",
+                metavar="URL",
+            ),
+            Option(
                 name="database",
                 help="Keep the graph in this DuckDB file, which load reads.",
                 metavar="FILE",

@@ -87,6 +87,8 @@ def extract(
     since: str | None = None,
     until: str | None = None,
     filter: str | None = None,  # noqa: A002
+    artifact_digests: bool = False,
+    artifact_server: str | None = None,
     database: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
@@ -110,6 +112,9 @@ def extract(
         since: ISO 8601: runs that started then or later.
         until: likewise: runs that started before.
         filter: a filter of runs as MLflow's ``search_runs`` takes it.
+        artifact_digests: read every artifact for its SHA-256.
+        artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
+            where ``mlflow_url`` is a database or a file store.
         database: keep the graph in this DuckDB file.
         surroundings: environment variables and the like.
 
@@ -140,9 +145,17 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        wanted = Wanted(skip=parts_to_skip(frozenset(skip), traces=traces), selection=selection)
-        names = _take_in_sources(store, sources, repository_path, mlflow_url, wanted, surroundings)
-        settings = _settings_shown(sorted(set(skip)), traces, selection)
+        wanted = Wanted(
+            skip=parts_to_skip(frozenset(skip), traces=traces),
+            selection=selection,
+            artifact_digests=artifact_digests,
+        )
+        batches = _store_batches(mlflow_url, wanted, surroundings, artifact_server) if mlflow_url else None
+        names = _take_in_sources(
+            store, sources, repository_path, mlflow_url, batches, selection, surroundings
+        )
+        more = [name for name, is_on in (("traces", traces), ("artifact digests", artifact_digests)) if is_on]
+        settings = _settings_shown(sorted(set(skip)), more, selection)
         _expand(graph, sources, names, mlflow_namespace, repository_namespace, settings)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
@@ -155,13 +168,13 @@ def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -
     return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
 
 
-def _settings_shown(skipped: Sequence[str], traces: bool, selection: Selection) -> str:
+def _settings_shown(skipped: Sequence[str], more: Sequence[str], selection: Selection) -> str:
     """What an extraction's result depends on besides its sources."""
     from mlflow2prov.prov.credentials import without_credentials
 
     settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
     settings += [f"without: {', '.join(skipped)}"] if skipped else []
-    settings += ["with: traces"] if traces else []
+    settings += [f"with: {', '.join(more)}"] if more else []
     settings += [f"only: {without_credentials(selection.shown)}"] if not selection.is_everything else []
     return "; ".join(settings)
 
@@ -177,7 +190,8 @@ def _take_in_sources(
     sources: str,
     repository_path: str | Path | None,
     mlflow_url: str | None,
-    wanted: Wanted,
+    batches: Batches | None,
+    selection: Selection,
     surroundings: Surroundings,
 ) -> _Namespaces:
     """Fill the source tables; the store comes first, since its runs name commits and files."""
@@ -188,11 +202,11 @@ def _take_in_sources(
 
     create_source_tables(store, sources)
     repository_iri = store_iri = None
-    if mlflow_url:
-        counts = take_in(store, sources, _store_batches(mlflow_url, wanted, surroundings), redaction_sql)
+    if mlflow_url and batches is not None:
+        counts = take_in(store, sources, batches, redaction_sql)
         keep_one_of_each_name(store, sources)
-        if not wanted.selection.is_everything:
-            keep_selected(store, sources, wanted.selection)
+        if not selection.is_everything:
+            keep_selected(store, sources, selection)
         log.info(
             "read the MLflow store: %s runs, %s metric points",
             *_counts(counts, "mlflow_run", "mlflow_metric"),
@@ -234,7 +248,9 @@ _FILES = ("file_store", "read_file_store")
 """The way into one whose URL is the path of a folder, or a ``file:`` URI."""
 
 
-def _store_batches(url: str, wanted: Wanted, surroundings: Surroundings) -> Batches:
+def _store_batches(
+    url: str, wanted: Wanted, surroundings: Surroundings, artifact_server: str | None
+) -> Batches:
     """The way into an MLflow store that its URL asks for."""
     from mlflow2prov.sources.mlflow.file_store import is_file_store
 
@@ -248,13 +264,20 @@ def _store_batches(url: str, wanted: Wanted, surroundings: Surroundings) -> Batc
             " sqlite:///, postgresql://, mysql:// or mssql://, or be the path of a folder, such as ./mlruns"
         )
     module, function = way
-    settings = {}
-    if function == "read_server":
+    from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
+
+    settings: dict[str, Any] = {}
+    if function == "read_server" or artifact_server:
         from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 
         settings = {"settings": HttpSettings.from_environment(surroundings.environment)}
+    artifacts = ArtifactAccess(
+        environment=surroundings.environment, server=artifact_server, http=settings.get("settings")
+    )
+    if function != "read_server":
+        settings = {}
     read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
-    return read(url, wanted, **settings)
+    return read(url, wanted, artifacts=artifacts, **settings)
 
 
 def _resolved(url: str) -> str:

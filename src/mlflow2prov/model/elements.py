@@ -121,6 +121,7 @@ def artifact_element(*types: str, attributes: Mapping[str, Attribute] = MappingP
             "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
             "is_dir": flag("is_dir"),
             "file_size": integer("size_bytes"),
+            "digest": text("digest"),
             **attributes,
         },
     )

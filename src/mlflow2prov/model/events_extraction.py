@@ -72,7 +72,7 @@ STORES = Event(
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), model_id,
                         lifecycle_stage, last_updated_ms)))) FROM mlflow_logged_model),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), owner_id, path,
-                        size_bytes)))) FROM mlflow_artifact),
+                        size_bytes, digest)))) FROM mlflow_artifact),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), owner, owner_id, traces))))
                  FROM mlflow_trace_count),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), trace_id, status,

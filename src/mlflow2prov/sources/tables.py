@@ -345,6 +345,7 @@ _TABLES = (
         is_dir=_FLAG,
         size_bytes=_INT,
         path_bytes=_BYTES,  # the exact path, only where `path` is not exact
+        digest=_NAME,  # SHA-256 of the content in hexadecimal digits, where digests are asked for
     ),
     _table(
         "mlflow_model_file",

@@ -194,7 +194,9 @@ def door(
 def _pass_on(request: Request, body: bytes, upstream: str | None) -> Answer:
     if upstream is None:
         return Answer(404)
-    kept = {name: request.headers[name] for name in ("content-type",) if name in request.headers}
+    kept = {
+        name: request.headers[name] for name in ("content-type", "authorization") if name in request.headers
+    }
     asked = urllib.request.Request(
         upstream + request.path, data=body or None, headers=kept, method=request.method
     )

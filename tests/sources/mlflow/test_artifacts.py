@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mlflow2prov.sources.mlflow import artifacts
+from mlflow2prov.sources.mlflow import artifact_rows
 from mlflow2prov.sources.mlflow.artifacts import local_path, read_artifacts
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
@@ -103,10 +103,11 @@ def test_what_is_elsewhere_is_said_once_for_each_store_without_credentials(
     owners += [("run", "y", "mlflow-artifacts:/1/y"), ("run", "z", "s3://bucket?sig=secret")]
     assert listed(*owners) == {"mlflow_artifact": [], "mlflow_model_file": []}
     assert warnings(caplog) == [
-        "artifacts of 1 logged models are at s3://bucket, which can't be listed here",
-        "artifacts of 1 runs are at https://host:8080, which can't be listed here",
-        "artifacts of 1 runs are at mlflow-artifacts:, which can't be listed here",
-        "artifacts of 13 runs are at s3://bucket, which can't be listed here",
+        "artifacts of 1 run at https://host:8080 are left out: artifacts of this sort can't be listed",
+        "artifacts of 1 run at mlflow-artifacts: are left out: a tracking server hands them out; "
+        "name it with --artifact_server",
+        "artifacts of 13 runs and 1 logged model at s3://bucket are left out: no credentials were found; "
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     ]
 
 
@@ -212,7 +213,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, caplog: pytest.Log
 
 
 def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts, "_BATCH_ROWS", 3)
+    monkeypatch.setattr(artifact_rows, "_BATCH_ROWS", 3)
     write(tmp_path, **{f"{i}": "" for i in range(7)})
     batches = [
         batch for _, batch in read_artifacts([("run", "a", str(tmp_path)), ("run", "b", str(tmp_path))])

@@ -412,7 +412,8 @@ def test_a_store_of_mlflow_2_0_is_read(tmp_path: Path, caplog: pytest.LogCapture
         "deleted_ms",
     )
     assert {version_1[name] for name in lacking} == {None}
-    assert warnings(caplog) == ["artifacts of 1 runs are at s3://bucket, which can't be listed here"]
+    (warning,) = warnings(caplog)
+    assert warning.startswith("artifacts of 1 run at s3://bucket are left out: no credentials were found")
 
 
 def test_a_store_of_mlflow_2_5_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlflow2prov.prov.database_uris import DatabaseUri
+    from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
     from mlflow2prov.sources.mlflow.database_dialects import Dialect
 
 _logger = logging.getLogger(__name__)
@@ -91,7 +92,9 @@ class Database(Protocol):
         """End the transaction."""
 
 
-def read_database(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
+def read_database(
+    uri: str, wanted: Wanted = EVERYTHING, *, artifacts: ArtifactAccess | None = None
+) -> Batches:
     """Batches of every MLflow source table that a SQLite database and the artifact folders it names can fill.
 
     The database is never written to, made or migrated. All of it is read in one transaction, which ends
@@ -105,6 +108,7 @@ def read_database(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     Args:
         uri: such as ``sqlite:///mlflow.db`` or ``sqlite:////srv/mlflow.db``.
         wanted: what to read of it.
+        artifacts: how to reach artifacts that are not in folders of this machine.
 
     Raises:
         UsageError: ``uri`` is no SQLite file's. At once; the others on use.
@@ -113,10 +117,12 @@ def read_database(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
 
     path = database_path(uri)
-    return _read(lambda: DatabaseFile(path), wanted)
+    return _read(lambda: DatabaseFile(path), wanted, artifacts)
 
 
-def read_database_server(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
+def read_database_server(
+    uri: str, wanted: Wanted = EVERYTHING, *, artifacts: ArtifactAccess | None = None
+) -> Batches:
     """Batches of every MLflow source table that a database on a server and the artifact folders it names can fill.
 
     As :func:`read_database`, but nobody has to wait: the transaction is read-only and sees a snapshot.
@@ -124,6 +130,7 @@ def read_database_server(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     Args:
         uri: such as ``postgresql://user@host/mlflow`` or ``mysql+pymysql://user@host/mlflow``.
         wanted: what to read of it.
+        artifacts: how to reach artifacts that are not in folders of this machine.
 
     Raises:
         UsageError: ``uri`` is of no engine that can be read. At once; the others on use.
@@ -132,7 +139,7 @@ def read_database_server(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     from mlflow2prov.prov.database_uris import DatabaseUri
 
     address = DatabaseUri.parse(uri)
-    return _read(lambda: _connect(address), wanted)
+    return _read(lambda: _connect(address), wanted, artifacts)
 
 
 def _connect(address: DatabaseUri) -> Database:
@@ -142,7 +149,7 @@ def _connect(address: DatabaseUri) -> Database:
     return engine(address)
 
 
-def _read(connect: Callable[[], Database], wanted: Wanted) -> Batches:
+def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAccess | None) -> Batches:
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 
     owners: list[tuple[str, pa.RecordBatch]] = []
@@ -161,7 +168,9 @@ def _read(connect: Callable[[], Database], wanted: Wanted) -> Batches:
                 yield reading.table, batch
         database.check()
     if "artifacts" not in wanted.skip:
-        yield from read_artifacts(_owners(owners, scope))
+        yield from read_artifacts(
+            _owners(owners, scope), with_digests=wanted.artifact_digests, access=artifacts
+        )
 
 
 def _scope(database: Database, schema: _Schema, wanted: Wanted) -> Scope | None:

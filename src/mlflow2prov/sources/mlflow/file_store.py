@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.prov.credentials import shown_url
 from mlflow2prov.prov.text import text_of
-from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+from mlflow2prov.sources.mlflow.artifacts import ArtifactAccess, read_artifacts
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
 from mlflow2prov.sources.mlflow.file_store_reader import StoreReader
 from mlflow2prov.sources.mlflow.file_store_selection import FileScopeFinder
@@ -25,7 +25,9 @@ from mlflow2prov.sources.tables import Batches
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-def read_file_store(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
+def read_file_store(
+    uri: str, wanted: Wanted = EVERYTHING, *, artifacts: ArtifactAccess | None = None
+) -> Batches:
     """Batches of every MLflow source table that the files of a store, and the artifacts it names, can fill.
 
     Nothing is written. A store that is in use is not seen at one moment, since files have no transactions. What
@@ -37,12 +39,13 @@ def read_file_store(uri: str, wanted: Wanted = EVERYTHING) -> Batches:
     Args:
         uri: a path, or ``file:`` URI, of the folder that MLflow's tracking URI names.
         wanted: what to read of it.
+        artifacts: how to reach artifacts that are not in folders of this machine.
 
     Raises:
         UsageError: ``uri`` is none of this machine. At once; the others on use.
         SourceError: the folder is missing, can't be read, or is no store.
     """
-    return _read(file_store_path(uri), wanted)
+    return _read(file_store_path(uri), wanted, artifacts)
 
 
 def is_file_store(uri: str) -> bool:
@@ -84,7 +87,7 @@ def file_store_path(uri: str) -> Path:
     return Path(os.path.realpath(literal if is_literal else decoded))
 
 
-def _read(path: Path, wanted: Wanted) -> Batches:
+def _read(path: Path, wanted: Wanted, artifacts: ArtifactAccess | None) -> Batches:
     _require_store(path)
     files = StoreFiles(path)
     selection = wanted.selection
@@ -93,7 +96,7 @@ def _read(path: Path, wanted: Wanted) -> Batches:
     yield from reader.read(path.as_uri())
     files.report()
     if "artifacts" not in wanted.skip:
-        yield from read_artifacts(reader.owners)
+        yield from read_artifacts(reader.owners, with_digests=wanted.artifact_digests, access=artifacts)
 
 
 def _require_store(path: Path) -> None:

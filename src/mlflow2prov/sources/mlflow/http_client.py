@@ -36,6 +36,7 @@ Query = Sequence[tuple[str, str | int]]
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _FIRST_CONNECTS = 2
+_CHUNK_BYTES = 2**20
 _SIGN_IN = (
     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
     "to credentials that may read"
@@ -113,6 +114,32 @@ class HttpClient:
         if answer.status != 200:
             raise self._refusal(answer, path)
         return answer.data
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """As many threads as there may be requests under way."""
+        return self._threads
+
+    def stream(self, path: str, *, query: Query = (), retries: int | None = None) -> Iterator[bytes]:
+        """The body that the server answers a GET with, as it stands, in pieces; see `request`."""
+        headers = {**self._headers, "accept-encoding": "identity"}
+        try:
+            answer = self._pool.request(
+                "GET",
+                self.target(path, query),
+                headers=headers,
+                retries=self._retries(retries),
+                preload_content=False,
+            )
+            try:
+                if answer.status != 200:
+                    raise self._refusal(answer, path)
+                yield from answer.stream(_CHUNK_BYTES, decode_content=False)
+                answer.release_conn()
+            finally:
+                answer.close()
+        except (failures.HTTPError, ssl.SSLError, OSError) as error:
+            raise self._unreachable(error, path) from None
 
     def ask(
         self,
@@ -333,7 +360,7 @@ def _basic(name_and_password: str) -> str:
 
 def _pool(uri: str, settings: HttpSettings) -> urllib3.PoolManager:
     options: dict[str, Any] = {
-        "maxsize": settings.concurrency + 1,
+        "maxsize": 2 * settings.concurrency + 1,  # contents are read while others are listed
         "timeout": urllib3.Timeout(connect=min(30.0, settings.timeout_s), read=settings.timeout_s),
     }
     if settings.insecure_tls:

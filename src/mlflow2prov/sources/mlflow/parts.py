@@ -43,6 +43,7 @@ class Wanted:
     Attributes:
         skip: parts to leave out, from `PARTS`; without ``metric_history`` only the latest points are read.
         selection: which experiments, runs and models to read, with what they need to be understood.
+        artifact_digests: read every artifact for its SHA-256.
 
     Raises:
         UsageError: a part is unknown.
@@ -53,6 +54,7 @@ class Wanted:
 
     skip: frozenset[str] = frozenset()
     selection: Selection = field(default_factory=Selection)
+    artifact_digests: bool = False
 
     def __post_init__(self) -> None:
         unknown = sorted(self.skip.difference(PARTS, [TRACE_DETAILS]))

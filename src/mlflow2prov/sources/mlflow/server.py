@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
+from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, Query, RefusedError
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
-from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader, Owner
+from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
@@ -33,7 +34,13 @@ _MOST_MISSING_VERSIONS = 100_000
 _P = TypeVar("_P", wire.ExperimentPage, wire.RegisteredModelPage, wire.ModelVersionPage)
 
 
-def read_server(url: str, wanted: Wanted = EVERYTHING, *, settings: HttpSettings) -> Batches:
+def read_server(
+    url: str,
+    wanted: Wanted = EVERYTHING,
+    *,
+    settings: HttpSettings,
+    artifacts: ArtifactAccess | None = None,
+) -> Batches:
     """Batches of every MLflow source table that the tracking server at ``url`` can fill.
 
     The same tables with the same values as from the server's database, but for what a server does not tell:
@@ -47,32 +54,34 @@ def read_server(url: str, wanted: Wanted = EVERYTHING, *, settings: HttpSettings
         url: of the server, with or without path and credentials.
         wanted: what to read of it.
         settings: how to talk to it.
+        artifacts: how to reach artifacts that the server does not hand out itself.
 
     Raises:
         SourceError: the server can't be reached or read, or is no MLflow server.
         UsageError: ``url`` is not a server's.
     """
-    return _read(HttpClient(url, settings), settings.workspace or "default", wanted)
+    access = artifacts or ArtifactAccess()
+    return _read(HttpClient(url, settings), settings.workspace or "default", wanted, access)
 
 
-def _read(client: HttpClient, workspace: str, wanted: Wanted) -> Batches:
+def _read(client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> Batches:
     from mlflow2prov.sources.mlflow.server_selection import SelectedReader
 
     reader = ServerReader if wanted.selection.is_everything else SelectedReader
     with client:
-        yield from reader(client, workspace, wanted).read()
+        yield from reader(client, workspace, wanted, access).read()
 
 
 class ServerReader:
     """One reading of one server; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted) -> None:
+    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
         self._client = client
         self._workspace = workspace
         self._skip = wanted.skip
         self._history = HistoryReader(client)
-        self._artifacts = ArtifactReader(client)
+        self._artifacts = ArtifactReader(client, with_digests=wanted.artifact_digests, access=access)
         self._runs: set[str] = set()
         self._datasets: set[tuple[str, str, str]] = set()
         self._models: set[str] = set()
@@ -184,9 +193,7 @@ class ServerReader:
         if "logged_models" not in self._skip:
             yield from self._read_links(runs)
         if "artifacts" not in self._skip:
-            yield from self._artifacts.read(
-                [Owner("run", it.info.run_id, it.info.artifact_uri) for it in runs]
-            )
+            yield from self._artifacts.read([("run", it.info.run_id, it.info.artifact_uri) for it in runs])
 
     def _read_datasets(self, runs: Sequence[wire.Run]) -> Batches:
         found: dict[tuple[str, str, str], rows.Row] = {}
@@ -270,7 +277,7 @@ class ServerReader:
     def _read_logged_models(self, models: Sequence[wire.LoggedModel], stage: str) -> Batches:
         yield from rows.batches(rows.logged_models(stage), models)
         if "artifacts" not in self._skip:
-            owners = [Owner("logged_model", it.info.model_id, it.info.artifact_uri) for it in models]
+            owners = [("logged_model", it.info.model_id, it.info.artifact_uri) for it in models]
             yield from self._artifacts.read(owners)
 
     # ---- Registry ------------------------------------------------------------------------------

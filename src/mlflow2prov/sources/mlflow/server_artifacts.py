@@ -1,4 +1,4 @@
-"""Listings of the artifacts of runs and logged models, and their MLmodel files, through an MLflow server.
+"""Listings of the artifacts of runs and logged models through an MLflow server.
 
 The server lists one folder a request. A store that it can't reach is given up after a few attempts, said
 once, and the reading goes on.
@@ -9,48 +9,38 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mlflow2prov.prov.text import text_of
+from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.artifacts import local_path, read_artifacts
-from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError, without_credentials
-from mlflow2prov.sources.mlflow.model_file import (
-    BESIDE,
-    MODEL_FILE,
-    MOST_BYTES,
-    ModelFile,
-    parse_model_file,
-    to_batch,
+from mlflow2prov.sources.mlflow.artifact_rows import (
+    Entry,
+    Failed,
+    LeftOut,
+    Listing,
+    Owner,
+    Rows,
+    StoreError,
+    store_of,
 )
-from mlflow2prov.sources.mlflow.server_rows import Row, batch
+from mlflow2prov.sources.mlflow.artifact_stores import Stores, is_direct
+from mlflow2prov.sources.mlflow.artifacts_local import LocalFolders, local_path
+from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.tables import Batches
 
+if TYPE_CHECKING:
+    from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
+
 _logger = logging.getLogger(__name__)
-_Model = tuple[str, str, str, bytes | None, ModelFile]
 
 _API = "api/2.0/mlflow"
 _PROXY = "api/2.0/mlflow-artifacts/artifacts"
 _ATTEMPTS = 3
 _RETRIES = 1
-_HUGE = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A run or logged model (``kind``) with artifacts at ``uri``."""
-
-    kind: str
-    owner_id: str
-    uri: str | None
-
-    @property
-    def store(self) -> str:
-        """The place that the artifacts lie in, which is reached or not reached as a whole."""
-        parts = urlsplit(without_credentials(self.uri or ""))
-        return f"{parts.scheme or 'file'}://{parts.netloc}" if parts.netloc else f"{parts.scheme or 'file'}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,73 +71,110 @@ class _Way:
         return self.read_name is None
 
 
-@dataclass(slots=True)
-class _Found:
-    """What was found of one owner; ``error`` where it could not be listed to the end."""
-
-    owner: Owner
-    artifacts: list[Row] = field(default_factory=list)
-    models: list[_Model] = field(default_factory=list)
-    error: RefusedError | None = None
-    is_given_up: bool = False
-    unread: int = 0
-
-
 class ArtifactReader:
-    """Reads artifacts through the server; remembers which stores it can't reach."""
+    """Reads the artifacts of a server's runs and models: from stores that can be reached from here, else through it."""
 
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
-        self._failures: Counter[str] = Counter()
-        self._reached: set[str] = set()
-        self._left_out: Counter[tuple[str, str]] = Counter()
-        self._reasons: dict[tuple[str, str], str] = {}
-        self._unread_models = 0
-        self._names: dict[str, frozenset[str] | None] = {}
+    def __init__(self, client: HttpClient, *, with_digests: bool, access: ArtifactAccess) -> None:
+        self._server = ServerStore(client, has_records=True)
+        self._stores = Stores(access)
+        self._folders = LocalFolders()
+        self._left_out = LeftOut()
+        self._rows = Rows(client.threads, with_digests=with_digests)
 
-    def read(self, owners: Sequence[Owner]) -> Batches:
-        """Batches of ``mlflow_artifact`` and ``mlflow_model_file`` of ``owners``, all of which it holds.
+    def read(self, owners: Sequence[tuple[str, str, str | None]]) -> Batches:
+        """Batches of ``mlflow_artifact`` and ``mlflow_model_file`` of ``owners``.
 
-        What the server can't list but is a folder of this machine is listed from there.
+        What the server can't list but is a folder of this machine is listed from there. Holds a batch, and
+        the listings of the owners that are under way.
         """
-        artifacts: list[Row] = []
-        models: list[_Model] = []
-        local: list[tuple[str, str, str]] = []
-        for found in self._client.in_order(self._find, self._with_files(owners)):
-            artifacts += found.artifacts
-            models += found.models
-            self._unread_models += found.unread
-            if found.error is None and not found.is_given_up:
-                continue
-            if _is_here(found.owner.uri or ""):
-                local.append((found.owner.kind, found.owner.owner_id, found.owner.uri or ""))
-            else:
-                self._leave_out(found)
-        if artifacts:
-            yield batch("mlflow_artifact", artifacts)
-        if models:
-            yield "mlflow_model_file", to_batch(models)
-        if local:
-            yield from read_artifacts(local)
+        yield from self._rows.batches(
+            self._listings([Owner(kind, owner_id, uri) for kind, owner_id, uri in owners if uri])
+        )
 
     def report(self) -> None:
         """Say which artifacts were left out, in one warning for each store."""
-        for (kind, store), count in sorted(self._left_out.items()):
-            what = f"{count} {kind.replace('_', ' ')}{'' if count == 1 else 's'}"
-            reason = self._reasons.get((kind, store), "the store can't be reached")
-            _logger.warning("artifacts of %s at %s are left out: %s", what, store, reason)
-        if self._unread_models:
-            _logger.warning("%d MLmodel files could not be read and are plain files", self._unread_models)
+        for part in (self._left_out, self._folders, self._stores, self._rows):
+            part.report()
+        self._stores.close()
+
+    def _listings(self, owners: Sequence[Owner]) -> Iterator[Listing]:
+        failed: dict[Owner, str] = {}
+        for found in self._stores.listings([owner for owner in owners if is_direct(owner.uri)]):
+            if isinstance(found, Listing):
+                yield found
+            else:
+                failed[found.owner] = found.reason
+        here: list[Owner] = []
+        asked = [owner for owner in owners if owner in failed or not is_direct(owner.uri)]
+        for found in self._server.listings(asked):
+            if isinstance(found, Listing):
+                yield found
+            elif _is_here(found.owner.uri):
+                here.append(found.owner)
+            else:
+                self._left_out.note(_with_reason(found, failed.get(found.owner)))
+        yield from self._folders.listings(here)
+
+
+def _with_reason(found: Failed, reason: str | None) -> Failed:
+    return Failed(found.owner, f"{reason}; nor by the server: {found.reason}") if reason else found
+
+
+def open_store(uri: str, access: ArtifactAccess) -> ServerStore:
+    """The store of the tracking server that a person named for artifacts.
+
+    Raises:
+        StoreError: none was named.
+    """
+    if access.server is None:
+        raise StoreError("a tracking server hands them out; name it with --artifact_server", is_final=True)
+    settings = replace(access.http or HttpSettings(), concurrency=access.concurrency)
+    return ServerStore(HttpClient(access.server, settings), has_records=False)
+
+
+class ServerStore:
+    """Lists and reads artifacts through a server; remembers which stores it can't reach.
+
+    Args:
+        client: talks to the server.
+        has_records: the server knows the runs and models; else it only hands out what is in its own store.
+    """
+
+    def __init__(self, client: HttpClient, *, has_records: bool) -> None:
+        self._client = client
+        self._has_records = has_records
+        self._failures: Counter[str] = Counter()
+        self._reached: set[str] = set()
+        self._reasons: dict[str, str] = {}
+        self._names: dict[str, frozenset[str] | None] = {}
+
+    def listings(self, owners: Sequence[Owner]) -> Iterator[Listing | Failed]:
+        """The artifacts of owners; those that certainly have none are left out."""
+        try:
+            some = self._with_files(owners)
+        except SourceError as error:
+            if self._has_records:
+                raise
+            yield from (Failed(owner, str(error)) for owner in owners)
+            return
+        yield from self._client.in_order(self._find, some)
+
+    def report(self) -> None:
+        """Say nothing more."""
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.__exit__()
 
     def _with_files(self, owners: Sequence[Owner]) -> list[Owner]:
         """Those of ``owners`` that may have files: one request tells it of all that lie side by side."""
-        folders = {owner.owner_id: _folder_of_folders(owner) for owner in owners if owner.uri}
+        folders = {owner.owner_id: self._folder_of_folders(owner) for owner in owners}
         sizes = Counter(folders.values())
         for folder, size in sizes.items():
             if folder is not None and size > 1 and folder not in self._names:
                 self._names[folder] = self._names_in(folder)
         names = {owner_id: self._names.get(folder or "") for owner_id, folder in folders.items()}
-        return [owner for owner in owners if owner.uri and _may_be_in(names[owner.owner_id], owner)]
+        return [owner for owner in owners if _may_be_in(names[owner.owner_id], owner)]
 
     def _names_in(self, folder: str) -> frozenset[str] | None:
         """The names in a folder of the server's own store, or None where it does not tell."""
@@ -157,57 +184,68 @@ class ArtifactReader:
             return None
         return None if page.next_page_token else frozenset(posixpath.basename(it.path) for it in page.files)
 
-    def _leave_out(self, found: _Found) -> None:
-        key = found.owner.kind, found.owner.store
-        self._left_out[key] += 1
-        if found.error is not None:
-            self._reasons.setdefault(key, str(found.error))
+    def _folder_of_folders(self, owner: Owner) -> str | None:
+        """The folder that has the owner's own folder beside those of others, such as an experiment's."""
+        above, _, last = self._proxied_path(owner.uri).rpartition("/")
+        folder, _, name = above.rpartition("/")
+        return folder if folder and last == "artifacts" and name == owner.owner_id else None
 
-    def _find(self, owner: Owner) -> _Found:
-        found = _Found(owner)
-        store = owner.store
+    def _find(self, owner: Owner) -> Listing | Failed:
+        store = store_of(owner.uri)
         if self._failures[store] >= _ATTEMPTS and store not in self._reached:
-            found.is_given_up = True
-            return found
+            return Failed(owner, self._reasons[store])
         try:
-            self._walk(found)
+            listing = self._walk(owner)
         except RefusedError as error:
             self._failures[store] += error.status not in (400, 404)
-            found.error = error
-            found.artifacts.clear()
-            found.models.clear()
-        else:
-            self._reached.add(store)
-        return found
+            self._reasons.setdefault(store, str(error))
+            return Failed(owner, str(error))
+        except SourceError as error:
+            if self._has_records:
+                raise
+            self._failures[store] = _ATTEMPTS
+            self._reasons.setdefault(store, str(error))
+            return Failed(owner, str(error))
+        self._reached.add(store)
+        return listing
 
-    def _walk(self, found: _Found) -> None:
+    def _walk(self, owner: Owner) -> Listing:
         """List every folder of an owner by the first way that knows the owner."""
-        ways = _ways(found.owner)
-        for way in ways:
+        ways = self._ways(owner)
+        if not ways:
+            raise RefusedError("they are handed out by another server", status=404)
+        for way in ways[:-1]:
             try:
                 top = self._list(way, "")
             except RefusedError as refused:
-                if refused.status != 404 or (way is ways[-1] and not way.is_proxied):
+                if refused.status != 404:
                     raise
                 continue
-            self._walk_by(way, found, top)
-            return
+            return Listing(owner, self._walk_by(way, top), _Read(self._client, (way, ways[-1])))
+        return self._walk_last(owner, ways[-1])
 
-    def _walk_by(self, way: _Way, found: _Found, top: list[wire.File]) -> None:
-        owner = found.owner
+    def _walk_last(self, owner: Owner, way: _Way) -> Listing:
+        """List by the last way; a folder that is not there has no artifacts where the server goes past its records."""
+        place = _Read(self._client, (way,))
+        try:
+            top = self._list(way, "")
+        except RefusedError as refused:
+            if refused.status != 404 or not way.is_proxied:
+                raise
+            return Listing(owner, [], place)
+        return Listing(owner, self._walk_by(way, top), place)
+
+    def _walk_by(self, way: _Way, top: list[wire.File]) -> list[Entry]:
+        entries: list[Entry] = []
         folders: list[tuple[str, list[wire.File]]] = [("", top)]
         while folders:
             folder, files = folders.pop(0)
-            if MODEL_FILE in {posixpath.basename(file.path) for file in files if not file.is_dir}:
-                self._read_model(way, found, folder, files)
             for file in files:
                 path = posixpath.join(folder, posixpath.basename(file.path))
-                size = None if file.is_dir else file.file_size
-                shown, exact = text_of(path.encode())
-                found.artifacts.append((owner.kind, owner.owner_id, shown, file.is_dir, size, exact))
+                entries.append(Entry(path.encode(), file.is_dir, None if file.is_dir else file.file_size))
                 if file.is_dir:
                     folders.append((path, self._list(way, path)))
-        found.artifacts.sort(key=lambda row: row[2])
+        return sorted(entries, key=lambda entry: entry.path)
 
     def _list(self, way: _Way, folder: str) -> list[wire.File]:
         files: dict[str, wire.File] = {}
@@ -223,79 +261,67 @@ class ArtifactReader:
                 return list(files.values())
             seen.add(token)
 
-    def _read_model(self, way: _Way, found: _Found, folder: str, files: Sequence[wire.File]) -> None:
-        """Read the MLmodel file in ``folder`` and what of its kind stands beside it."""
-        sizes = {posixpath.basename(file.path): file.file_size or 0 for file in files if not file.is_dir}
-        wanted = [name for name in (MODEL_FILE, *BESIDE) if sizes.get(name, _HUGE) <= MOST_BYTES]
+    def _ways(self, owner: Owner) -> list[_Way]:
+        """The ways to the artifacts of an owner, the one to try first first."""
+        ways = [_way_of_records(owner)] if self._has_records else []
+        root = self._proxied_path(owner.uri)
+        if root:
+            ways.append(_Way(_PROXY, (), "path", root, f"{_PROXY}/{root}", (), None))
+        return ways
+
+    def _proxied_path(self, uri: str) -> str:
+        """The path of ``uri`` in the server's own store, or nothing where it lies elsewhere."""
+        scheme, _, rest = uri.partition(":")
+        host, _, path = rest[2:].partition("/") if rest.startswith("//") else ("", "", rest)
+        is_here = host in ("", urlsplit(self._client.uri).netloc)
+        return path.strip("/") if scheme == "mlflow-artifacts" and is_here else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Reads the files of one owner by a way, or by the next one where the server has none by the first."""
+
+    client: HttpClient
+    ways: tuple[_Way, ...]
+
+    def chunks(self, path: bytes) -> Iterator[bytes]:
+        """The content of a file, in pieces."""
         try:
-            contents = {
-                name: self._content(way, found.owner, posixpath.join(folder, name)) for name in wanted
-            }
+            yield from self._by(self.ways[0], path)
         except RefusedError as error:
-            _logger.debug("MLmodel of %s %s: %s", found.owner.kind, found.owner.owner_id, error)
-            contents = {}
-        model = _model(contents)
-        found.unread += model is None
-        if model is not None:
-            place, exact = text_of(folder.encode())
-            found.models.append((found.owner.kind, found.owner.owner_id, place, exact, model))
+            if error.status != 404 or self.ways[-1] == self.ways[0]:
+                raise StoreError(str(error)) from None
+            yield from self._last(path)
+        except SourceError as error:
+            raise StoreError(str(error)) from None
 
-    def _content(self, way: _Way, owner: Owner, path: str) -> bytes:
-        """The content of a file, by ``way``, or by the last one that the owner has."""
-        place, query = way.reading(path)
+    def _last(self, path: bytes) -> Iterator[bytes]:
         try:
-            return self._client.request(place, query=query, retries=_RETRIES)
-        except RefusedError as error:
-            last = _ways(owner)[-1]
-            if error.status != 404 or last == way:
-                raise
-            place, query = last.reading(path)
-            return self._client.request(place, query=query, retries=_RETRIES)
+            yield from self._by(self.ways[-1], path)
+        except SourceError as error:
+            raise StoreError(str(error)) from None
+
+    def _by(self, way: _Way, path: bytes) -> Iterator[bytes]:
+        place, query = way.reading(path.decode())
+        return self.client.stream(place, query=query, retries=_RETRIES)
 
 
-def _ways(owner: Owner) -> list[_Way]:
-    """The ways to the artifacts of an owner, the one to try first first."""
+def _way_of_records(owner: Owner) -> _Way:
+    """The way by the records that a server has of runs and models."""
     if owner.kind == "run":
         listing = f"{_API}/artifacts/list"
         run = ("run_id", owner.owner_id)
-        ways = [_Way(listing, [run], "path", "", "get-artifact", [("run_uuid", owner.owner_id)], "path")]
-    else:
-        place = f"mlflow/logged-models/{owner.owner_id}/artifacts"
-        files = f"ajax-api/2.0/{place}/files"
-        directories = f"api/2.0/{place}/directories"
-        ways = [_Way(directories, (), "artifact_directory_path", "", files, (), "artifact_file_path")]
-    root = _proxied_path(owner.uri or "")
-    if root:
-        ways.append(_Way(_PROXY, (), "path", root, f"{_PROXY}/{root}", (), None))
-    return ways
-
-
-def _model(contents: dict[str, bytes]) -> ModelFile | None:
-    """What a folder's MLmodel file says, or None where it can't be read."""
-    mlmodel = contents.get(MODEL_FILE)
-    if mlmodel is None:
-        return None
-    requirements, python_env, conda = (contents.get(name) for name in BESIDE)
-    return parse_model_file(mlmodel, requirements=requirements, python_env=python_env, conda=conda)
+        return _Way(listing, [run], "path", "", "get-artifact", [("run_uuid", owner.owner_id)], "path")
+    place = f"mlflow/logged-models/{owner.owner_id}/artifacts"
+    files = f"ajax-api/2.0/{place}/files"
+    directories = f"api/2.0/{place}/directories"
+    return _Way(directories, (), "artifact_directory_path", "", files, (), "artifact_file_path")
 
 
 def _is_here(uri: str) -> bool:
     """Whether ``uri`` names a folder of this machine that is there."""
     path = local_path(uri) if "\0" not in uri else None
     return path is not None and path.is_absolute() and path.is_dir()
-
-
-def _proxied_path(uri: str) -> str:
-    """The path of ``uri`` in the server's own store, or nothing where it lies elsewhere."""
-    parts = urlsplit(uri)
-    return parts.path.strip("/") if parts.scheme == "mlflow-artifacts" and not parts.netloc else ""
-
-
-def _folder_of_folders(owner: Owner) -> str | None:
-    """The folder that has the owner's own folder beside those of others, such as an experiment's."""
-    above, _, last = _proxied_path(owner.uri or "").rpartition("/")
-    folder, _, name = above.rpartition("/")
-    return folder if folder and last == "artifacts" and name == owner.owner_id else None
 
 
 def _may_be_in(names: frozenset[str] | None, owner: Owner) -> bool:

@@ -12,6 +12,7 @@ from itertools import chain
 from mlflow2prov.errors import UsageError
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
+from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.selection import copied_from, prompts_in, require_known
@@ -41,9 +42,9 @@ def fits(key: str, text: str) -> str:
 class SelectedReader(ServerReader):
     """One reading of what a selection chooses; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted) -> None:
+    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
-        super().__init__(client, workspace, wanted)
+        super().__init__(client, workspace, wanted, access)
         self._selection = wanted.selection
         self._experiment_of: dict[str, str] = {}
         self._known_experiments: dict[str, wire.Experiment] = {}
