@@ -102,7 +102,8 @@ COMMANDS: tuple[Command, ...] = (
             Option(
                 name="mlflow_url",
                 help="An MLflow store: http(s)://HOST of a server, or, only read, the PATH of a folder such as ./mlruns or"
-                " a database: sqlite:///FILE, postgresql://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE.",
+                " a database: sqlite:///FILE, postgresql://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE; or databricks,"
+                " or what a plugin of MLflow understands.",
                 metavar="URL",
             ),
             Option(

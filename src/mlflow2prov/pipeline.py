@@ -156,7 +156,8 @@ def extract(
         )
         more = [name for name, is_on in (("traces", traces), ("artifact digests", artifact_digests)) if is_on]
         settings = _settings_shown(sorted(set(skip)), more, selection)
-        _expand(graph, sources, names, mlflow_namespace, repository_namespace, settings)
+        is_whole = selection.is_everything and {"registered_models", "logged_models"}.isdisjoint(skip)
+        _expand(graph, sources, names, mlflow_namespace, repository_namespace, settings, is_whole=is_whole)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
     return made
@@ -212,7 +213,7 @@ def _take_in_sources(
             *_counts(counts, "mlflow_run", "mlflow_metric"),
         )
         _say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
-        store_iri = store_namespace(_resolved(mlflow_url), surroundings.host)
+        store_iri = store_namespace(_resolved(mlflow_url, surroundings.environment), surroundings.host)
     if repository_path:
         from mlflow2prov.sources.git import read_repository
 
@@ -247,6 +248,9 @@ _WAYS: Mapping[str, tuple[str, str]] = {
 _FILES = ("file_store", "read_file_store")
 """The way into one whose URL is the path of a folder, or a ``file:`` URI."""
 
+_PLUGINS = ("client", "read_client")
+"""The way into one of any other scheme: MLflow's own client, where a plugin of it understands the URL."""
+
 
 def _store_batches(
     url: str, wanted: Wanted, surroundings: Surroundings, artifact_server: str | None
@@ -255,14 +259,7 @@ def _store_batches(
     from mlflow2prov.sources.mlflow.file_store import is_file_store
 
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower() if ":" in url else ""
-    way = _FILES if is_file_store(url) else _WAYS.get(scheme)
-    if way is None:
-        from mlflow2prov.prov.credentials import shown_url
-
-        raise UsageError(
-            f"can't read an MLflow store at {shown_url(url)!r}: the URL must start with http://, https://,"
-            " sqlite:///, postgresql://, mysql:// or mssql://, or be the path of a folder, such as ./mlruns"
-        )
+    way = _FILES if is_file_store(url) else _WAYS.get(scheme, _PLUGINS)
     module, function = way
     from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 
@@ -280,7 +277,7 @@ def _store_batches(
     return read(url, wanted, artifacts=artifacts, **settings)
 
 
-def _resolved(url: str) -> str:
+def _resolved(url: str, environment: Mapping[str, str]) -> str:
     """The URL of a store; that of a local one by its real path, so that each file and folder has one spelling."""
     if url.lower().startswith("sqlite:"):
         from mlflow2prov.sources.mlflow.database_file import database_path
@@ -288,7 +285,13 @@ def _resolved(url: str) -> str:
         return f"sqlite:///{database_path(url).resolve()}"
     from mlflow2prov.sources.mlflow.file_store import file_store_path, is_file_store
 
-    return f"file://{file_store_path(url)}" if is_file_store(url) else url
+    if is_file_store(url):
+        return f"file://{file_store_path(url)}"
+    if ":" in url:
+        return url
+    from mlflow2prov.sources.mlflow.client import client_store
+
+    return client_store(url, environment)
 
 
 def _expand(
@@ -298,6 +301,8 @@ def _expand(
     store_iri: str | None,
     repository_iri: str | None,
     settings: str,
+    *,
+    is_whole: bool,
 ) -> None:
     from mlflow2prov.model.expand import Names, expand
     from mlflow2prov.model.unmapped import report_unmapped
@@ -308,6 +313,7 @@ def _expand(
         store=without_credentials(store_iri or "") or found.store,
         version=__version__,
         settings=settings,
+        is_whole=is_whole,
     )
     expand(graph, sources, names)
     report_unmapped(graph.store, sources)

@@ -114,6 +114,30 @@ def test_runs_and_logged_models_used_the_prompts_that_their_tags_name(
     assert "versions of prompts that the registry does not have (3)" in caplog.text
 
 
+def test_a_logged_model_has_its_signature_and_flavors(tmp_path: Path) -> None:
+    place = tmp_path / "m"
+    place.mkdir()
+    mlmodel = "flavors: {sklearn: {}, python_function: {}}\nmlflow_version: 3.1.0\n"
+    mlmodel += 'signature: {inputs: \'[{"type": "double"}]\', outputs: \'[{"type": "long"}]\'}\n'
+    (place / "MLmodel").write_text(mlmodel + "utc_time_created: '2026-01-02 03:04:05.678'\n")
+    row = {
+        "model_id": "m-ab",
+        "experiment_id": 7,
+        "name": "net",
+        "artifact_location": str(place),
+        "status": 2,
+    }
+    row |= {"creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1, "lifecycle_stage": "active"}
+    document = document_of(tmp_path, ("logged_models", row), skip=[])
+    (told,) = (it for it in of_type(document, "LoggedModel").values() if it["model_id"] == "m-ab")
+    assert told["flavors"] == ["python_function", "sklearn"]
+    assert (told["signature_inputs"], told["signature_outputs"]) == (
+        '[{"type": "double"}]',
+        '[{"type": "long"}]',
+    )
+    assert (told["mlflow_version"], told["utc_time_created"]) == ("3.1.0", "2026-01-02T03:04:05.678Z")
+
+
 SOURCES = {
     "local": ('{"uri": "/data/wine.csv"}', {"source_uri": "/data/wine.csv"}),
     "s3": ('{"uri": "s3://bucket/wine.csv"}', {"source_uri": "s3://bucket/wine.csv"}),

@@ -32,8 +32,8 @@ ROLES = words(
     "Notebook Prompt TaggedUser TraceAuthor TracedModel "
     "AddedExperiment AddedExperimentTag AddedLoggedModel AddedRegisteredModel AddedRegisteredModelVersion "
     "AddedRevision AddedRun CoAuthor CommitAuthor Committer DeletedExperiment DeletedLoggedModel "
-    "DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment ExperimentAuthor Extractor "
-    "File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
+    "DeletedRegisteredModel DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment "
+    "ExperimentAuthor Extractor File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
     "RegisteredModelVersionAuthor RunAuthor SourceCode SourceTree Tag Tagger test testing train training "
     "validation eval evaluation"
 )

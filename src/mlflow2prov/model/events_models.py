@@ -30,6 +30,7 @@ from mlflow2prov.model.elements import (
     param_element,
     tag_element,
 )
+from mlflow2prov.model.events_recovery import RECOVERY_EVENTS
 
 LOGGED_MODELS = Event(
     name="logged_models",
@@ -38,6 +39,7 @@ LOGGED_MODELS = Event(
         SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
                m.model_id IN (SELECT id FROM mlflow_selected WHERE kind = 'beyond') AS is_beyond,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
+               f.flavors, f.signature_inputs, f.signature_outputs, f.mlflow_version, f.created_ms AS written_ms,
                CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m
         LEFT JOIN runs r ON r.run_id = m.source_run_id
@@ -47,6 +49,7 @@ LOGGED_MODELS = Event(
         LEFT JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
         LEFT JOIN trace_counts n ON n.owner = 'logged_model' AND n.owner_id = m.model_id
+        LEFT JOIN mlflow_model_file f ON f.owner = 'logged_model' AND f.owner_id = m.model_id AND f.path = ''
         ORDER BY m.model_id
     """,
     elements={
@@ -64,6 +67,11 @@ LOGGED_MODELS = Event(
                 "artifact_location": text("present(artifact_location)"),
                 "lifecycle_stage": text("lifecycle_stage"),
                 "trace_count": integer("traces"),
+                "flavors": text("flavors", many=True),
+                "signature_inputs": text("signature_inputs"),
+                "signature_outputs": text("signature_outputs"),
+                "mlflow_version": text("mlflow_version"),
+                "utc_time_created": instant_ms("written_ms"),
             },
         ),
         "own_creation_ref": creation(
@@ -276,7 +284,11 @@ REGISTERED_MODELS = Event(
         SELECT m.*, i.value IS NOT NULL AS is_prompt, concat(part(m.name), '--', m.created_ms,
                            CASE WHEN m.workspace <> 'default' THEN '--' || part(m.workspace) END) AS model_part,
                moment_ms(m.created_ms) AS created, p.person_ref AS user_ref
-        FROM mlflow_registered_model m
+        FROM (
+            SELECT *, false AS is_deleted FROM mlflow_registered_model
+            UNION ALL BY NAME
+            SELECT workspace, name, true AS is_deleted FROM lost_models
+        ) m
         LEFT JOIN mlflow_registered_model_tag t
             ON t.workspace = m.workspace AND t.name = m.name AND t.key = 'mlflow.user'
         LEFT JOIN mlflow_registered_model_tag i ON i.workspace = m.workspace AND i.name = m.name
@@ -300,14 +312,26 @@ REGISTERED_MODELS = Event(
                 "description": text("present(description)"),
                 "created_at": instant_ms("created_ms"),
                 "last_updated_at": instant_ms("last_updated_ms"),
+                "inferred": flag("CASE WHEN is_deleted THEN true END"),
+                "recovered_from": text("CASE WHEN is_deleted THEN 'mlflow.modelVersions' END"),
             },
         ),
         "creation_ref": creation("registered_model", "name", "=model_part", start="created", end="created"),
+        "deletion_ref": deletion(
+            "registered_model",
+            "name",
+            "=model_part",
+            time="NULL::VARCHAR",
+            at="NULL",
+            when="is_deleted",
+            inferred="is_deleted",
+        ),
     },
     relations=(
         generated("model_ref", "creation_ref", "AddedRegisteredModel", "created"),
         attributed("model_ref", "user_ref"),
         associated("creation_ref", "user_ref", "RegisteredModelAuthor"),
+        invalidated("model_ref", "deletion_ref", "DeletedRegisteredModel", None),
     ),
 )
 
@@ -339,7 +363,7 @@ MODEL_VERSIONS = Event(
                m.model_part, m.model_ref, r.creation_ref AS run_creation_ref, r.artifact_uri,
                p.person_ref AS user_ref, a.aliases, moment_ms(v.created_ms) AS created,
                CASE WHEN v.is_deleted AND u.versions = 1 THEN moment_ms(v.deleted_ms) END AS deleted
-        FROM mlflow_model_version v
+        FROM told_versions v
         JOIN registered_models m ON m.workspace = v.workspace AND m.name = v.name
         LEFT JOIN runs r ON r.run_id = v.run_id
         LEFT JOIN (
@@ -384,6 +408,7 @@ MODEL_VERSIONS = Event(
                 "created_at": instant_ms("created_ms"),
                 "last_updated_at": instant_ms("last_updated_ms"),
                 "inferred": flag("CASE WHEN is_inferred THEN true END"),
+                "recovered_from": text("recovered_from", many=True),
                 "text": text("text"),
                 "prompt_type": text("prompt_type"),
                 "commit_message": text("CASE WHEN is_prompt THEN present(description) END"),
@@ -442,11 +467,15 @@ VERSION_SOURCES = Event(
     doc="A version was derived from the one model that its source names: a logged model, another version, "
     "or a folder of a run's artifacts.",
     rows="""
-        WITH named AS (
+        WITH kept AS (
+            SELECT * REPLACE (
+                coalesce(source, concat('runs:/', stored_run_id, '/', stored_path)) AS source
+            ) FROM model_versions WHERE source IS NOT NULL OR model_id IS NOT NULL OR stored_run_id IS NOT NULL
+        ), named AS (
             SELECT *, rtrim(file_path(source), '/') AS place,
                    regexp_extract(source, '^runs:/([^/]+)/?(.*)$', ['run', 'path']) AS by_run,
                    regexp_extract(source, '^models:/([^/]+)/([0-9]+)$', ['model', 'version']) AS by_version
-            FROM model_versions
+            FROM kept
         ), sought AS (
             SELECT *, coalesce(present(by_run.run), run_id) AS of_run,
                    CASE WHEN by_run.run <> '' THEN rtrim(by_run.path, '/')
@@ -514,6 +543,7 @@ MODEL_EVENTS = (
     ENVIRONMENTS,
     ENVIRONMENTS_USED,
     ENVIRONMENT_MEMBERS,
+    *RECOVERY_EVENTS,
     REGISTERED_MODELS,
     REGISTERED_MODEL_TAGS,
     MODEL_VERSIONS,

@@ -56,6 +56,8 @@ class Names:
     store: str | None
     version: str
     settings: str
+    is_whole: bool = True
+    """Whether all registered and logged models were read: what is not there then is deleted."""
 
 
 def expand(graph: Graph, sources: str, names: Names, events: Iterable[Event] = EVENTS) -> None:
@@ -84,8 +86,11 @@ class _Interpreter:
     def prepare(self, names: Names) -> None:
         for macro in MACROS:
             self._cursor.execute(f"CREATE MACRO {macro}")
-        self._cursor.execute("CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR)")
-        self._cursor.execute("INSERT INTO extraction_settings VALUES (?, ?)", [names.version, names.settings])
+        self._cursor.execute(
+            "CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR, is_whole BOOLEAN)"
+        )
+        settings = [names.version, names.settings, names.is_whole]
+        self._cursor.execute("INSERT INTO extraction_settings VALUES (?, ?, ?)", settings)
         prefixes = [VOCABULARY_PREFIX, ("agent", AGENT), ("extraction", EXTRACTION), ("git", GIT)]
         if names.repository:
             prefixes.append(("repo", names.repository))

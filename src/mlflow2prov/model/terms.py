@@ -83,7 +83,8 @@ ATTRIBUTES: dict[str, str] = {
     "flavors": "The flavors that the model can be loaded as.",
     "heads": "Every branch and tag: an object name and the full name of the reference.",
     "image_id": "The digest by which the container engine names the image.",
-    "inferred": "True where the fact was concluded and not read: from a gap in version numbers.",
+    "inferred": "True where the fact was concluded and not read: from a gap in version numbers, or from a "
+    "tag of a logged model that names what is no more.",
     "is_compressed": "True for the small copy that MLflow makes of an image.",
     "is_dir": "Whether it is a folder.",
     "is_latest": "Whether it is the last point of its metric.",
@@ -112,6 +113,8 @@ ATTRIBUTES: dict[str, str] = {
     "python_version": "The version of Python.",
     "rationale": "Why it was assessed like this.",
     "record_count": "How many records it has.",
+    "recovered_from": "What still told where a deleted version came from, or that a model was there: source, "
+    "storage_location, mlflow.modelVersions or mlflow.log-model.history.",
     "remote": "The URL of origin, without credentials.",
     "repository": "The repository that the job belongs to, as the system names it.",
     "request_size": "The size of what went in, as JSON, in bytes.",
@@ -189,6 +192,7 @@ ROLES: dict[str, str] = {
     "ContainerImage": "The container image that a run was executed in.",
     "DeletedExperiment": "An experiment, or a tag of one, that was deleted.",
     "DeletedLoggedModel": "A logged model that was deleted.",
+    "DeletedRegisteredModel": "A registered model that was deleted.",
     "DeletedRegisteredModelVersion": "A version of a registered model, or a tag of one, that was deleted.",
     "DeletedRevision": "The last revision of a file that a commit deleted, and that file.",
     "DeletedRun": "A run, or a part of one, that was deleted.",

@@ -177,7 +177,7 @@ _TABLES = (
         "mlflow_store",
         "the store itself, one row for each",
         uri=_TEXT,  # without credentials
-        mlflow_version=_NAME,
+        mlflow_version=_TEXT,
         schema_version=_NAME,
     ),
     _table(
@@ -227,7 +227,7 @@ _TABLES = (
         "a dataset",
         experiment_id=_NAME,
         name=_TEXT,
-        digest=_NAME,
+        digest=_TEXT,
         source_type=_TEXT,
         source=_TEXT,
         schema=_TEXT,
@@ -238,7 +238,7 @@ _TABLES = (
         "a dataset that a run took in, one row for each context (NULL where it has none)",
         run_id=_NAME,
         name=_TEXT,
-        digest=_NAME,
+        digest=_TEXT,
         context=_TEXT,
     ),
     _table(
@@ -270,7 +270,7 @@ _TABLES = (
         timestamp_ms=_INT,
         value=_FLOAT,
         dataset_name=_TEXT,
-        dataset_digest=_NAME,
+        dataset_digest=_TEXT,
     ),
     _table(
         "mlflow_model_link",
@@ -357,10 +357,10 @@ _TABLES = (
         flavors=_NAMES,  # sorted
         signature_inputs=_TEXT,
         signature_outputs=_TEXT,
-        model_uuid=_NAME,
-        mlflow_version=_NAME,
+        model_uuid=_TEXT,
+        mlflow_version=_TEXT,
         created_ms=_INT,
-        python_version=_NAME,
+        python_version=_TEXT,
         requirements=_NAMES,  # of requirements.txt, else conda.yaml; stripped, sorted, without comments; NULL if unknown
     ),
     _table(
@@ -378,7 +378,7 @@ _TABLES = (
         name=_TEXT,
         started_ms=_INT,
         duration_ms=_INT,
-        status=_NAME,  # OK ERROR IN_PROGRESS
+        status=_TEXT,  # OK ERROR IN_PROGRESS
         session_id=_TEXT,
     ),
     _table("mlflow_trace_tag", "a tag of a trace", trace_id=_NAME, key=_TEXT, value=_TEXT),
@@ -396,8 +396,8 @@ _TABLES = (
         span_id=_NAME,  # 16 hexadecimal digits
         parent_id=_NAME,
         name=_TEXT,
-        type=_NAME,  # NULL where nobody said
-        status=_NAME,  # OK ERROR UNSET
+        type=_TEXT,  # NULL where nobody said
+        status=_TEXT,  # OK ERROR UNSET
         started_ns=_INT,
         ended_ns=_INT,
         inputs_bytes=_INT,  # of the JSON text; of root spans only
@@ -412,11 +412,11 @@ _TABLES = (
         span_id=_NAME,
         run_id=_NAME,
         name=_TEXT,
-        type=_NAME,  # feedback or expectation
+        type=_TEXT,  # feedback or expectation
         value=_TEXT,  # JSON
         error=_TEXT,  # JSON
         rationale=_TEXT,
-        source_type=_NAME,  # HUMAN LLM_JUDGE CODE
+        source_type=_TEXT,  # HUMAN LLM_JUDGE CODE
         source_id=_TEXT,
         overrides=_NAME,
         is_valid=_FLAG,
@@ -428,7 +428,7 @@ _TABLES = (
         "an evaluation dataset",
         dataset_id=_NAME,
         name=_TEXT,
-        digest=_NAME,
+        digest=_TEXT,
         schema=_TEXT,
         profile=_TEXT,
         created_ms=_INT,

@@ -55,6 +55,38 @@ def fill_registry(client: MlflowClient, folder: Path, made: dict) -> None:
     client.delete_registered_model("gone")
 
 
+def fill_traces(made: dict) -> None:
+    """Traces with spans among their artifacts and with assessments, one of them in a deleted experiment."""
+    import mlflow
+    from mlflow.entities import AssessmentSource
+
+    @mlflow.trace(span_type="TOOL")
+    def look_up(name: str) -> dict:
+        return {"name": name, "é": [1.5, None]}
+
+    @mlflow.trace
+    def greet(name: str, times: int = 2) -> dict:
+        metadata = {"mlflow.trace.user": "zoe", "mlflow.trace.session": "s-1"}
+        mlflow.update_current_trace(tags={"team": "red"}, metadata=metadata)
+        return look_up(name)
+
+    mlflow.set_experiment("traced")
+    with mlflow.start_run() as run:
+        greet("Zoë")
+    made["thrown"] = mlflow.set_experiment("thrown away").experiment_id
+    look_up("plain")
+    mlflow.flush_trace_async_logging()
+    made["traced"] = run.info.run_id
+    (trace,) = mlflow.search_traces(locations=[run.info.experiment_id], return_type="list")
+    made["greeting"] = trace.info.trace_id
+    for source_type, value in {"HUMAN": True, "LLM_JUDGE": 0.5, "CODE": "0.5"}.items():
+        source = AssessmentSource(source_type, f"{source_type.lower()}@example.org")
+        mlflow.log_feedback(trace_id=trace.info.trace_id, name=source_type, value=value, source=source)
+    mlflow.log_feedback(trace_id=trace.info.trace_id, name="broken", error=ValueError("no"))
+    mlflow.log_expectation(trace_id=trace.info.trace_id, name="expected", value={"b": [1, "ü"], "a": None})
+    mlflow.MlflowClient().delete_experiment(made["thrown"])
+
+
 if __name__ == "__main__":
     uri, folder = sys.argv[1:]
     os.chdir(folder)
@@ -67,4 +99,5 @@ if __name__ == "__main__":
     fill_models(client, made)
     fill_odd(client, Path(folder), made)
     fill_registry(client, Path(folder), made)
+    fill_traces(made)
     print(json.dumps(made))

@@ -135,7 +135,8 @@ class Server:
         if kind.startswith("FLOAT"):
             return "DOUBLE PRECISION"
         if self.engine is POSTGRESQL:
-            return {"DATETIME": "TIMESTAMP", "BLOB": "BYTEA"}.get(kind, kind)
+            # a store that was migrated from files has identifiers that no INTEGER of PostgreSQL holds
+            return {"DATETIME": "TIMESTAMP", "BLOB": "BYTEA", "INTEGER": "BIGINT"}.get(kind, kind)
         return {"TEXT": "MEDIUMTEXT"}.get(kind, kind)
 
     def fill(self, database: str, source: Path) -> None:

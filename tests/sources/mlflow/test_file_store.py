@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import FileStore, filled_file_store, served
+from servers import FileStore, served
 from tests.contents import contents
 
 from mlflow2prov import extract
@@ -50,8 +50,8 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> FileStore:
-    return filled_file_store(tmp_path_factory.mktemp("file-store"))
+def store(file_store: FileStore) -> FileStore:
+    return file_store
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +72,9 @@ def test_the_store_is_told_by_its_folder(store: FileStore, tables: Tables) -> No
 
 def test_experiments_are_read_with_those_in_the_trash(store: FileStore, tables: Tables) -> None:
     stages = {row["name"]: row["lifecycle_stage"] for row in tables["mlflow_experiment"]}
-    live = ("Default", "one", "two, with: odd/name", "far", "empty", '- "odd": é #1')
-    assert stages == {**dict.fromkeys(live, "active"), "gone": "deleted", "trash": "deleted"}
+    live = ("Default", "one", "two, with: odd/name", "far", "empty", '- "odd": é #1', "traced")
+    lost = ("gone", "trash", "thrown away")
+    assert stages == dict.fromkeys(live, "active") | dict.fromkeys(lost, "deleted")
     trash = only(tables, "mlflow_experiment", name="trash")[0]
     assert trash["experiment_id"] == store.made["trash"]
     assert trash["last_updated_ms"] >= trash["created_ms"] > 1_500_000_000_000
@@ -89,7 +90,7 @@ def test_experiments_are_read_with_those_in_the_trash(store: FileStore, tables: 
 
 def test_runs_are_read_with_deleted_ones_and_when_they_were(store: FileStore, tables: Tables) -> None:
     runs = {row["run_id"]: row for row in tables["mlflow_run"]}
-    assert len(runs) == len(tables["mlflow_run"]) == 2 + 25 + 1 + 5 + 1 + 1 + 1
+    assert len(runs) == len(tables["mlflow_run"]) == 2 + 25 + 1 + 5 + 1 + 1 + 1 + 1
     made = store.made
     assert {runs[made[name]]["lifecycle_stage"] for name in ("local", "trashed")} == {"deleted"}
     assert (
@@ -172,6 +173,37 @@ def test_logged_models_are_read_with_deleted_ones(store: FileStore, tables: Tabl
     assert kept["source_run_id"] == store.made["trainer"]
 
 
+def test_traces_are_read_with_spans_and_assessments_also_those_in_the_trash(
+    store: FileStore, tables: Tables
+) -> None:
+    made = store.made
+    (greeting,) = only(tables, "mlflow_trace", trace_id=made["greeting"])
+    assert (greeting["name"], greeting["status"], greeting["session_id"]) == ("greet", "OK", "s-1")
+    (thrown,) = only(tables, "mlflow_trace", experiment_id=made["thrown"])
+    assert thrown["duration_ms"] is not None
+    outer, inner = sorted(only(tables, "mlflow_span", trace_id=made["greeting"]), key=lambda it: it["name"])
+    assert (outer["name"], outer["parent_id"], outer["inputs_bytes"]) == ("greet", None, 28)
+    assert (inner["type"], inner["parent_id"], inner["inputs_bytes"]) == ("TOOL", outer["span_id"], None)
+    assert greeting["started_ms"] == outer["started_ns"] // 10**6 <= outer["ended_ns"] // 10**6
+    assert [it["name"] for it in only(tables, "mlflow_span", trace_id=thrown["trace_id"])] == ["look_up"]
+    found = {(it["name"], it["value"], it["source_id"]) for it in tables["mlflow_assessment"]}
+    assert found == {
+        ("HUMAN", "true", "human@example.org"),
+        ("LLM_JUDGE", "0.5", "llm_judge@example.org"),
+        ("CODE", '"0.5"', "code@example.org"),
+        ("broken", "null", "default"),
+        ("expected", '{"b": [1, "\\u00fc"], "a": null}', "default"),
+    }
+    counted = {row["owner_id"]: row["traces"] for row in tables["mlflow_trace_count"]}
+    assert counted[made["thrown"]] == counted[made["traced"]] == 1
+
+
+def test_traces_are_only_counted_unless_they_are_asked_for(store: FileStore, tables: Tables) -> None:
+    counted = tables_of(read_file_store(str(store.folder), Wanted(skip=frozenset({"trace_details"}))))
+    assert counted["mlflow_trace_count"] == tables["mlflow_trace_count"]
+    assert not {"mlflow_trace", "mlflow_span", "mlflow_assessment", "mlflow_trace_tag"}.intersection(counted)
+
+
 def test_a_deleted_version_keeps_what_a_database_erases(store: FileStore, tables: Tables) -> None:
     wine = {row["version"]: row for row in only(tables, "mlflow_model_version", name="wine")}
     assert [(number, wine[number]["is_deleted"]) for number in sorted(wine)] == [
@@ -248,7 +280,13 @@ def test_the_tables_are_those_of_the_migrated_store(store: FileStore, tables: Ta
     database = tables_of(read_database(f"sqlite:///{store.database}"))
     differing = {name for name in tables if sortable(tables[name]) != sortable(database.get(name, []))}
     assert tables.keys() == database.keys()
-    assert differing == {"mlflow_store", "mlflow_artifact"}
+    assert differing == {
+        "mlflow_store",
+        "mlflow_artifact",
+        "mlflow_span",  # of a deleted experiment, which MLflow moved
+        "mlflow_trace_tag",  # MLflow makes a column of the trace's name
+        "mlflow_assessment",  # MLflow's migration forgets their times, and the values that were JSON
+    }
     more = sortable(tables["mlflow_artifact"]) - sortable(database["mlflow_artifact"])
     assert len(more) == 5 and all(store.made["trashed"] in row for row in more)
     assert sortable(database["mlflow_artifact"]) <= sortable(tables["mlflow_artifact"])
@@ -294,6 +332,7 @@ def test_the_tables_are_those_of_a_server_over_the_files_but_for_what_it_hides(
         "mlflow_run",  # when it was deleted
         "mlflow_metric",  # MLflow takes the step of a point with a dataset for 0
         "mlflow_artifact",  # of deleted experiments
+        "mlflow_span",  # of deleted experiments
         "mlflow_model_version",  # where it is stored, and all of a deleted one
         "mlflow_model_version_tag",
     }
@@ -311,6 +350,65 @@ def test_the_tables_are_those_of_a_server_over_the_files_but_for_what_it_hides(
 
 
 # ---- Older layouts -----------------------------------------------------------------------------
+
+
+OLD_SPANS = {
+    "spans": [
+        {
+            "name": "ask",
+            "context": {"span_id": "0x00000000000000ab", "trace_id": "0x1"},
+            "parent_id": None,
+            "start_time": 1_700_000_000_000_000_000,
+            "end_time": 1_700_000_000_500_000_000,
+            "status_code": "OK",
+            "attributes": {"mlflow.spanType": '"CHAIN"', "mlflow.spanInputs": '"é"', "other": 3},
+        },
+        {
+            "name": "find",
+            "context": {"span_id": "0x00000000000000cd", "trace_id": "0x1"},
+            "parent_id": "0x00000000000000ab",
+            "start_time": 1_700_000_000_100_000_000,
+            "end_time": None,
+            "status_code": "ERROR",
+            "attributes": {"mlflow.spanType": '"UNKNOWN"'},
+        },
+    ],
+    "request": "é",
+}
+
+
+def test_traces_of_mlflow_2_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = tmp_path / "elsewhere"
+    info = "execution_time_ms: 500\nexperiment_id: '1'\nrequest_id: {0}\nstatus: OK\ntimestamp_ms: 1700000000000\n"
+    files = {"1/meta.yaml": EXPERIMENT.format(place=tmp_path, id=1)}
+    for name in ("old", "spanless"):
+        files |= {
+            f"1/traces/{name}/trace_info.yaml": info.format(name),
+            f"1/traces/{name}/request_metadata/mlflow.sourceRun": "r9",
+            f"1/traces/{name}/tags/mlflow.traceName": "asked",
+            f"1/traces/{name}/tags/mlflow.artifactLocation": str(place / name),
+        }
+    files |= {"1/traces/bad/trace_info.yaml": "request_id: other\n", "1/traces/worse/tags/x": "y"}
+    write(tmp_path, **files)
+    write(
+        place, **{"old/traces.json": json.dumps(OLD_SPANS, ensure_ascii=False), "spanless/traces.json": "[]"}
+    )
+    with caplog.at_level(logging.WARNING, "mlflow2prov"):
+        tables = tables_of(read_file_store(str(tmp_path)))
+    assert [
+        (it["trace_id"], it["name"], it["status"], it["duration_ms"]) for it in tables["mlflow_trace"]
+    ] == [("old", "asked", "OK", 500), ("spanless", "asked", "OK", 500)]
+    ask, find = tables["mlflow_span"]
+    assert (ask["span_id"], ask["type"], ask["inputs_bytes"], ask["outputs_bytes"]) == (
+        "00000000000000ab",
+        "CHAIN",
+        4,
+        None,
+    )
+    assert (find["parent_id"], find["status"], find["type"]) == (ask["span_id"], "ERROR", None)
+    said = warnings(caplog)
+    assert any("spans of 1 traces lie in files that are missing or broken" in line for line in said)
+    assert any(line.startswith("2 traces and assessments are left out") for line in said)
 
 
 def write(root: Path, **files: str | bytes) -> None:
@@ -562,5 +660,5 @@ def test_the_command_line_tells_what_is_no_store(tmp_path: Path) -> None:
     done = run(tmp_path, "extract", "--mlflow_url", "./mlruns", "statistics")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"mlflow2prov: error: {tmp_path}/mlruns does not exist;")
-    done = run(tmp_path, "extract", "--mlflow_url", "databricks", "statistics")
+    done = run(tmp_path, "extract", "--mlflow_url", "runs", "statistics")
     assert done.returncode == 2 and "./mlruns" in done.stderr

@@ -265,6 +265,12 @@ def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not
         )
     untold = re.compile(r"TrackingStore\.|Extraction\.|Deletion\.run--|wine--[0-9]+--2\b")
     assert [record for record in sorted(found[0] ^ found[1]) if not untold.search(record)] == []
+    deleted = r'"mlflow:RegisteredModelVersion\.wine--[0-9]+--2", {'
+    by_server, by_database = (next(it for it in records if re.search(deleted, it)) for records in found)
+    for record in (by_server, by_database):
+        assert server.made["model"] in record and server.made["trainer"] in record
+    assert '"m2p:recovered_from": "mlflow.modelVersions"' in by_server
+    assert '"m2p:recovered_from": ["storage_location", "mlflow.modelVersions"]' in by_database
     for word in ("Trace", "Span", "Assessment", "Assessor", "EvaluationDataset", "PromptVersion", "CIJob"):
         assert any(f'"m2p:{word}"' in record for record in found[0]), word
     told = next(record for record in found[0] if f'"mlflow:Run.{server.made["traced"]}", {{' in record)

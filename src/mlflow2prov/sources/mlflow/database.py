@@ -151,8 +151,10 @@ def _connect(address: DatabaseUri) -> Database:
 
 def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAccess | None) -> Batches:
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+    from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files, tags_of_places
 
     owners: list[tuple[str, pa.RecordBatch]] = []
+    places: list[pa.RecordBatch] = []
     with closing(connect()) as database:
         schema = _schema_of(database)
         _require_mlflow(database, schema)
@@ -165,8 +167,11 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
                 if reading.table in _OWNERS:
                     _, *columns = _OWNERS[reading.table]
                     owners.append((reading.table, batch.select(columns)))
+                if reading.table == "mlflow_trace_tag":
+                    places.append(tags_of_places(batch))
                 yield reading.table, batch
         database.check()
+    yield from read_span_files(places_in(places))
     if "artifacts" not in wanted.skip:
         yield from read_artifacts(
             _owners(owners, scope), with_digests=wanted.artifact_digests, access=artifacts

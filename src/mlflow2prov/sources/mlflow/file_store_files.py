@@ -52,6 +52,7 @@ class Trouble(Enum):
     LINES = "lines of metrics are malformed and are left out"
     EMPTY = "metrics have no point and are left out"
     NO_DATASET = "inputs of runs name no known dataset and are left out"
+    NO_TRACE = "traces and assessments are left out, since their files are missing, broken or of others"
     SHOWN = "texts are not UTF-8; their bytes are shown as \\xNN"
 
 

@@ -13,8 +13,10 @@ from mlflow2prov.sources.mlflow.file_store_meta import Meta, MetaFile, parse_met
 from mlflow2prov.sources.mlflow.file_store_metrics import MODEL_LINES, Points, run_lines
 from mlflow2prov.sources.mlflow.file_store_rows import Rows, told
 from mlflow2prov.sources.mlflow.file_store_selection import FileScope
-from mlflow2prov.sources.mlflow.parts import Wanted
+from mlflow2prov.sources.mlflow.file_store_traces import TraceFiles
+from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_rows import batch, model_id_of
+from mlflow2prov.sources.mlflow.trace_files import read_span_files
 from mlflow2prov.sources.tables import Batches
 
 _META = b"meta.yaml"
@@ -23,7 +25,8 @@ _MODELS = b"models"
 _NUMBER = re.compile(rb"[0-9]+")
 _VERSION = re.compile(rb"version-([0-9]{1,18})")
 _OF_RUN = frozenset({b"metrics", b"params", b"tags"})
-_OF_EXPERIMENT = frozenset({b"tags", b"datasets", b"traces", _MODELS})
+_TRACES = b"traces"
+_OF_EXPERIMENT = frozenset({b"tags", b"datasets", _TRACES, _MODELS})
 _CONTEXT = "mlflow.data.context"
 _DELETED = "Deleted_Internal"
 _SECOND_LOOKS = 20
@@ -49,6 +52,7 @@ class StoreReader:
         self._rows = Rows(files)
         self._points = Points(run_lines(only_latest="metric_history" in wanted.skip), files)
         self._model_points = Points(MODEL_LINES, files)
+        self._traces = TraceFiles(files, is_detailed=TRACE_DETAILS not in wanted.skip)
         self._known: set[tuple[str, str]] = set()
         self._second_looks = _SECOND_LOOKS
 
@@ -71,8 +75,9 @@ class StoreReader:
             else:
                 yield from self._experiment(place, name, is_deleted=False)
         self._expect_folders(root, self._files.root, (_TRASH, _MODELS))
-        for gathered in (self._rows, self._points, self._model_points):
+        for gathered in (self._rows, self._points, self._model_points, self._traces):
             yield from gathered.batches()
+        yield from read_span_files(self._traces.places)
 
     # ---- Experiments ---------------------------------------------------------------------------
 
@@ -102,6 +107,8 @@ class StoreReader:
             for inner in sorted(self._files.listing(models).folders):
                 if self._scope is None or inner in self._scope.models:
                     yield from self._logged_model(experiment_id, models + b"/" + inner, inner)
+        if _TRACES in listing.folders and "traces" not in self._skip:
+            yield from self._traces.add_folder(experiment_id, folder + b"/" + _TRACES)
         for inner in sorted(listing.folders):
             if inner not in _OF_EXPERIMENT and (self._scope is None or inner in self._scope.runs):
                 yield from self._run(experiment_id, folder + b"/" + inner, inner, datasets)

@@ -134,17 +134,31 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
-def yaml_mapping(content: bytes, most_bytes: int = MOST_BYTES) -> dict[Any, Any] | None:
+class _NumberLoader(_Loader):
+    """Reads the numbers that Python's YAML writes, too."""
+
+
+_NumberLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^(?:-?[0-9]+\.[0-9]*(?:e[-+][0-9]+)?|-?\.inf|\.nan)$"),
+    list("-.0123456789"),
+)
+
+
+def yaml_mapping(
+    content: bytes, most_bytes: int = MOST_BYTES, *, with_numbers: bool = False
+) -> dict[Any, Any] | None:
     """The mapping that a YAML document is; None where it is something else, hostile or can't be read.
 
-    Its scalars are texts, whole numbers, truth values and nulls; other numbers and dates stay texts.
+    Its scalars are texts, whole numbers, truth values and nulls; other numbers stay texts unless it is read
+    ``with_numbers``, and dates always do.
     """
     if len(content) > most_bytes:
         return None
     try:
         if not _is_harmless(content):
             return None
-        document = yaml.load(content, _Loader)
+        document = yaml.load(content, _NumberLoader if with_numbers else _Loader)
     except _BROKEN:
         return None
     return document if isinstance(document, dict) else None

@@ -61,10 +61,11 @@ def read_server(
         UsageError: ``url`` is not a server's.
     """
     access = artifacts or ArtifactAccess()
-    return _read(HttpClient(url, settings), settings.workspace or "default", wanted, access)
+    return read_with(HttpClient(url, settings), settings.workspace or "default", wanted, access)
 
 
-def _read(client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> Batches:
+def read_with(client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> Batches:
+    """Batches of what a client that is closed afterwards can be asked for, as :func:`read_server` yields them."""
     from mlflow2prov.sources.mlflow.server_selection import SelectedReader
 
     reader = ServerReader if wanted.selection.is_everything else SelectedReader

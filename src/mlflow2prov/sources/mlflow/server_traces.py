@@ -22,14 +22,16 @@ _logger = logging.getLogger(__name__)
 _SEARCH = "api/3.0/mlflow/traces/search"
 _WHOLE = "api/3.0/mlflow/traces/batchGet"
 _OLD_SEARCH = "api/2.0/mlflow/traces"
+_SPAN_FILE = "ajax-api/2.0/mlflow/get-trace-artifact"
 _PAGE_TRACES = 500
 _EXPERIMENTS_PER_SEARCH = 100
 _TRACES_PER_REQUEST = 20
 _RETRIES = 2
+_MOST_MISSES = 10
 _CONTENTS = frozenset({"mlflow.traceInputs", "mlflow.traceOutputs"})
 _IN_COLUMNS = frozenset({"mlflow.trace.session"})
 """Metadata that newer databases keep in columns of their own."""
-_OWNERS = (("run", "mlflow.sourceRun"), ("logged_model", "mlflow.modelId"))
+OWNERS = (("run", "mlflow.sourceRun"), ("logged_model", "mlflow.modelId"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +49,7 @@ class TraceReader:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._seen: set[str] = set()
         self._failures: list[str] = []
+        self._misses = 0
 
     def read(self, experiment_ids: Sequence[str], filters: Sequence[str] = ("",)) -> Batches:
         """Batches of the tables of traces; nothing from a server that has no traces.
@@ -57,13 +60,14 @@ class TraceReader:
         """
         starts = range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH)
         for start, fits in product(starts, filters):
-            for page in self._pages(experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH], fits):
+            for page in self._told_pages(experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH], fits):
                 new = {trace.trace_id: trace for trace in page if trace.trace_id not in self._seen}
                 self._seen.update(new)
                 self._count(new.values())
                 if self._is_detailed:
-                    yield from batches(_TRACES, list(new.values()))
+                    yield from batches(TRACES, list(new.values()))
                     yield from self._spans([trace.trace_id for trace in new.values() if _has_spans(trace)])
+                    yield from self._span_files(new.values())
         if self._failures:
             failures = len(self._failures)
             _logger.warning("spans of %d traces are left out, such as of %s", failures, min(self._failures))
@@ -75,10 +79,20 @@ class TraceReader:
             place = trace.trace_location.mlflow_experiment
             if place and place.experiment_id:
                 self._counts["experiment", place.experiment_id] += 1
-            for owner, key in _OWNERS:
+            for owner, key in OWNERS:
                 owner_id = trace.trace_metadata.get(key)
                 if owner_id:
                     self._counts[owner, owner_id] += 1
+
+    def _told_pages(self, experiment_ids: Sequence[str], fits: str) -> Iterator[list[wire.Trace]]:
+        """The pages of a search, as far as the server can tell them: it fails at all for one that is broken."""
+        try:
+            yield from self._pages(experiment_ids, fits)
+        except RefusedError as error:
+            if error.status in (0, 401, 403):
+                raise
+            number = len(experiment_ids)
+            _logger.warning("traces of up to %d experiments are left out: %s", number, error)
 
     def _pages(self, experiment_ids: Sequence[str], fits: str) -> Iterator[list[wire.Trace]]:
         """The pages of a search, oldest traces first so that new ones shift none of them."""
@@ -111,7 +125,7 @@ class TraceReader:
             page = self._client.ask_if_known(wire.OldTracePage, _OLD_SEARCH, query=asked)
             if page is None:
                 return
-            yield [_renewed(trace) for trace in page.traces]
+            yield [renewed(trace) for trace in page.traces]
             if not page.next_page_token or page.next_page_token == token:
                 return
             token = page.next_page_token
@@ -123,6 +137,35 @@ class TraceReader:
         ]
         for whole in self._client.in_order(self._whole_traces, groups):
             yield from batches(_SPANS, whole)
+
+    def _span_files(self, traces: Iterable[wire.Trace]) -> Batches:
+        """The spans that lie among artifacts, in one file for each trace, a request each."""
+        from mlflow2prov.sources.mlflow.trace_files import place_of_spans
+
+        trace_ids = [trace.trace_id for trace in traces if place_of_spans(trace.tags)]
+        rows = [row for found in self._client.in_order(self._span_file, trace_ids) for row in found]
+        if rows:
+            yield batch("mlflow_span", rows)
+
+    def _span_file(self, trace_id: str) -> list[Row]:
+        from mlflow2prov.sources.mlflow.trace_files import spans_in
+
+        if self._misses >= _MOST_MISSES:
+            self._failures.append(f"{trace_id}: the server has failed at {_MOST_MISSES} others, and got none")
+            return []
+        try:
+            content = self._client.request(_SPAN_FILE, query=[("request_id", trace_id)], retries=_RETRIES)
+        except RefusedError as error:
+            if error.status in (0, 401):
+                raise
+            self._failures.append(f"{trace_id}: {error}")
+            self._misses += 1
+            return []
+        self._misses = -(2**63)
+        found = spans_in(trace_id, content)
+        if found is None:
+            self._failures.append(f"{trace_id}: its file of spans is none")
+        return found or []
 
     def _whole_traces(self, trace_ids: Sequence[str]) -> list[wire.WholeTrace]:
         """Traces with their spans, without those that the server fails at."""
@@ -143,7 +186,7 @@ def _has_spans(trace: wire.Trace) -> bool:
     return trace.tags.get("mlflow.trace.spansLocation") == "TRACKING_STORE"
 
 
-def _renewed(old: wire.OldTrace) -> wire.Trace:
+def renewed(old: wire.OldTrace) -> wire.Trace:
     """A trace of an old server as new ones tell it."""
     return wire.Trace(
         trace_id=old.request_id,
@@ -287,7 +330,7 @@ def _assessment(trace_id: str, it: wire.Assessment) -> Row:
     )
 
 
-_TRACES: RowsOf[wire.Trace] = {
+TRACES: RowsOf[wire.Trace] = {
     "mlflow_trace": _trace,
     "mlflow_trace_tag": lambda it: [(it.trace_id, key, value) for key, value in it.tags.items()],
     "mlflow_trace_metadata": lambda it: [
