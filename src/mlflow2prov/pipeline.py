@@ -253,7 +253,7 @@ _PLUGINS = ("client", "read_client")
 
 
 def _store_batches(
-    url: str, wanted: Wanted, surroundings: Surroundings, artifact_server: str | None
+    url: str, wanted: Wanted, surroundings: Surroundings, artifact_server: str | None = None
 ) -> Batches:
     """The way into an MLflow store that its URL asks for."""
     from mlflow2prov.sources.mlflow.file_store import is_file_store

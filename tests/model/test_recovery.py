@@ -181,7 +181,7 @@ def as_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
     read = database.read_database
 
-    def told(uri: str, wanted: Wanted) -> Batches:
+    def told(uri: str, wanted: Wanted, **_: object) -> Batches:
         for name, batch in read(uri, wanted):
             if name == "mlflow_store":
                 row = {"uri": "http://mlflow.example.org", "mlflow_version": "3", "schema_version": None}

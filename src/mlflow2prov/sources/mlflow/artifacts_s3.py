@@ -50,7 +50,11 @@ _ATTEMPTS = 3
 _CONNECT_S = 5
 _READ_S = 30
 _REFUSALS = 3
-"""After so many in a row, a store that has never answered is left alone."""
+"""After so many failures in a row, a store that has never shown anything is left alone."""
+
+_DENIALS = 6
+"""Likewise where it answers and refuses: that costs little, and folders may differ in who may see them."""
+
 _MOST_UNREAD = 20
 """After so many objects that can't be read, and none that can, no further ones are tried."""
 
@@ -243,7 +247,8 @@ class S3Store:
         told = _error(error)
         if not self._met or isinstance(error, BotoCoreError | OSError):
             self._refusals += 1
-        if told.is_final or self._refusals >= _REFUSALS:
+        most = _DENIALS if isinstance(error, ClientError) else _REFUSALS
+        if told.is_final or self._refusals >= most:
             self._lost = told
         return told
 
