@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?=
 
-.PHONY: demo test install check generated bench clean
+.PHONY: demo test test-versions install check generated bench clean
 
 install: $(STAMP)
 
@@ -20,6 +20,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+# Servers of MLflow 2.0, 2.5, 2.22, 3.0 and the newest, each in an environment of its own (3 GB, made once).
+test-versions: $(STAMP)
+	$(BIN)/python -m pytest -m "versions or not versions" tests/sources/mlflow/test_versions.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

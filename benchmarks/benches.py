@@ -266,7 +266,8 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
             )
             yield Figure(
                 name=f"{title}: CPU",
-                measured=f"ours {cost.cpu_s:.2f} s, the server's {spent_s:.2f} s; wall time {cost.wall_s:.1f} s",
+                measured=f"ours {cost.cpu_s:.2f} s, the server's {spent_s:.2f} s; wall time {cost.wall_s:.1f} s, "
+                f"of which the server worked {spent_s / cost.wall_s:.0%}",
             )
 
 

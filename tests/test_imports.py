@@ -18,10 +18,12 @@ LAYERS = {
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
     "sinks": {"errors", "prov", "graph"},
+    "progress": set(),
+    "terminal": {"progress"},
     "commands": {"errors", "prov", "graph", "formats", "sources"},
-    "pipeline": {"errors", "prov", "graph", "formats", "sources", "model", "commands", "sinks"},
+    "pipeline": {"errors", "prov", "graph", "formats", "sources", "model", "commands", "sinks", "progress"},
     "config": {"errors", "commands"},
-    "cli": {"errors", "prov", "graph", "commands", "config", "pipeline"},
+    "cli": {"errors", "prov", "graph", "commands", "config", "pipeline", "progress", "terminal"},
 }
 """What each part of the package may import, besides itself."""
 

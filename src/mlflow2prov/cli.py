@@ -8,7 +8,8 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.progress import Report
 
 _EPILOG = """\b
 Commands chain like a Unix pipe; a stream of documents flows through them:
@@ -195,8 +197,10 @@ def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> No
         steps = config.read(config_file, os.environ)
     else:
         steps = made or []
-    surroundings = pipeline.Surroundings(environment=os.environ, host=platform.node(), show=_show)
-    with _progress():
+    with _progress() as report:
+        surroundings = pipeline.Surroundings(
+            environment=os.environ, host=platform.node(), show=_show, report=report
+        )
         pipeline.run(steps, surroundings)
 
 
@@ -339,39 +343,19 @@ def _set_up_log(*, verbose: bool, quiet: bool, as_json: bool) -> None:
     )
 
 
-class _progress:  # noqa: N801  used as a context manager only
-    """On a terminal, shows the last thing that was logged while the chain runs."""
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """What shows how far the work is, where standard error is a terminal and the log is an ordinary one."""
+    logger = logging.getLogger("mlflow2prov")
+    if not sys.stderr.isatty() or logger.getEffectiveLevel() != logging.INFO or _logs_json():
+        from mlflow2prov.progress import silent
 
-    def __enter__(self) -> None:
-        self._status: Any = None
-        logger = logging.getLogger("mlflow2prov")
-        if not sys.stderr.isatty() or logger.getEffectiveLevel() != logging.INFO:
-            return
-        from rich.console import Console
-        from rich.text import Text
+        yield silent
+        return
+    from mlflow2prov.terminal import Display
 
-        console = Console(stderr=True)
-        self._status = console.status("working …")
-        self._status.__enter__()
-        logger.addHandler(_StatusHandler(lambda message: self._status.update(Text(_visible(message)))))
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._status is None:
-            return
-        logger = logging.getLogger("mlflow2prov")
-        logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, _StatusHandler)]
-        self._status.__exit__(*exception)
-
-
-class _StatusHandler(logging.Handler):
-    """Hands each message to a function."""
-
-    def __init__(self, update: Callable[[str], None]) -> None:
-        super().__init__(logging.INFO)
-        self._update = update
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._update(record.getMessage())
+    with Display(logger.handlers) as display:
+        yield display.report
 
 
 def schema_file() -> Path:

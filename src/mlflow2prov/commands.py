@@ -12,7 +12,7 @@ from typing import Any
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
-from mlflow2prov.sources.mlflow.parts import PARTS
+from mlflow2prov.sources.mlflow.parts import CONCURRENCY, PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Option:
     Attributes:
         name: with underscores; the command line takes hyphens as well.
         help: one sentence.
-        kind: ``text``, ``flag`` or ``choice``.
+        kind: ``text``, ``number`` (a whole one, from 1 on), ``flag`` or ``choice``.
         choices: of a choice.
         default: where it is not given; a tuple for one that can be repeated.
         repeatable: can be given several times; a list in the configuration.
@@ -142,6 +142,13 @@ COMMANDS: tuple[Command, ...] = (
                 help="The tracking server that hands out artifacts at mlflow-artifacts:, where the store is a database"
                 " or a folder.",
                 metavar="URL",
+            ),
+            Option(
+                name="concurrency",
+                help="How many requests to a server may be under way at once.",
+                kind="number",
+                metavar="N",
+                shown_default=str(CONCURRENCY),
             ),
             Option(
                 name="database",
@@ -327,8 +334,21 @@ def step(command: Command, given: dict[str, Any]) -> Step:
             raise UsageError(f"{command.name} needs --{option.name}")
         if option.needs and options[option.name] not in (None, (), False) and not options[option.needs]:
             raise UsageError(f"{command.name} --{option.name} does nothing without --{option.needs}")
+        if option.kind == "number" and options[option.name] is not None:
+            options[option.name] = _number(command, option, str(options[option.name]))
     if command.one_of and not any(options[name] for name in command.one_of):
         raise UsageError(
             f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both"
         )
     return Step(command, options)
+
+
+def _number(command: Command, option: Option, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < _MOST_DIGITS and int(text)):
+        raise UsageError(
+            f"{command.name} --{option.name} is {text!r}, but it has to be a whole number from 1 on"
+        )
+    return int(text)
+
+
+_MOST_DIGITS = 10

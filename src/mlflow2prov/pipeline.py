@@ -25,6 +25,7 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.files import refuse_existing, require_folder, require_svg, whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
+from mlflow2prov.progress import Report, bytes_of_unfinished, silent, watched_batches, watched_items
 from mlflow2prov.prov.database_uris import ENGINES
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Surroundings:
         host: this machine's name, which the namespaces of local stores carry.
         stdin, stdout: binary, for the file name ``-``.
         show: prints statistics for a person.
+        report: is told how far the work is.
         store: where graphs live; None is the default one.
         random_key: of pseudonyms, where no key is given.
     """
@@ -61,6 +63,7 @@ class Surroundings:
         default_factory=lambda: cast("BinaryIO", getattr(sys.stdout, "buffer", sys.stdout))
     )
     show: Callable[[Statistics], None] | None = None
+    report: Report = silent
     store: Store | None = None
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
@@ -89,6 +92,7 @@ def extract(
     filter: str | None = None,  # noqa: A002
     artifact_digests: bool = False,
     artifact_server: str | None = None,
+    concurrency: int | None = None,
     database: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
@@ -115,6 +119,7 @@ def extract(
         artifact_digests: read every artifact for its SHA-256.
         artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
             where ``mlflow_url`` is a database or a file store.
+        concurrency: how many requests to a server may be under way at once.
         database: keep the graph in this DuckDB file.
         surroundings: environment variables and the like.
 
@@ -150,14 +155,19 @@ def extract(
             selection=selection,
             artifact_digests=artifact_digests,
         )
-        batches = _store_batches(mlflow_url, wanted, surroundings, artifact_server) if mlflow_url else None
+        batches = (
+            _store_batches(mlflow_url, wanted, surroundings, artifact_server, concurrency)
+            if mlflow_url
+            else None
+        )
         names = _take_in_sources(
             store, sources, repository_path, mlflow_url, batches, selection, surroundings
         )
         more = [name for name, is_on in (("traces", traces), ("artifact digests", artifact_digests)) if is_on]
         settings = _settings_shown(sorted(set(skip)), more, selection)
         is_whole = selection.is_everything and {"registered_models", "logged_models"}.isdisjoint(skip)
-        _expand(graph, sources, names, mlflow_namespace, repository_namespace, settings, is_whole=is_whole)
+        spaces = names, mlflow_namespace, repository_namespace
+        _expand(graph, sources, *spaces, settings, surroundings.report, is_whole=is_whole)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
     return made
@@ -204,7 +214,8 @@ def _take_in_sources(
     create_source_tables(store, sources)
     repository_iri = store_iri = None
     if mlflow_url and batches is not None:
-        counts = take_in(store, sources, batches, redaction_sql)
+        watched = watched_batches("MLflow store", batches, surroundings.report)
+        counts = take_in(store, sources, watched, redaction_sql)
         keep_one_of_each_name(store, sources)
         if not selection.is_everything:
             keep_selected(store, sources, selection)
@@ -224,7 +235,9 @@ def _take_in_sources(
             f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
             "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
         )
-        counts = take_in(store, sources, read_repository(repository_path, entry_points=points), redaction_sql)
+        history = read_repository(repository_path, entry_points=points)
+        watched = watched_batches("Git history", history, surroundings.report)
+        counts = take_in(store, sources, watched, redaction_sql)
         log.info(
             "read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision")
         )
@@ -253,7 +266,11 @@ _PLUGINS = ("client", "read_client")
 
 
 def _store_batches(
-    url: str, wanted: Wanted, surroundings: Surroundings, artifact_server: str | None = None
+    url: str,
+    wanted: Wanted,
+    surroundings: Surroundings,
+    artifact_server: str | None = None,
+    concurrency: int | None = None,
 ) -> Batches:
     """The way into an MLflow store that its URL asks for."""
     from mlflow2prov.sources.mlflow.file_store import is_file_store
@@ -267,9 +284,10 @@ def _store_batches(
     if function == "read_server" or artifact_server:
         from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 
-        settings = {"settings": HttpSettings.from_environment(surroundings.environment)}
+        settings = {"settings": HttpSettings.from_environment(surroundings.environment, concurrency)}
+    given = {} if concurrency is None else {"concurrency": concurrency}
     artifacts = ArtifactAccess(
-        environment=surroundings.environment, server=artifact_server, http=settings.get("settings")
+        environment=surroundings.environment, server=artifact_server, http=settings.get("settings"), **given
     )
     if function != "read_server":
         settings = {}
@@ -301,10 +319,11 @@ def _expand(
     store_iri: str | None,
     repository_iri: str | None,
     settings: str,
+    report: Report,
     *,
     is_whole: bool,
 ) -> None:
-    from mlflow2prov.model.expand import Names, expand
+    from mlflow2prov.model.expand import EVENTS, Names, expand
     from mlflow2prov.model.unmapped import report_unmapped
     from mlflow2prov.prov.credentials import without_credentials
 
@@ -315,7 +334,7 @@ def _expand(
         settings=settings,
         is_whole=is_whole,
     )
-    expand(graph, sources, names)
+    expand(graph, sources, names, watched_items("events", "kinds of events", EVENTS, report))
     report_unmapped(graph.store, sources)
 
 
@@ -347,6 +366,7 @@ def _load_one(name: str, format_name: str | None, surroundings: Surroundings) ->
 
     if not name or "\0" in name:
         raise UsageError(f"{name!r} is no name of a file")
+    surroundings.report(f"reading {name}", {})
     if name == "-":
         if surroundings.stdin is None:
             raise UsageError("standard input is closed")
@@ -530,6 +550,7 @@ def _save(
             surroundings.stdout.flush()
             continue
         target = targets[position]
+        surroundings.report(f"writing {target.name}", bytes_of_unfinished(target))
         _say_size(formats.expected_bytes(graph, name), target.parent, f"writing {target} takes")
         formats.write(graph, target, name, overwrite=overwrite, **settings)
         log.info("wrote %s", target)

@@ -141,7 +141,10 @@ def test_every_version_derives_from_the_one_model_that_its_source_names(
         name = versions[version["name"], version["version"]]
         sources = {source for entity, source, *_ in derived if entity == name}
         if version["deleted"]:
-            assert document["entity"][name]["m2p:recovered_from"] == ["storage_location", "mlflow.modelVersions"]
+            assert document["entity"][name]["m2p:recovered_from"] == [
+                "storage_location",
+                "mlflow.modelVersions",
+            ]
         if version["copied_from"]:
             assert len(sources) == 1
             assert next(iter(sources)) in versions.values()

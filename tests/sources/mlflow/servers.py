@@ -15,8 +15,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -50,27 +51,51 @@ def filled_server(folder: Path) -> Iterator[MlflowServer]:
         yield MlflowServer(url, database, artifacts, made)
 
 
+class Running(str):
+    """The URL of a running MLflow server, with the ``process`` that leads its group."""
+
+    __slots__ = ("process",)
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End the server and all of its workers at once, as a lack of memory would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
 @contextmanager
-def served(folder: Path, store: str, *options: str) -> Iterator[str]:
-    """The URL of a real MLflow server over the store at a URI, which runs and logs in ``folder``."""
+def served(
+    folder: Path, store: str, *options: str, python: str = sys.executable, **variables: str
+) -> Iterator[Running]:
+    """The URL of a real MLflow server over the store at a URI, which runs and logs in ``folder``.
+
+    Args:
+        folder: where it runs.
+        store: the URI of its store.
+        options: of ``mlflow server``.
+        python: whose MLflow it is.
+        variables: of its environment.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+    command = [python, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", store, *options]
-    url = f"http://127.0.0.1:{port}"
+    url = Running(f"http://127.0.0.1:{port}")
     log = folder / "server.log"
-    environment = os.environ | QUIET | {"MLFLOW_ALLOW_FILE_STORE": "true"}
+    environment = os.environ | QUIET | {"MLFLOW_ALLOW_FILE_STORE": "true"} | variables
+    environment["PATH"] = f"{Path(python).parent}{os.pathsep}{environment['PATH']}"
     with log.open("wb") as out:
         server = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=out, stderr=out, start_new_session=True
         )
+    url.process = server
     try:
         _wait_for(url, server, log)
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        with suppress(ProcessLookupError):
+            url.kill()
 
 
 @dataclass(frozen=True)
@@ -125,12 +150,21 @@ class Request:
 
 @dataclass
 class Answer:
-    """What the door answers itself; ``cut`` promises more bytes than it sends."""
+    """What the door answers; a body of many pieces is as long as ``length`` says.
+
+    Attributes:
+        cut: promises more bytes than it sends.
+        delay_s: how long it takes before the first byte.
+        hangs_up: the connection ends without any answer.
+    """
 
     status: int
-    body: bytes = b""
+    body: bytes | Iterator[bytes] = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    length: int = 0
+    delay_s: float = 0
+    hangs_up: bool = False
 
 
 @dataclass
@@ -150,9 +184,22 @@ class _QuietServer(ThreadingHTTPServer):
 
 @contextmanager
 def door(
-    rule: Callable[[Request], Answer | None], upstream: str | None = None, certificate: Path | None = None
+    rule: Callable[[Request], Answer | None],
+    upstream: str | None = None,
+    certificate: Path | None = None,
+    *,
+    client_authority: Path | None = None,
+    spoil: Callable[[Request, Answer], Answer] = lambda _, answer: answer,
 ) -> Iterator[Door]:
-    """A server on a free port that answers by ``rule``, else with what the one at ``upstream`` does."""
+    """A server on a free port that answers by ``rule``, else with what the one at ``upstream`` does.
+
+    Args:
+        rule: the answer to a request, if it is not passed on.
+        upstream: the server that all else is passed on to.
+        certificate: of the server, for HTTPS.
+        client_authority: who has to vouch for the certificates that clients must show, if they must.
+        spoil: what becomes of the other server's answers.
+    """
     seen: list[Request] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -162,14 +209,20 @@ def door(
             request = Request(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
             body = self.rfile.read(int(request.headers.get("content-length", 0)))
             seen.append(request)
-            answer = rule(request) or _pass_on(request, body, upstream)
+            answer = rule(request) or spoil(request, _pass_on(request, body, upstream))
+            time.sleep(answer.delay_s)
+            self.close_connection |= answer.cut or answer.hangs_up
+            if answer.hangs_up:
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body) + 1000 * answer.cut))
+            pieces = [answer.body] if isinstance(answer.body, bytes) else answer.body
+            length = len(answer.body) if isinstance(answer.body, bytes) else answer.length
+            self.send_header("Content-Length", str(length + 1000 * answer.cut))
             self.end_headers()
-            self.wfile.write(answer.body)
-            self.close_connection |= answer.cut
+            for piece in pieces:
+                self.wfile.write(piece)
 
         do_POST = do_GET  # noqa: N815
 
@@ -180,6 +233,9 @@ def door(
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        if client_authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(client_authority)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -194,21 +250,27 @@ def door(
 def _pass_on(request: Request, body: bytes, upstream: str | None) -> Answer:
     if upstream is None:
         return Answer(404)
-    kept = {
-        name: request.headers[name] for name in ("content-type", "authorization") if name in request.headers
-    }
+    passed = ("content-type", "authorization", "x-mlflow-workspace")
+    kept = {name: request.headers[name] for name in passed if name in request.headers}
     asked = urllib.request.Request(
         upstream + request.path, data=body or None, headers=kept, method=request.method
     )
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
-            return Answer(answer.status, answer.read(), {"Content-Type": answer.headers["Content-Type"]})
+            return Answer(answer.status, answer.read(), _told(answer.headers))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, error.read(), {"Content-Type": error.headers["Content-Type"]})
+            return Answer(error.code, error.read(), _told(error.headers))
+    except OSError:
+        return Answer(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"})
 
 
-def certificate(folder: Path) -> Path:
+def _told(headers: Message) -> dict[str, str]:
+    passed = ("Content-Type", "WWW-Authenticate")
+    return {name: headers[name] for name in passed if name in headers}
+
+
+def certificate(folder: Path, name: str = "server") -> Path:
     """A file with a new key and a certificate for 127.0.0.1 that nobody but itself vouches for."""
     from datetime import UTC, datetime, timedelta
     from ipaddress import ip_address
@@ -218,10 +280,10 @@ def certificate(folder: Path) -> Path:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
@@ -230,6 +292,6 @@ def certificate(folder: Path) -> Path:
     )
     pem = serialization.Encoding.PEM
     plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    file = folder / "server.pem"
+    file = folder / f"{name}.pem"
     file.write_bytes(key.private_bytes(pem, *plain) + made.public_bytes(pem))
     return file

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -340,14 +341,14 @@ def test_logged_models_are_there_from_version_3_on(version: str, tmp_path: Path)
     assert links == {("input", 0), ("output", 3)}
 
 
-def test_every_revision_that_the_installed_mlflow_knows_from_2_5_on_is_known() -> None:
+def test_every_revision_that_the_installed_mlflow_knows_from_2_0_on_is_known() -> None:
     spec = pytest.importorskip("importlib.util").find_spec("mlflow")
     texts = [
         path.read_text("utf-8") for path in Path(spec.origin).parent.glob("store/db_migrations/versions/*.py")
     ]
     found = [re.findall(r"^(?:down_)?revision = \W?(\w+)", text, re.MULTILINE) for text in texts]
     after = {down: revision for revision, down in (it for it in found if len(it) == 2)}
-    revision: str | None = REVISIONS["2.5.0"]
+    revision: str | None = "97727af70f4d"
     chain = []
     while revision:
         chain.append(revision)
@@ -768,6 +769,18 @@ def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert "is locked by another program" in failure(file)
         other.communicate(b"")
     assert read(file, "artifacts")
+
+
+def test_a_lock_that_passes_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    fill_schema("3.18.0", file).close()
+    writer = sqlite3.connect(file, check_same_thread=False)
+    writer.execute("BEGIN EXCLUSIVE")
+    end = threading.Timer(0.5, writer.rollback)
+    end.start()
+    assert read(file, "artifacts")
+    end.join()
+    writer.close()
 
 
 @schemas

@@ -8,13 +8,12 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Answer, MlflowServer, Request, certificate, door, filled_server
+from servers import Answer, MlflowServer, Request, certificate, door
 from test_selection import by as column_of
 from test_selection import read as read_selected
 
@@ -42,12 +41,6 @@ def tables_of(batches: Any) -> Tables:
         assert batch.num_rows > 0
         found.setdefault(name, []).extend(batch.to_pylist())
     return found
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    with filled_server(tmp_path_factory.mktemp("mlflow-server")) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -247,14 +240,20 @@ def test_a_selection_has_the_traces_prompts_and_evaluation_datasets_that_the_dat
     }.get(chosen, set())
 
 
-def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not_tell(
-    server: MlflowServer, tmp_path: Path
-) -> None:
+def differing_records(url: str, database: str, folder: Path) -> list[str]:
+    """The records that a server's or its database's graph has alone, but for what a server does not tell."""
+    untold = re.compile(r"TrackingStore\.|Extraction\.|Deletion\.run--|wine--[0-9]+--2\b")
+    told, stored = records(url, database, folder)
+    return [record for record in sorted(told ^ stored) if not untold.search(record)]
+
+
+def records(url: str, database: str, folder: Path) -> list[set[str]]:
+    """The records of the graphs of a server and of its database."""
     found: list[set[str]] = []
-    for name, url in (("server", server.url), ("database", f"sqlite:///{server.database}")):
+    for name, source in (("server", url), ("database", database)):
         namespace = "http://mlflow.example.org/#"
-        with extract(mlflow_url=url, mlflow_namespace=namespace, traces=True, skip=["artifacts"]) as graph:
-            document = json.loads(graph.save(tmp_path / name).read_text("utf-8"))
+        with extract(mlflow_url=source, mlflow_namespace=namespace, traces=True, skip=["artifacts"]) as graph:
+            document = json.loads(graph.save(folder / name).read_text("utf-8"))
         document.pop("prefix")
         found.append(
             {
@@ -263,8 +262,15 @@ def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not
                 for key, body in records.items()
             }
         )
-    untold = re.compile(r"TrackingStore\.|Extraction\.|Deletion\.run--|wine--[0-9]+--2\b")
-    assert [record for record in sorted(found[0] ^ found[1]) if not untold.search(record)] == []
+    return found
+
+
+def test_a_server_and_its_database_give_one_graph_but_for_what_a_server_does_not_tell(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    database = f"sqlite:///{server.database}"
+    found = records(server.url, database, tmp_path)
+    assert differing_records(server.url, database, tmp_path) == []
     deleted = r'"mlflow:RegisteredModelVersion\.wine--[0-9]+--2", {'
     by_server, by_database = (next(it for it in records if re.search(deleted, it)) for records in found)
     for record in (by_server, by_database):

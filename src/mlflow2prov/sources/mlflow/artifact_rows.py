@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -132,9 +132,15 @@ def store_of(uri: str) -> str:
     return f"{scheme.lower()}://{rest[2:].partition('/')[0].partition('?')[0].partition('#')[0]}"
 
 
-def in_order(
-    pool: ThreadPoolExecutor, function: Callable[[_S], _T], items: Iterable[_S], most: int
-) -> Iterator[_T]:
+class Pool(Protocol):
+    """What does work in the background."""
+
+    def submit(self, function: Callable[[_S], _T], item: _S, /) -> Future[_T]:
+        """What ``function`` will have made of ``item``."""
+        ...
+
+
+def in_order(pool: Pool, function: Callable[[_S], _T], items: Iterable[_S], most: int) -> Iterator[_T]:
     """``function`` of each of the ``items``, in their order, with at most so many under way or waiting."""
     waiting: deque[Future[_T]] = deque()
     try:
@@ -193,7 +199,7 @@ class Rows:
         with_digests: read every file for its SHA-256.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, *, with_digests: bool = False) -> None:
+    def __init__(self, pool: Pool, *, with_digests: bool = False) -> None:
         self._pool = pool
         self._with_digests = with_digests
         self._models: list[_ModelFolder] = []

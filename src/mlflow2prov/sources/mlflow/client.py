@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,7 +20,9 @@ from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.prov.credentials import shown_url, without_credentials
 from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_patience import PassingError
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+from mlflow2prov.sources.mlflow.http_workers import Workers
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
 from mlflow2prov.sources.tables import Batches
 
@@ -33,6 +34,7 @@ _logger = logging.getLogger(__name__)
 BUILT_IN = ("databricks", "uc")
 """The schemes of tracking URIs that only MLflow itself understands."""
 
+_T = TypeVar("_T")
 _GROUP = "mlflow.tracking_store"
 _THREADS = 4
 _TALKATIVE = ("mlflow", "alembic")
@@ -108,7 +110,7 @@ def _scheme(url: str) -> str:
 def _read(url: str, wanted: Wanted, access: ArtifactAccess) -> Batches:
     from mlflow2prov.sources.mlflow.server import read_with
 
-    yield from read_with(MlflowAsServer(url), "default", wanted, access)
+    yield from read_with(MlflowAsServer(url), None, wanted, access)
 
 
 class MlflowAsServer(HttpClient):
@@ -118,7 +120,7 @@ class MlflowAsServer(HttpClient):
         """Make the client, which does not connect to anything yet."""
         self._settings = HttpSettings(concurrency=_THREADS)
         self.uri = without_credentials(url)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mlflow-client")
+        self._workers = Workers(_THREADS, "mlflow-client")
         self._failed: list[Answer] = []
         self._levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
         with warnings.catch_warnings(record=True) as told:
@@ -140,7 +142,7 @@ class MlflowAsServer(HttpClient):
                         _logger.warning("MLflow says: %s", _said(warning.message))
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._workers.close()
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
 
@@ -177,6 +179,26 @@ class MlflowAsServer(HttpClient):
         except Exception as error:
             raise RefusedError(f"{self.uri} failed at /{path}: {_said(error)}", status=500) from None
         return told if isinstance(told, bytes) else msgspec.json.encode(told)
+
+    def ask_sized(
+        self,
+        kind: type[_T],
+        path: str,
+        *,
+        query: Query = (),
+        body: object | None = None,
+        retries: int | None = None,
+    ) -> tuple[_T, int]:
+        """What a server would answer, as ``kind``, and the size of its JSON in bytes.
+
+        Raises:
+            SourceError: it is not of the form that ``kind`` declares.
+        """
+        content = self.request(path, query=query, body=body, retries=retries)
+        try:
+            return self._understand(content, kind, path), len(content)
+        except PassingError as error:
+            raise error.told from None
 
     def stream(self, path: str, *, query: Query = (), retries: int | None = None) -> Iterator[bytes]:
         """What a server would answer, in one piece.

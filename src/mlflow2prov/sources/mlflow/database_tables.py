@@ -419,6 +419,9 @@ NEEDED: Mapping[str, str] = {"experiments": "experiment_id", "runs": "run_uuid"}
 
 LATER: frozenset[str] = frozenset(
     {
+        "datasets",
+        "inputs",
+        "registered_model_aliases",
         "logged_models",
         "logged_model_metrics",
         "logged_model_params",
@@ -434,10 +437,12 @@ LATER: frozenset[str] = frozenset(
         "trace_tags",
     }
 )
-"""The tables that came after MLflow 2.5; older databases lack them, and nothing is missing then."""
+"""The tables that came after MLflow 2.0; older databases lack them, and nothing is missing then."""
 
 KNOWN_REVISIONS: frozenset[str] = frozenset(
     {
+        "97727af70f4d",
+        "3500859a5d39",
         "7f2a7d5fae7d",
         "2d6e25af4d3e",
         "acf3f17fdcc7",
@@ -488,4 +493,4 @@ KNOWN_REVISIONS: frozenset[str] = frozenset(
         "f4a9b2c7d1e6",
     }
 )
-"""Revisions of the schema, of MLflow 2.5 to 3.18, that these declarations are known to fit."""
+"""Revisions of the schema, of MLflow 2.0 to 3.18, that these declarations are known to fit."""

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import logging
-import re
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
 from urllib3 import exceptions as failures
 
-import mlflow2prov
-from mlflow2prov.errors import SourceError, UsageError
-from mlflow2prov.prov.credentials import shown_url, without_credentials
+from mlflow2prov.errors import SourceError
+from mlflow2prov.prov.credentials import without_credentials
+from mlflow2prov.sources.mlflow.http_connection import (
+    WORKSPACE_HEADER,
+    connection_pool,
+    request_headers,
+    split_credentials,
+)
+from mlflow2prov.sources.mlflow.http_pages import Pages
+from mlflow2prov.sources.mlflow.http_patience import (
+    PASSING,
+    PassingError,
+    asked_wait_s,
+    most_repetitions,
+    wait_s,
+)
+from mlflow2prov.sources.mlflow.http_refusals import RefusedError, detail, may_pass, refusal, unreachable
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+from mlflow2prov.sources.mlflow.http_workers import Workers
 from mlflow2prov.sources.mlflow.server_wire import decode
 
 __all__ = ["HttpClient", "HttpSettings", "Pages", "Query", "RefusedError", "without_credentials"]
-
-if TYPE_CHECKING:
-    from urllib3.connectionpool import ConnectionPool
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -34,48 +48,59 @@ _S = TypeVar("_S")
 
 Query = Sequence[tuple[str, str | int]]
 
-_PASSING = frozenset({429, 500, 502, 503, 504})
-_FIRST_CONNECTS = 2
-_CHUNK_BYTES = 2**20
-_SIGN_IN = (
-    "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, "
-    "to credentials that may read"
-)
 _ABSENT_CODES = frozenset({"ENDPOINT_NOT_FOUND", "FEATURE_DISABLED", "NOT_IMPLEMENTED"})
+_MOST_BYTES = 256 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+_TIMEOUTS_AN_ANSWER = 10
+_LONG_OUTAGE = 3
 
 
-class RefusedError(SourceError):
-    """A request that the server answered with an error; ``status`` is 0 where it took too long.
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request as it is sent: ``path`` for people, ``target`` for the server."""
 
-    ``code`` is MLflow's own name of the error, such as ``RESOURCE_DOES_NOT_EXIST``, else empty.
-    """
-
-    def __init__(self, message: str, *, status: int, code: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+    method: str
+    path: str
+    target: str
+    content: bytes | None
+    headers: dict[str, str]
 
 
 class HttpClient:
     """A connection to the MLflow server at ``url``, to be used by several threads and closed at the end.
 
+    Args:
+        url: of the server, with or without path and credentials.
+        settings: how to talk to it.
+        most_bytes: the size, uncompressed, from which on an answer is given up.
+
     Attributes:
         uri: the address without credentials, query and trailing slash.
     """
 
-    def __init__(self, url: str, settings: HttpSettings) -> None:
+    def __init__(self, url: str, settings: HttpSettings, *, most_bytes: int = _MOST_BYTES) -> None:
         self._settings = settings
-        self.uri, basic = _split_credentials(url)
-        self._headers = _headers(settings, basic)
-        self._pool = _pool(self.uri, settings)
-        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="mlflow-http")
+        self.uri, basic = split_credentials(url)
+        self._headers = request_headers(settings, basic)
+        self._pool = connection_pool(self.uri, settings)
+        self._workers = Workers(settings.concurrency, "mlflow-http")
+        self._most_bytes = most_bytes
+        self._closed = threading.Event()
         self._met = False
+        self._understood = False
+        self._quiet_until = 0.0
+        self._said_waiting = False
+
+    def enter_workspace(self, name: str) -> None:
+        """Ask for what is in the workspace of this name from now on."""
+        self._headers = self._headers | {WORKSPACE_HEADER: name}
 
     def __enter__(self) -> HttpClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._closed.set()
+        self._workers.close()
         self._pool.clear()
 
     def target(self, path: str, query: Query = ()) -> str:
@@ -94,52 +119,29 @@ class HttpClient:
             retries: at most this many repetitions instead of the settings' number.
 
         Raises:
-            RefusedError: the server answered with an error, or not in time.
+            RefusedError: the server answered with an error, not in time, or with too much.
             SourceError: the server can't be reached.
         """
-        method = "GET" if body is None else "POST"
-        content = None if body is None else msgspec.json.encode(body)
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        begun = time.perf_counter()
-        target, plan = self.target(path, query), self._retries(retries)
-        try:
-            answer = self._pool.request(method, target, body=content, headers=headers, retries=plan)
-        except (failures.HTTPError, ssl.SSLError, OSError) as error:
-            raise self._unreachable(error, path) from None
-        spent_ms = (time.perf_counter() - begun) * 1000
-        _logger.debug(
-            "%s /%s: %d, %d bytes, %.0f ms", method, path, answer.status, len(answer.data), spent_ms
-        )
-        self._met = True
-        if answer.status != 200:
-            raise self._refusal(answer, path)
-        return answer.data
-
-    @property
-    def threads(self) -> ThreadPoolExecutor:
-        """As many threads as there may be requests under way."""
-        return self._threads
+        call = self._call(path, query, body)
+        return self._patiently(call, lambda: self._send(call), retries)
 
     def stream(self, path: str, *, query: Query = (), retries: int | None = None) -> Iterator[bytes]:
-        """The body that the server answers a GET with, as it stands, in pieces; see `request`."""
-        headers = {**self._headers, "accept-encoding": "identity"}
+        """The body that the server answers a GET with, of any size and as it stands, in pieces; see `request`.
+
+        Only what fails before the first piece is tried again.
+        """
+        call = self._call(path, query, None)
+        call = replace(call, headers=call.headers | {"accept-encoding": "identity"})
+        answer = self._patiently(call, lambda: self._open(call), retries)
         try:
-            answer = self._pool.request(
-                "GET",
-                self.target(path, query),
-                headers=headers,
-                retries=self._retries(retries),
-                preload_content=False,
-            )
-            try:
-                if answer.status != 200:
-                    raise self._refusal(answer, path)
-                yield from answer.stream(_CHUNK_BYTES, decode_content=False)
-                answer.release_conn()
-            finally:
-                answer.close()
-        except (failures.HTTPError, ssl.SSLError, OSError) as error:
-            raise self._unreachable(error, path) from None
+            with self._explained(call):
+                while piece := answer.read1(_CHUNK_BYTES, decode_content=False):
+                    yield piece
+            answer.release_conn()
+        except PassingError as error:
+            raise error.told from None
+        finally:
+            answer.close()
 
     def ask(
         self,
@@ -155,8 +157,25 @@ class HttpClient:
         Raises:
             SourceError: the answer is no JSON of the form that ``kind`` declares.
         """
-        content = self.request(path, query=query, body=body, retries=retries)
-        return self.understand(content, kind, path)
+        return self.ask_sized(kind, path, query=query, body=body, retries=retries)[0]
+
+    def ask_sized(
+        self,
+        kind: type[_T],
+        path: str,
+        *,
+        query: Query = (),
+        body: object | None = None,
+        retries: int | None = None,
+    ) -> tuple[_T, int]:
+        """The answer of the server, as ``kind``, and the size of its JSON in bytes; see `ask`."""
+        call = self._call(path, query, body)
+
+        def understood() -> tuple[_T, int]:
+            content = self._send(call)
+            return self._understand(content, kind, path), len(content)
+
+        return self._patiently(call, understood, retries)
 
     def ask_if_known(
         self, kind: type[_T], path: str, *, query: Query = (), body: object | None = None
@@ -170,20 +189,14 @@ class HttpClient:
                 return None
             raise
 
-    def understand(self, content: bytes, kind: type[_T], path: str) -> _T:
-        """The JSON text ``content``, which the server answered with at ``path``, as ``kind``."""
-        try:
-            return decode(content, kind)
-        except ValueError as error:
-            if content.lstrip()[:1] == b"<":
-                raise SourceError(
-                    f"{self.uri}/{path} answered with a web page instead of JSON; check that the address is "
-                    "an MLflow server's and that no sign-in page stands in between"
-                ) from None
-            raise SourceError(
-                f"{self.uri}/{path} answered with JSON that can't be understood ({error}); "
-                "check that the address is an MLflow server's"
-            ) from None
+    @property
+    def threads(self) -> Workers:
+        """As many threads as there may be requests under way."""
+        return self._workers
+
+    def begin(self, function: Callable[[_S], _T], item: _S) -> Future[_T]:
+        """What ``function`` of ``item`` will be: it is begun before all that is asked for later."""
+        return self._workers.submit(function, item)
 
     def in_order(self, function: Callable[[_S], _T], items: Iterable[_S]) -> Iterator[_T]:
         """``function`` of each of the ``items``, in their order, with several under way at once.
@@ -193,7 +206,7 @@ class HttpClient:
         waiting: deque[Future[_T]] = deque()
         try:
             for item in items:
-                waiting.append(self._threads.submit(function, item))
+                waiting.append(self._workers.submit(function, item))
                 if len(waiting) >= 2 * self._settings.concurrency:
                     yield waiting.popleft().result()
             while waiting:
@@ -202,220 +215,144 @@ class HttpClient:
             for future in waiting:
                 future.cancel()
 
-    def _retries(self, most: int | None) -> urllib3.Retry:
-        settings = self._settings
-        count = settings.max_retries if most is None else min(most, settings.max_retries)
-        return _Retry(
-            total=None,
-            connect=count if self._met else min(count, _FIRST_CONNECTS),
-            read=count,
-            status=count,
-            redirect=5,
-            other=0,
-            allowed_methods=None,
-            status_forcelist=_PASSING,
-            backoff_factor=settings.backoff_factor,
-            backoff_jitter=settings.backoff_jitter,
-            respect_retry_after_header=settings.respect_retry_after,
-            raise_on_status=False,
-        )
+    # ---- One request -----------------------------------------------------------------------------
 
-    def _unreachable(self, error: Exception, path: str) -> SourceError:
-        reason = error.reason if isinstance(error, failures.MaxRetryError) and error.reason else error
-        if isinstance(reason, failures.ReadTimeoutError):
-            return RefusedError(
-                f"{self.uri} did not answer /{path} within {self._settings.timeout_s:g} s; "
-                "try again later or set MLFLOW_HTTP_REQUEST_TIMEOUT higher",
-                status=0,
+    def _call(self, path: str, query: Query, body: object | None) -> _Call:
+        if body is None:
+            return _Call("GET", path, self.target(path, query), None, self._headers)
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return _Call("POST", path, self.target(path, query), msgspec.json.encode(body), headers)
+
+    def _patiently(self, call: _Call, attempt: Callable[[], _T], most: int | None) -> _T:
+        """What an ``attempt`` at ``call`` gives, which is made again while that may help."""
+        failed = 0
+        while True:
+            try:
+                return attempt()
+            except PassingError as error:
+                failed += 1
+                is_known = self._understood if error.is_nonsense else self._met
+                if failed > most_repetitions(self._settings, most, error, is_known=is_known):
+                    raise error.told from None
+                self._wait(call, failed, error)
+
+    def _wait(self, call: _Call, failed: int, error: PassingError) -> None:
+        seconds = wait_s(self._settings, failed, error.asked_s)
+        _logger.info("%s /%s is sent again in %.1f s: %s", call.method, call.path, seconds, error.told)
+        if failed == _LONG_OUTAGE and not self._said_waiting:
+            self._said_waiting = True
+            _logger.warning("%s; trying again for a while", str(error.told).partition(";")[0])
+        if error.asked_s is not None:  # goes for the requests of other threads as well
+            self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
+        self._pause(seconds)
+
+    def _pause(self, seconds: float) -> None:
+        if self._closed.wait(max(0.0, seconds)):
+            raise SourceError(f"the reading of {self.uri} was given up")
+
+    def _send(self, call: _Call) -> bytes:
+        """The body of the server's answer, which is one without error."""
+        begun = time.monotonic()
+        answer = self._open(call)
+        with self._explained(call):
+            body = self._body(answer, call.path, begun)
+        self._say(call, answer.status, len(body), begun)
+        return body
+
+    def _open(self, call: _Call) -> urllib3.BaseHTTPResponse:
+        """The server's answer, which is one without error, and whose body is still to be read."""
+        self._pause(self._quiet_until - time.monotonic())
+        begun = time.monotonic()
+        with self._explained(call):
+            answer = self._pool.request(
+                call.method,
+                call.target,
+                body=call.content,
+                headers=call.headers,
+                preload_content=False,
+                retries=_REDIRECTS,
             )
-        for kinds, said in _UNREACHABLE:
-            if isinstance(reason, kinds):
-                return SourceError(f"{self.uri} {said.format(detail=_detail(reason))}")
-        return SourceError(f"{self.uri} can't be read ({_detail(reason)}); check the address and the network")
+            self._met = True
+            if answer.status == 200:
+                return answer
+            body = self._body(answer, call.path, begun)
+        self._say(call, answer.status, len(body), begun)
+        told = refusal(self.uri, call.path, answer.status, answer.headers.get("Content-Type", ""), body)
+        if answer.status not in PASSING or told.code in _ABSENT_CODES:
+            raise told
+        raise PassingError(told, asked_wait_s(answer.headers.get("Retry-After"), datetime.now(UTC)))
 
-    def _refusal(self, answer: urllib3.BaseHTTPResponse, path: str) -> RefusedError:
-        status, where = answer.status, f"{self.uri}/{path}"
-        code, said = _complaint(answer)
-        if status == 401:
-            message = f"{self.uri} asks for credentials (401); {_SIGN_IN}"
-        elif status == 403 and "host header" in said.lower():
-            message = (
-                f"{self.uri} refuses its own host name (403); start the server with --allowed-hosts for it"
-            )
-        elif status == 403:
-            message = f"{where} is forbidden with these credentials (403{_said(said)}); {_SIGN_IN}"
-        elif status == 407:
-            message = f"the proxy before {self.uri} asks for credentials (407); put them into HTTP(S)_PROXY"
-        elif status == 404 and not code:
-            message = f"{where} does not exist (404); check that the address is an MLflow server's"
-        elif 300 <= status < 400:
-            message = f"{where} leads elsewhere again and again ({status}); check the address"
-        else:
-            message = f"{where} answered with error {status}{_said(said)}; see the server's log"
-        return RefusedError(message, status=status, code=code)
+    def _say(self, call: _Call, status: int, size_bytes: int, begun: float) -> None:
+        spent_ms = (time.monotonic() - begun) * 1000
+        _logger.debug("%s /%s: %d, %d bytes, %.0f ms", call.method, call.path, status, size_bytes, spent_ms)
+
+    @contextmanager
+    def _explained(self, call: _Call) -> Iterator[None]:
+        """Turn errors of the connection into sentences."""
+        try:
+            yield
+        except (failures.HTTPError, ssl.SSLError, OSError) as error:
+            _logger.debug("%s /%s: %s", call.method, call.path, detail(error))
+            told = unreachable(self.uri, call.path, self._settings.timeout_s, error)
+            if not may_pass(error):
+                raise told from None
+            raise PassingError(told, is_connection=True) from None
+
+    def _body(self, answer: urllib3.BaseHTTPResponse, path: str, begun: float) -> bytes:
+        """The whole body of an answer, as far as it is not too large and comes before too long."""
+        until = begun + _TIMEOUTS_AN_ANSWER * self._settings.timeout_s
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while chunk := answer.read1(_CHUNK_BYTES, decode_content=True):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > self._most_bytes:
+                    raise RefusedError(
+                        f"{self.uri}/{path} answered with more than {self._most_bytes:,} bytes; "
+                        "check that the address is an MLflow server's",
+                        status=413,
+                    )
+                if self._closed.is_set() or time.monotonic() > until:
+                    raise TimeoutError
+        except BaseException:
+            answer.close()
+            raise
+        answer.release_conn()
+        return b"".join(chunks)
+
+    def _understand(self, content: bytes, kind: type[_T], path: str) -> _T:
+        """The JSON text ``content``, which the server answered with at ``path``, as ``kind``."""
+        try:
+            found = decode(content, kind)
+        except ValueError as error:
+            told = SourceError(f"{self.uri}/{path} answered with {_nonsense(content, error)}")
+            raise PassingError(told, is_nonsense=True) from None
+        self._understood = True
+        return found
 
 
-_UNREACHABLE: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-    (failures.NameResolutionError, "has a host name that can't be resolved; check the address"),
-    (
-        (failures.SSLError, ssl.SSLError),
-        "has no TLS connection that can be trusted ({detail}); set MLFLOW_TRACKING_SERVER_CERT_PATH to "
-        "its certificate authority, or MLFLOW_TRACKING_INSECURE_TLS=true to trust any, or use http://",
-    ),
-    (failures.ProxyError, "can't be reached through the proxy ({detail}); check HTTP(S)_PROXY and NO_PROXY"),
-    (
-        failures.NewConnectionError,
-        "can't be connected to ({detail}); check the address and that the server runs",
-    ),
-    (failures.ConnectTimeoutError, "can't be connected to in time; check the address and the network"),
-    (
-        (failures.ProtocolError, ConnectionError),
-        "broke the connection in the middle of an answer ({detail}); check that the server still runs",
-    ),
-    (failures.LocationParseError, "is not a URL that can be used; check the address"),
+_REDIRECTS = urllib3.Retry(
+    total=None,
+    connect=0,
+    read=0,
+    status=0,
+    other=0,
+    redirect=5,
+    raise_on_redirect=False,
+    raise_on_status=False,
+    respect_retry_after_header=False,
 )
+"""What urllib3 does by itself: it follows a few redirections; all else is up to the client."""
 
 
-class _HasToken(Protocol):
-    @property
-    def next_page_token(self) -> str | None: ...
-
-
-class Pages:
-    """What tells whether the pages of a search lead on: the tokens so far, which are held."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._seen: set[str] = set()
-
-    def after(self, page: _HasToken) -> str | None:
-        """The token of the page that follows ``page``, or None where it is the last.
-
-        Raises:
-            SourceError: the token has led to a page already, and so it would go on for ever.
-        """
-        token = page.next_page_token or None
-        if token in self._seen:
-            raise SourceError(
-                f"/{self._path} of the MLflow server leads from page to page in a circle; see the server's log"
-            )
-        if token is not None:
-            self._seen.add(token)
-        return token
-
-
-class _Retry(urllib3.Retry):
-    """A plan for repeating requests that says when it does."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        left = super().increment(method, url, response, error, _pool, _stacktrace)
-        reason = _detail(error) if response is None and error else f"status {response and response.status}"
-        _logger.info("%s %s is sent again after %s", method, (url or "").split("?")[0], reason)
-        return left
-
-
-def _split_credentials(url: str) -> tuple[str, str | None]:
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise UsageError(f"{shown_url(url)!r} is not a URL; write http://host:port") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{shown_url(url)!r} is not the URL of a server; write http://host:port")
-    place = f"[{host}]" if ":" in host else host
-    if port is not None:
-        place += f":{port}"
-    basic = None
-    if parts.username:
-        basic = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}", basic
-
-
-def _headers(settings: HttpSettings, basic: str | None) -> dict[str, str]:
-    headers = urllib3.make_headers(accept_encoding=True, user_agent=f"mlflow2prov/{mlflow2prov.__version__}")
-    if basic is None and settings.username and settings.password:
-        basic = f"{settings.username}:{settings.password}"
-    if basic is not None:
-        headers["authorization"] = _basic(basic)
-    elif settings.token:
-        headers["authorization"] = f"Bearer {settings.token}"
-    if settings.workspace:
-        headers["X-MLFLOW-WORKSPACE"] = settings.workspace
-    return dict(headers)
-
-
-def _basic(name_and_password: str) -> str:
-    from base64 import b64encode
-
-    return "Basic " + b64encode(name_and_password.encode("utf-8")).decode("ascii")
-
-
-def _pool(uri: str, settings: HttpSettings) -> urllib3.PoolManager:
-    options: dict[str, Any] = {
-        "maxsize": 2 * settings.concurrency + 1,  # contents are read while others are listed
-        "timeout": urllib3.Timeout(connect=min(30.0, settings.timeout_s), read=settings.timeout_s),
-    }
-    if settings.insecure_tls:
-        _logger.warning("the certificate of %s is not checked, as MLFLOW_TRACKING_INSECURE_TLS asks", uri)
-        urllib3.disable_warnings(failures.InsecureRequestWarning)
-        options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-    if settings.server_cert_path:
-        options |= _authority(settings.server_cert_path)
-    if settings.client_cert_path:
-        options["cert_file"] = _existing(settings.client_cert_path, "MLFLOW_TRACKING_CLIENT_CERT_PATH")
-    parts = urlsplit(uri)
-    proxy = settings.proxy_for(parts.scheme, parts.hostname or "")
-    if proxy is None:
-        return urllib3.PoolManager(**options)
-    address, basic = _split_credentials(proxy)
-    headers = {"proxy-authorization": _basic(basic)} if basic else None
-    return urllib3.ProxyManager(address, proxy_headers=headers, **options)
-
-
-def _authority(path: str) -> dict[str, str]:
-    from pathlib import Path
-
-    name = _existing(path, "MLFLOW_TRACKING_SERVER_CERT_PATH")
-    return {"ca_cert_dir" if Path(name).is_dir() else "ca_certs": name}
-
-
-def _existing(path: str, variable: str) -> str:
-    from pathlib import Path
-
-    if not Path(path).exists():
-        raise UsageError(f"{variable} names {path}, which does not exist")
-    return path
-
-
-def _complaint(answer: urllib3.BaseHTTPResponse) -> tuple[str, str]:
-    """MLflow's code and message of an error, both empty where the answer has none."""
-    if answer.headers.get("Content-Type", "").startswith("text/plain"):
-        return "", answer.data.decode("utf-8", "replace")
-    try:
-        said = decode(answer.data, dict[str, Any])
-    except ValueError:
-        return "", ""
-    return str(said.get("error_code", "")), str(said.get("message", ""))
-
-
-def _said(message: str) -> str:
-    line = without_credentials(message.strip().split("\n")[0])[:200].rstrip(".")
-    return f": {line}" if line else ""
-
-
-def _detail(error: BaseException) -> str:
-    """What an error of the connection says, short and without addresses."""
-    cause = error.__cause__ or error.__context__
-    named = cause if isinstance(cause, OSError) and cause.strerror else error
-    if isinstance(named, OSError) and named.strerror:
-        return re.sub(r"\s*\(_?ssl\.c:\d+\)", "", named.strerror)
-    text = str(error.args[-1]) if error.args else type(error).__name__
-    return without_credentials(text).rsplit(": ", 1)[-1][:120]
+def _nonsense(content: bytes, error: ValueError) -> str:
+    """What an answer is that was to be JSON."""
+    if not content.strip():
+        return "nothing at all; check what stands between the server and here"
+    if content.lstrip()[:1] == b"<":
+        return (
+            "a web page instead of JSON; check that the address is an MLflow server's and that no sign-in page "
+            "stands in between"
+        )
+    return f"JSON that can't be understood ({error}); check that the address is an MLflow server's"

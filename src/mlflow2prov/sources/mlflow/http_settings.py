@@ -15,6 +15,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mlflow2prov.errors import UsageError
+from mlflow2prov.sources.mlflow.parts import CONCURRENCY
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -60,7 +61,7 @@ class HttpSettings:
     respect_retry_after: bool = True
     proxies: Mapping[str, str] = field(default_factory=lambda: _NO_PROXIES, repr=False)
     no_proxy: str | None = None
-    concurrency: int = 4
+    concurrency: int = CONCURRENCY
 
     def __post_init__(self) -> None:
         if self.insecure_tls and self.server_cert_path:
@@ -75,11 +76,15 @@ class HttpSettings:
             raise UsageError("timeout and concurrency of the connection to MLflow must be positive")
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> HttpSettings:
+    def from_environment(cls, environment: Mapping[str, str], concurrency: int | None = None) -> HttpSettings:
         """The settings that MLflow's own variables in ``environment`` ask for.
 
         Also reads ``~/.mlflow/credentials`` (section ``[mlflow]``) below the ``HOME`` of the mapping;
         a user name or password in the environment goes first.
+
+        Args:
+            environment: variables and their values.
+            concurrency: how many requests are under way at once, where it is not the default number.
 
         Raises:
             UsageError: a variable has a value that can't be used, or two exclude each other.
@@ -107,6 +112,7 @@ class HttpSettings:
             ),
             proxies=text.proxies(),
             no_proxy=text.get("no_proxy") or text.get("NO_PROXY"),
+            concurrency=default.concurrency if concurrency is None else concurrency,
         )
 
     def proxy_for(self, scheme: str, host: str) -> str | None:

@@ -21,6 +21,9 @@ PARTS: tuple[str, ...] = (
 TRACE_DETAILS = "trace_details"
 """The part that an extraction leaves out unless it is asked for: traces one by one, not only counted."""
 
+CONCURRENCY = 4
+"""How many requests to a server are under way at once, where nobody says: as many as MLflow's server has workers."""
+
 
 def parts_to_skip(skip: frozenset[str], *, traces: bool) -> frozenset[str]:
     """Return the parts that a way in has to leave out, where a person gave these and asked for traces or not.

@@ -1,13 +1,13 @@
 """The way into MLflow over HTTP: everything that a tracking server tells, as source tables.
 
-Works with servers from MLflow 2.5 on; what a version does not have leaves its tables empty.
+Works with servers from MLflow 2.0 on; what a version does not have leaves its tables empty.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
@@ -17,6 +17,7 @@ from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_history import HistoryReader
+from mlflow2prov.sources.mlflow.server_runs import RunSearch
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
 from mlflow2prov.sources.tables import Batches
 
@@ -24,14 +25,18 @@ _logger = logging.getLogger(__name__)
 
 API = "api/2.0/mlflow"
 _EXPERIMENTS_PER_SEARCH = 500
-_FIRST_PAGE_RUNS = 1_000
-_PAGE_RUNS = range(50, 50_001)
-_PAGE_BYTES = 16 * 1024 * 1024
 IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
 _MOST_MISSING_VERSIONS = 100_000
-
+_FEW_RETRIES = 1
+_DEFAULT_WORKSPACE = "default"
 
 _P = TypeVar("_P", wire.ExperimentPage, wire.RegisteredModelPage, wire.ModelVersionPage)
+_NAMES_IN: Mapping[type, Callable[[Any], set[object]]] = {
+    wire.ExperimentPage: lambda page: {it.experiment_id for it in page.experiments},
+    wire.RegisteredModelPage: lambda page: {it.name for it in page.registered_models},
+    wire.ModelVersionPage: lambda page: {(it.name, it.version) for it in page.model_versions},
+}
+"""What the things on a page of each kind are known by."""
 
 
 def read_server(
@@ -47,7 +52,7 @@ def read_server(
     when runs were deleted, all but the number of deleted versions, deleted registered models, and the places
     that versions are stored at.
 
-    Holds a page of runs (about 16 MB of JSON) at a time, with 65,536 points of metrics, 10,000 versions of
+    Holds two pages of runs (about 16 MB of JSON each) at a time, with 65,536 points of metrics, 10,000 versions of
     models, and the identifiers of all runs, datasets and logged models.
 
     Args:
@@ -61,28 +66,58 @@ def read_server(
         UsageError: ``url`` is not a server's.
     """
     access = artifacts or ArtifactAccess()
-    return read_with(HttpClient(url, settings), settings.workspace or "default", wanted, access)
+    return read_with(HttpClient(url, settings), settings.workspace, wanted, access)
 
 
-def read_with(client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> Batches:
+def read_with(client: HttpClient, workspace: str | None, wanted: Wanted, access: ArtifactAccess) -> Batches:
     """Batches of what a client that is closed afterwards can be asked for, as :func:`read_server` yields them."""
     from mlflow2prov.sources.mlflow.server_selection import SelectedReader
 
-    reader = ServerReader if wanted.selection.is_everything else SelectedReader
+    is_all = wanted.selection.is_everything
+    reader = ServerReader if is_all else SelectedReader
     with client:
-        yield from reader(client, workspace, wanted, access).read()
+        yield rows.batch("mlflow_store", [(client.uri, _version(client), None)])
+        artifacts = ArtifactReader(client, with_digests=wanted.artifact_digests, access=access)
+        # A selection's names are looked up in one workspace: in others they would be unknown.
+        for name in [workspace] if workspace or not is_all else _workspaces(client):
+            if name is not None:
+                client.enter_workspace(name)
+            yield from reader(client, name or _DEFAULT_WORKSPACE, wanted, artifacts).read()
+        artifacts.report()
+
+
+def _version(client: HttpClient) -> str | None:
+    try:
+        text = client.request("version", retries=_FEW_RETRIES).decode("utf-8", "replace").strip()
+    except RefusedError as error:
+        if error.status == 401:
+            raise
+        return None
+    return text if 0 < len(text) < 40 and "<" not in text else None
+
+
+def _workspaces(client: HttpClient) -> list[str] | list[None]:
+    """The names of all workspaces that the server lets one read, or None for what it has without any."""
+    try:
+        answer = client.ask_if_known(wire.Workspaces, "api/3.0/mlflow/workspaces")
+    except RefusedError as error:
+        if error.status not in (400, 403):
+            raise
+        answer = None
+    names = sorted({it.name for it in answer.workspaces}) if answer else []
+    return names or [None]
 
 
 class ServerReader:
-    """One reading of one server; keeps the identifiers that tell what is still to be read."""
+    """One reading of one workspace; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> None:
+    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, artifacts: ArtifactReader) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
         self._client = client
         self._workspace = workspace
         self._skip = wanted.skip
         self._history = HistoryReader(client)
-        self._artifacts = ArtifactReader(client, with_digests=wanted.artifact_digests, access=access)
+        self._artifacts = artifacts
         self._runs: set[str] = set()
         self._datasets: set[tuple[str, str, str]] = set()
         self._models: set[str] = set()
@@ -90,8 +125,7 @@ class ServerReader:
         self._put_out: set[str] = set()
 
     def read(self) -> Batches:
-        """Every table, experiments first."""
-        yield rows.batch("mlflow_store", [(self._client.uri, self._version(), None)])
+        """Every table but that of the store, experiments first."""
         experiments = self._experiments()
         experiment_ids = [experiment.experiment_id for experiment in experiments]
         yield from rows.batches(rows.EXPERIMENTS, experiments)
@@ -108,16 +142,6 @@ class ServerReader:
             yield from TraceReader(self._client, is_detailed=is_detailed).read(experiment_ids)
         if "evaluation_datasets" not in self._skip:
             yield from EvaluationReader(self._client).read()
-        self._artifacts.report()
-
-    def _version(self) -> str | None:
-        try:
-            text = self._client.request("version").decode("utf-8", "replace").strip()
-        except RefusedError as error:
-            if error.status == 401:
-                raise
-            return None
-        return text if 0 < len(text) < 40 and "<" not in text else None
 
     def _experiments(self) -> list[wire.Experiment]:
         query: Query = [("max_results", 50_000), ("view_type", "ALL")]
@@ -129,13 +153,16 @@ class ServerReader:
     def _pages(self, kind: type[_P], path: str, query: Query, *, optional: bool = False) -> Iterator[_P]:
         """The pages of a search by GET; where it is ``optional``, none from a server that lacks it."""
         token, pages = None, Pages(path)
+        seen: set[object] = set()
         while True:
             asked = [*query, ("page_token", token)] if token else query
             page = (self._client.ask_if_known if optional else self._client.ask)(kind, path, query=asked)
             if page is None:
                 return
             yield page
-            token = pages.after(page)
+            names = _NAMES_IN[kind](page)
+            token = pages.after(page, new=len(names - seen))
+            seen |= names
             if token is None:
                 return
 
@@ -152,36 +179,20 @@ class ServerReader:
         _logger.info("%s has %d runs", self._client.uri, len(self._runs))
 
     def _run_search(self, experiment_ids: Sequence[str], fits: str = "") -> Iterator[list[wire.Run]]:
-        """Pages of runs that a filter fits, oldest first so that runs that start meanwhile shift none of them."""
-        path = f"{API}/runs/search"
-        body: dict[str, object] = {
-            "experiment_ids": experiment_ids,
-            "run_view_type": "ALL",
-            "order_by": ["attribute.start_time ASC"],
-        }
-        body |= {"filter": fits} if fits else {}
-        size = _FIRST_PAGE_RUNS
-        token, pages = None, Pages(path)
+        """Pages of runs that a filter fits, oldest first so that runs that start meanwhile shift none of them.
+
+        The page that follows is asked for before one is handed out, so that the server has always work.
+        """
+        search = RunSearch(self._client, experiment_ids, fits)
+        pages = Pages(search.path)
+        page = search.page(None)
         while True:
-            body |= {"max_results": size} | ({"page_token": token} if token else {})
-            try:
-                content = self._client.request(path, body=body)
-            except RefusedError as error:
-                if (
-                    error.status in (401, 403, 404)
-                    or size <= _PAGE_RUNS.start
-                    or (fits and error.status == 400)
-                ):
-                    raise
-                size = max(_PAGE_RUNS.start, size // 4)
-                continue
-            page = self._client.understand(content, wire.RunPage, path)
+            token = pages.after(page, new=sum(run.info.run_id not in self._runs for run in page.runs))
+            following = self._client.begin(search.page, token) if token else None
             yield page.runs
-            token = pages.after(page)
-            if token is None:
+            if following is None:
                 return
-            per_run = len(content) / max(1, len(page.runs))
-            size = min(max(_PAGE_RUNS.start, int(_PAGE_BYTES / per_run)), _PAGE_RUNS.stop - 1)
+            page = following.result()
 
     def _read_runs(self, runs: list[wire.Run]) -> Batches:
         yield from rows.batches(rows.RUNS, runs)
@@ -253,8 +264,9 @@ class ServerReader:
             page = self._client.ask_if_known(wire.LoggedModelPage, path, body=body)
             if page is None:
                 return
+            new = sum(model.info.model_id not in self._models for model in page.models)
             yield page.models
-            token = pages.after(page)
+            token = pages.after(page, new=new)
             if token is None:
                 return
             body["page_token"] = token

@@ -28,7 +28,7 @@ from mlflow2prov.sources.mlflow.artifact_rows import (
 )
 from mlflow2prov.sources.mlflow.artifact_stores import Stores, is_direct
 from mlflow2prov.sources.mlflow.artifacts_local import LocalFolders, local_path
-from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_client import HttpClient, Pages, Query, RefusedError
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.tables import Batches
 
@@ -251,15 +251,18 @@ class ServerStore:
         files: dict[str, wire.File] = {}
         token: str | None = None
         seen: set[str | None] = {None}
+        pages = Pages(way.list_path)
         while True:
             path, query = way.listing(folder, token)
             page = self._client.ask(wire.FilePage, path, query=query, retries=_RETRIES)
             above = "" if way.is_proxied else folder
+            before = len(files)
             files |= {file.path: file for file in page.files if _stands_in(above, file.path)}
             token = page.next_page_token or None
             if token in seen:  # there is none, or it leads back to what was listed
                 return list(files.values())
             seen.add(token)
+            pages.after(page, new=len(files) - before)
 
     def _ways(self, owner: Owner) -> list[_Way]:
         """The ways to the artifacts of an owner, the one to try first first."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from mlflow2prov.sources.mlflow import server_traces_wire as wire
-from mlflow2prov.sources.mlflow.http_client import HttpClient, Query
+from mlflow2prov.sources.mlflow.http_client import HttpClient, Pages, Query
 from mlflow2prov.sources.mlflow.server_rows import Row, RowsOf, batches, known
 from mlflow2prov.sources.tables import Batches
 
@@ -38,14 +38,17 @@ class EvaluationReader:
     def _pages(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.EvaluationDataset]]:
         body: dict[str, object] = {"max_results": _PAGE_DATASETS, "order_by": ["created_time ASC"]}
         body |= {"experiment_ids": experiment_ids} if experiment_ids else {}
+        path = f"{_DATASETS}/search"
+        pages = Pages(path)
         while True:
-            page = self._client.ask_if_known(wire.EvaluationDatasetPage, f"{_DATASETS}/search", body=body)
+            page = self._client.ask_if_known(wire.EvaluationDatasetPage, path, body=body)
             if page is None:
                 return
             yield page.datasets
-            if not page.next_page_token or page.next_page_token == body.get("page_token"):
+            token = pages.after(page, new=len(page.datasets))
+            if token is None:
                 return
-            body["page_token"] = page.next_page_token
+            body["page_token"] = token
 
     def _whole(self, dataset: wire.EvaluationDataset) -> _Whole:
         path = f"{_DATASETS}/{dataset.dataset_id}/experiment-ids"
@@ -56,18 +59,26 @@ class EvaluationReader:
         """How many records a dataset has: a server tells no number, so they are asked for and dropped."""
         found = 0
         query: Query = [("max_results", _PAGE_RECORDS)]
-        token: str | None = None
+        path = f"{_DATASETS}/{dataset_id}/records"
+        token, pages = None, Pages(path)
         while True:
             asked = [*query, ("page_token", token)] if token else query
-            page = self._client.ask_if_known(
-                wire.RecordPage, f"{_DATASETS}/{dataset_id}/records", query=asked
-            )
+            page = self._client.ask_if_known(wire.RecordPage, path, query=asked)
             if page is None:
                 return None
-            found += len(msgspec.json.decode(page.records, type=list[msgspec.Raw]))
-            if not page.next_page_token or page.next_page_token == token:
+            records = _length(page.records)
+            found += records
+            token = pages.after(page, new=records)
+            if token is None:
                 return found
-            token = page.next_page_token
+
+
+def _length(records: str) -> int:
+    """How many items a JSON array has; none where it is no array."""
+    try:
+        return len(msgspec.json.decode(records, type=list[msgspec.Raw]))
+    except msgspec.MsgspecError:
+        return 0
 
 
 class _Whole(msgspec.Struct, frozen=True):

@@ -151,13 +151,14 @@ class HistoryReader:
         return len(self._client.target(_BULK, self._query(part))) > _MOST_URL_BYTES_OF_OLD
 
     def _paged(self, key: str, run_id: str) -> list[Row]:
-        rows: list[Row] = []
+        rows: dict[Row, None] = {}
         token, pages = None, Pages(_SINGLE)
         while True:
             query: Query = [("run_id", run_id), ("metric_key", key), ("max_results", self._most_points)]
             query = [*query, ("page_token", token)] if token else query
             page = self._client.ask_if_known(wire.MetricPage, _SINGLE, query=query)
-            rows += [point(run_id, metric) for metric in page.metrics] if page else []
-            token = pages.after(page) if page else None
+            before = len(rows)
+            rows.update((point(run_id, metric), None) for metric in (page.metrics if page else ()))
+            token = pages.after(page, new=len(rows) - before) if page else None
             if not token:
-                return rows
+                return list(rows)

@@ -12,11 +12,11 @@ from itertools import chain
 from mlflow2prov.errors import UsageError
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.selection import copied_from, prompts_in, require_known
 from mlflow2prov.sources.mlflow.server import API, IS_PROMPT, ServerReader
+from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
 from mlflow2prov.sources.tables import Batches
@@ -42,9 +42,9 @@ def fits(key: str, text: str) -> str:
 class SelectedReader(ServerReader):
     """One reading of what a selection chooses; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, access: ArtifactAccess) -> None:
+    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, artifacts: ArtifactReader) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
-        super().__init__(client, workspace, wanted, access)
+        super().__init__(client, workspace, wanted, artifacts)
         self._selection = wanted.selection
         self._experiment_of: dict[str, str] = {}
         self._known_experiments: dict[str, wire.Experiment] = {}
@@ -54,8 +54,7 @@ class SelectedReader(ServerReader):
         self._whole_runs: set[str] = set()
 
     def read(self) -> Batches:
-        """Every table; runs first, since they tell what else is needed."""
-        yield rows.batch("mlflow_store", [(self._client.uri, self._version(), None)])
+        """Every table but that of the store; runs first, since they tell what else is needed."""
         chosen = self._chosen_experiments()
         versions = {name: self._versions_of(name) for name in self._selection.models}
         self._require_models(versions)
@@ -79,7 +78,6 @@ class SelectedReader(ServerReader):
             yield from self._linked_logged_models()
         if "evaluation_datasets" not in self._skip and experiment_ids:
             yield from EvaluationReader(self._client).read(experiment_ids)
-        self._artifacts.report()
 
     # ---- What is chosen ------------------------------------------------------------------------
 

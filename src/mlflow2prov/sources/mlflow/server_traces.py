@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from mlflow2prov.sources.mlflow import server_traces_wire as wire
-from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.http_client import HttpClient, Pages, Query, RefusedError
 from mlflow2prov.sources.mlflow.server_rows import Row, RowsOf, batch, batches, known
 from mlflow2prov.sources.tables import Batches
 
@@ -105,30 +105,34 @@ class TraceReader:
             "order_by": ["timestamp_ms ASC"],
         }
         body |= {"filter": fits} if fits else {}
+        pages = Pages(_SEARCH)
         while True:
             page = self._client.ask_if_known(wire.TracePage, _SEARCH, body=body)
             if page is None:
                 yield from self._old_pages(experiment_ids, fits)
                 return
+            new = sum(trace.trace_id not in self._seen for trace in page.traces)
             yield page.traces
-            if not page.next_page_token or page.next_page_token == body.get("page_token"):
+            token = pages.after(page, new=new)
+            if token is None:
                 return
-            body["page_token"] = page.next_page_token
+            body["page_token"] = token
 
     def _old_pages(self, experiment_ids: Sequence[str], fits: str) -> Iterator[list[wire.Trace]]:
         query: Query = [("experiment_ids", experiment_id) for experiment_id in experiment_ids]
         query = [*query, ("max_results", _PAGE_TRACES), ("order_by", "timestamp_ms ASC")]
         query = [*query, ("filter", fits)] if fits else query
-        token: str | None = None
+        token, pages = None, Pages(_OLD_SEARCH)
         while True:
             asked = [*query, ("page_token", token)] if token else query
             page = self._client.ask_if_known(wire.OldTracePage, _OLD_SEARCH, query=asked)
             if page is None:
                 return
+            new = sum(trace.request_id not in self._seen for trace in page.traces)
             yield [renewed(trace) for trace in page.traces]
-            if not page.next_page_token or page.next_page_token == token:
+            token = pages.after(page, new=new)
+            if token is None:
                 return
-            token = page.next_page_token
 
     def _spans(self, trace_ids: Sequence[str]) -> Batches:
         groups = [

@@ -17,6 +17,18 @@ _T = TypeVar("_T")
 Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
+class Workspace(Struct, frozen=True, gc=False):
+    """A workspace: a part of a server with experiments and registered models of its own."""
+
+    name: str
+
+
+class Workspaces(Struct, frozen=True):
+    """An answer of ``workspaces``."""
+
+    workspaces: list[Workspace] = []
+
+
 class Pair(Struct, frozen=True, gc=False):
     """A tag or a parameter."""
 
