@@ -40,7 +40,7 @@ WRITTEN_ELSEWHERE = {"docs/benchmarks.md"}
 
 NOT_RUN = {
     "needs a network": 2,
-    "needs a server": 9,
+    "needs a server": 10,
     "needs make": 2,
     "makes the demo": 1,
     "needs Neo4j": 1,
