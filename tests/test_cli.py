@@ -369,5 +369,9 @@ def test_counts_of_several_documents_say_whose_they_are(small: Path) -> None:
         found.append(value["document"])
         text = text[end:].lstrip()
     assert found == [f"1: {small}", f"2: {small}"]
+    odd = small.with_name(os.fsdecode(b"b\xff.json"))
+    odd.write_text(SMALL)
+    made = run("load", "--input", str(odd), "--input", str(small), "statistics", "--format", "csv")
+    assert made.returncode == 0 and b"b\\udcff.json" in made.stdout
     assert f"### 2: {small}\n" in run(*both, "markdown").stdout.decode()
     assert f"2: {small}\n" in run(*both, "table").stdout.decode()

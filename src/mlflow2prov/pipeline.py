@@ -576,7 +576,7 @@ def _statistics_step(
             text = counted.text(options["format"])
             if options["format"] == "csv" and numbered > 1:  # one header is enough
                 text = text.partition("\n")[2]
-            surroundings.stdout.write(text.encode())
+            surroundings.stdout.write(text.encode(errors="backslashreplace"))
             surroundings.stdout.flush()
         if options["plot"]:
             graph.plot(_numbered(Path(options["plot"]), numbered))

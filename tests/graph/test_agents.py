@@ -120,6 +120,8 @@ def test_names_and_user_names_match_whatever_the_case_and_identifiers_as_they_st
     assert made["agent"][USER]["prov:label"] == "AL"
     assert made["agent"]["ex:bob"]["prov:label"] == "Robert"
     assert merged(Person(name="Robert", aliases=("EX:bob",))) == merged()
+    two = (Person(name="X", aliases=("ex:bob",)), Person(name="Y", aliases=("ex:Bob",)))
+    assert merged(*two)["agent"]["ex:bob"]["prov:label"] == "X"
 
 
 def test_a_name_of_two_people_is_an_error_whatever_the_case() -> None:

@@ -6,11 +6,12 @@ Agents are few beside what they did: they are held in memory, some 1 kB each.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote
 
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.spared import CONTACTS
 from mlflow2prov.prov.namespaces import AGENT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS
 
@@ -91,10 +92,11 @@ def agents_of(graph: Graph) -> list[Agent]:
         key: (name, datatype)
         for key, name, datatype in graph.query("SELECT key, name, datatype FROM {graph}.attribute_key")
     }
+    iris = dict(graph.query("SELECT prefix, iri FROM {graph}.prefix"))
     for number, key, value in graph.query(
         f"SELECT id, a.k, a.v FROM (SELECT id, unnest(attributes) AS a FROM {{graph}}.element WHERE id IN ({wanted}))"
     ):
-        _take(agents[number], *keys[key], value)
+        _take(agents[number], *keys[key], value, iris)
     return list(agents.values())
 
 
@@ -120,27 +122,42 @@ def _wanted(graph: Graph) -> str:
     )
 
 
-def _take(agent: Agent, name: str, datatype: str | None, value: str) -> None:
+def _take(agent: Agent, name: str, datatype: str | None, value: str, iris: Mapping[str, str]) -> None:
+    said, text = meaning(name), " ".join(value.split())
     if name == "prov:type":
         agent.types.add(value)
     elif datatype == QUALIFIED_NAME:
-        if meaning(name) == "email":  # RDF has addresses as IRIs, such as mailto:ada@example.org
-            agent.emails.update(_addresses(value.rpartition(":")[2]))
+        _take_reference(agent, name, value, iris)
+    elif said is None or not text:
         return
-    said, text = meaning(name), " ".join(value.split())
-    if name == "prov:type" or said is None or not text:
-        return
-    if said in {"email", "username", "name"} and "@" in text and " " not in text:
-        agent.emails.add(text.removeprefix("mailto:").lower())
+    elif said in {"email", "username", "name"} and "@" in text and " " not in text:
+        agent.emails.update(_addresses(text))
     elif said == "email":
         agent.emails.update(_addresses(text))
+        before, bracket, _ = text.partition("<")
+        agent.names.update([before.strip(' "')] if bracket and before.strip(' "') else [])
     else:
         {"name": agent.names, "part": agent.parts, "username": agent.usernames}[said].add(text)
 
 
+def _take_reference(agent: Agent, name: str, value: str, iris: Mapping[str, str]) -> None:
+    """Take a reference: RDF has addresses, accounts and pages as IRIs, such as mailto:ada@example.org."""
+    prefix, _, local = value.rpartition(":")
+    iri = iris.get(prefix, "") + local
+    word = re.sub("[_-]", "", name.rpartition(":")[2]).lower()
+    if meaning(name) == "email":
+        agent.emails.update(_addresses(unquote(local if "@" in local else iri)))
+    elif meaning(name) == "username" or word in CONTACTS:
+        last = [piece for piece in re.split(r"[/#?=&:]", unquote(iri)) if piece]
+        agent.usernames.update(last[-1:])
+
+
+_SCHEME = re.compile("mailto:", re.IGNORECASE)
+
+
 def _addresses(text: str) -> Iterator[str]:
     for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text):
-        yield found.removeprefix("mailto:").lower()
+        yield _SCHEME.sub("", found, count=1).lower()
 
 
 def encoded(text: str) -> str:

@@ -35,7 +35,7 @@ def whole_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     try:
         target, mode = _place(target)
         unfinished = _beside(target)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that lead in a circle
         raise Mlflow2ProvError(
             f"can't write {str(target)!r}: {getattr(error, 'strerror', None) or error}"
         ) from error

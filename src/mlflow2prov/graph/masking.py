@@ -26,8 +26,8 @@ from mlflow2prov.graph.needles import (
     SHORTEST_ANYWHERE,
     Needle,
     Rule,
+    address_of,
     needles_of,
-    own_word,
 )
 from mlflow2prov.graph.reading import View, folded, view
 from mlflow2prov.prov.namespaces import AGENT
@@ -83,8 +83,7 @@ class Mask:
                 kept = Needle(needle.text, min(best.rule, needle.rule), min(best.rank, needle.rank))
                 owners[needle.text] = (kept, whose)
         self.needles: dict[Needle, str] = {
-            # Agents of one address are one person, with several identifiers; those of one name may be two.
-            needle: min(whose) if len(whose) == 1 or not needle.rank else self.code(f"word:{needle.text}")
+            needle: min(whose) if len(whose) == 1 else self.code(f"word:{needle.text}")
             for needle, whose in owners.values()
         }
         self._whole = {
@@ -109,19 +108,26 @@ class Mask:
         return f"p{self._digits(text, 20)}"
 
     def pseudonym(self, person: Agent) -> str:
-        """Return a person's pseudonym: that of the e-mail address or of the IRI that the identifier is.
+        """Return a person's pseudonym: that of the e-mail address, else of the identifier's IRI.
 
-        It goes by the identifier alone, which every document has that names this agent, whatever else it
-        says of it. Someone who is no agent, and has a user name only, goes by that.
+        Someone who is no agent, and has a user name only, goes by that.
         """
-        if not person.iri:
-            return self.code(f"word:{folded(min(person.usernames))}")
+        address = address_of(person)
+        if address:
+            return self.code(f"email:{address}")
+        return self.code(f"iri:{person.iri}" if person.iri else f"word:{folded(min(person.usernames))}")
+
+    def identifier(self, person: Agent) -> str:
+        """Return what stands in the place of a person's own word in the identifier.
+
+        It is the pseudonym, and what tells identifiers of one person apart unless the address is the identifier.
+        """
         word = person.local.removeprefix("User.")
         if PSEUDONYM.fullmatch(word):
             return word
-        address = own_word(person).lower()
-        is_ours = "@" in address and person.iri == f"{AGENT}User.{encoded(address)}"
-        return self.code(f"email:{address}" if is_ours else f"iri:{person.iri}")
+        address, code = address_of(person), self.pseudonym(person)
+        is_usual = address is None or person.iri == f"{AGENT}User.{encoded(address)}"
+        return code if is_usual else f"{code}v{self._digits(f'spelling:{person.iri}', 12)}"
 
     def _digits(self, text: str, count: int) -> str:
         digest = hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()

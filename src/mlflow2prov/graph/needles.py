@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import permutations
 
-from mlflow2prov.graph.agent_names import Agent
+from mlflow2prov.graph.agent_names import Agent, encoded
 from mlflow2prov.graph.reading import folded, view
 from mlflow2prov.graph.spared import words
+from mlflow2prov.prov.namespaces import AGENT
 
 COMMON = words(
     "root admin administrator user users ubuntu debian runner jovyan nobody daemon git github gitlab jenkins "
@@ -69,6 +70,14 @@ class Needle:
     rank: int
 
 
+def address_of(person: Agent) -> str | None:
+    """Return the e-mail address that a person is known by: that of the identifier, else the first one."""
+    word = own_word(person).lower()
+    if person.iri == f"{AGENT}User.{encoded(word)}" and "@" in word:
+        return word
+    return min(person.emails, default=None)
+
+
 def own_word(person: Agent) -> str:
     """Return what the local part of an agent's identifier says, decoded."""
     return view(person.local.removeprefix("User."), dashes=True).plain
@@ -82,6 +91,9 @@ def needles_of(person: Agent) -> Iterator[Needle]:
             yield from needle(word, 3)
     for text in {*person.usernames, *_own_words(person)}:
         yield from needle(text, 1)
+        domain, backslash, account = text.rpartition("\\")
+        if domain and backslash:  # of a Windows domain
+            yield from needle(account, 1)
     together = {f"{one} {other}" for one, other in permutations(sorted(person.parts)[:_MOST_PARTS], 2)}
     for name in {*person.names, *together}:
         if not PSEUDONYM.search(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -39,9 +41,13 @@ class Person:
         return {alias for alias in listed if alias.strip()}
 
 
+_IDENTIFIER = re.compile(r"[^\s@:]*:[^\s@]+")
+
+
 def _key(alias: str) -> str:
-    """An alias as it is compared: whatever the case, white space once."""
-    return " ".join(alias.split()).casefold()
+    """An alias as it is compared: whatever the case, white space once; what looks like an identifier as it is."""
+    text = unicodedata.normalize("NFC", " ".join(alias.split()))
+    return text if _IDENTIFIER.fullmatch(text) else text.casefold()
 
 
 class People:
@@ -82,10 +88,8 @@ class People:
     def of(self, agent: Agent) -> list[Person]:
         """Return the people that an agent is by what it goes by; several are a contradiction."""
         found: set[int | None] = set()
-        for text in (*agent.usernames, *agent.names):
+        for text in (*agent.usernames, *agent.names, agent.qualified_name):
             found |= self._found(text)
-        if agent.qualified_name in self._written.get(_key(agent.qualified_name), ()):
-            found |= self._found(agent.qualified_name)
         for email in agent.emails:
             together = {name: self._found(f"{name} <{email}>") for name in agent.names}
             plain = self._found(email)

@@ -34,10 +34,12 @@ def use_pseudonyms(graph: Graph, key: bytes, *, keep_free_text: bool = False) ->
     """Return the graph with pseudonyms in the place of people's names, wherever they stand.
 
     Every agent that is not said to be a program or an organization is a person. A pseudonym is the
-    letter p and 20 digits, of the HMAC-SHA-256 of the e-mail address that the agent's identifier is, else
-    of the identifier's IRI: an agent has the same in every document of one key, in its identifier and
-    in every value. In identifiers of other things it goes by what stands there, whoever is known, so
-    that equal identifiers stay equal and others stay different. What is a pseudonym already stays.
+    letter p and 20 digits, of the HMAC-SHA-256 of the e-mail address, else of the identifier's IRI: one
+    person has the same in every document of one key, in identifiers and in every value; an identifier
+    that is not the address itself has 12 more digits, by which several of one person differ. In
+    identifiers of other things it goes by what stands there, whoever is known, so that equal
+    identifiers stay equal and others stay different. What two people are called stands for neither.
+    What is a pseudonym already stays.
 
     Memory holds some 3 kB for each person; values pass in batches.
 

@@ -38,7 +38,7 @@ class Renaming:
         self._open = {prefix for prefix, iri in self._iris.items() if iri not in _FIXED and _OPEN.search(iri)}
         self._people = [person for person in people if self._iris.get(person.prefix) not in STANDARD]
         self.own = {
-            (person.prefix, person.local): self._head(person.local, "User.") + mask.pseudonym(person)
+            (person.prefix, person.local): self._head(person.local, "User.") + mask.identifier(person)
             for person in self._people
         }
 
