@@ -22,6 +22,9 @@ READ_LIMITS = {"json": 100_000, "nt": 100_000, "parquet": 100_000, "xml": 30_000
 _PICTURES = ("svg", "png", "pdf")
 """These are for small graphs only."""
 
+_DRAWN = 300
+"""Records of a graph that is drawn."""
+
 
 def formats(inputs: Inputs, size: Size) -> Iterator[Figure]:
     """Each format's figures, with those of the library in the same row where it has that format."""
@@ -41,6 +44,27 @@ def formats(inputs: Inputs, size: Size) -> Iterator[Figure]:
             if FORMATS[name].reads:
                 cost = best({"": [*ours, "read", name, file]}, size.repeats)[""]
                 yield _row("read", name, cost, size, READ_LIMITS.get(name), theirs_here, None)
+    yield from pictures(inputs, size)
+
+
+def pictures(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    """What drawing a small graph takes, with Graphviz's work, beside the library's drawing of the same."""
+    records = inputs.records(_DRAWN)
+    with inputs.output("pictures") as out:
+        kept = out / "graph.duckdb"
+        run([sys.executable, "-m", "benchmarks.formats_tables", "graph", records, kept])
+        for name in _PICTURES:
+            ours = [sys.executable, "-m", "benchmarks.formats_tables", "write", name, kept, out / "graph"]
+            theirs = [sys.executable, "-m", "benchmarks.formats_library", "draw", records, out, name]
+            costs = best({"ours": ours, "theirs": theirs}, size.repeats)
+            own, library = costs["ours"], costs["theirs"]
+            detail = (
+                f"the library {library.cpu_s:.1f} s; {_bytes(target_of(out / 'graph', name)) / 1e3:,.0f} kB"
+            )
+            yield Figure(
+                name=f"`{name}`: draw {_DRAWN} records, CPU with starting and Graphviz",
+                measured=f"{own.cpu_s:.1f} s ({detail}; {own.peak_mib:,.0f} MiB)",
+            )
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.formats_library RECORDS FOLDER NAME…`` builds a document of the records once, writes
 and reads it in each of the formats, and prints the seconds of CPU of each as JSON. Building is not counted.
+``… draw RECORDS FOLDER NAME`` builds it and draws it by Graphviz.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ def measure(records: Path, folder: Path, names: list[str]) -> dict[str, dict[str
     return found
 
 
+def draw(records: Path, folder: Path, name: str) -> None:
+    """Draw a document of the records, as the library does it."""
+    from prov.dot import prov_to_dot
+
+    prov_to_dot(document_of(records)).write(str(folder / f"library.{name}"), format=name)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "draw":
+        draw(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+        sys.exit()
     records_, folder_, *names_ = sys.argv[1:]
     print(json.dumps(measure(Path(records_), Path(folder_), names_)))
