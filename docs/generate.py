@@ -348,8 +348,10 @@ records with all their formal arguments, relations with and without identifiers,
 language-tagged values, several values of one attribute, several records of one identifier. What a format
 loses all the same is said below; tests hold each format to it with documents of others and random ones.
 
-`load` goes by the suffix, then by the first bytes; `--format` overrides both. Files that end in `.gz` or
-`.zst` are compressed when written; compressed files are known by their content when read.
+`load` goes by the suffix, then by the first bytes, up to 64 KiB of them; `--format` overrides both. What
+begins like Turtle is read as TriG, which Turtle is a part of. `save` goes by the suffix where no `--format` is
+given. Suffixes mind no case. Files that end in `.gz` or `.zst` are compressed when written; compressed files
+are known by their content when read.
 """
 
 FORMATS_NOTES = """\
@@ -360,11 +362,15 @@ FORMATS_NOTES = """\
 - **Pictures** (`svg`, `png`, `pdf`) are drawn by [Graphviz](https://graphviz.org), which has to be
   installed. What touches very many things is drawn as a badge on these; things that are related in the
   same way are one box. A picture that could not be read is refused: select a part first, or save `dot`.
-- **Folders** (`parquet`, `csv`) are replaced only if they were written by `save`.
+- **Folders** (`parquet`, `csv`) are replaced only if they were written by `save` and nothing else is in them.
+- What is replaced hands on its permissions.
 - Files and folders appear whole or not at all; `--no_overwrite` refuses to replace one.
 - One record may have 64 MiB at most, a text in Turtle or TriG 16 MiB; a document 10,000 prefixes, and 1,000,000
   attributes of different name, datatype or language; so that memory stays bounded whatever a file holds. A
   compressed file that expands to more than 500 times its size is refused.
+- **Damaged files** get a clear error from each reader, and no traceback. In a checkout of the source,
+  `python tests/fuzzing/fuzz.py --format json --minutes 10` tries that on a reader with random damage, and keeps
+  a file that makes it crash, hang or fail in another way.
 """
 
 
@@ -380,8 +386,8 @@ def formats_page() -> str:
 
 def _format_row(row: Format) -> str:
     name = f"`NAME.{row.name}/`" if row.marker else f"`NAME.{row.name}`"
-    others = [f"`{suffix}`" for suffix in row.suffixes if row.reads and suffix != f".{row.name}"]
-    files = f"{name}; reads {', '.join(others)}, too" if others else name
+    others = ", ".join(f"`{suffix}`" for suffix in row.suffixes if suffix != f".{row.name}")
+    files = f"{name}; {others}, too" if others else name
     cells = (f"`{row.name}`", row.title, files, *("yes" if so else "no" for so in (row.writes, row.reads)))
     return f"| {' | '.join((*cells, row.lost))} |"
 

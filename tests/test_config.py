@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlflow2prov import cli, config
 from mlflow2prov.commands import COMMANDS
@@ -140,3 +141,58 @@ def test_variables_are_expanded_before_lists_are_split_and_may_be_empty() -> Non
     assert extract.options["skip"] == ("artifacts", "datasets")
     assert load.options["input"] == ("a.json",)
     assert "no variable S, or an empty one," in problems("- load: {input: a, format: '${S}'}", S="")[0]
+
+
+IMPOSSIBLE = {
+    "statistics: {plot: x.png}": "can't draw into x.png",
+    "save: {output: o.ttl, format: json}": "o.ttl has the suffix of ttl, but the format is json",
+    "save: {output: '-', format: [json, nt]}": "standard output takes one format only",
+    "save: {output: '-', format: parquet}": "parquet is a folder of files",
+    "save: {output: o.gz, format: parquet}": "parquet is a folder, which can't be compressed: leave out .gz",
+    "save: {output: o.gz, format: [json, parquet]}": "can't be compressed",
+    "save: {output: o.json.gz.zst}": "compressed twice",
+    "save: {output: o/}": "no name of a file",
+    "load: {input: ['-', '-']}": "standard input can be read once only",
+    "transform: {since: yesterday}": "since is 'yesterday', which is no date or instant",
+    "transform: {since: '2024-01-02', until: '2024-01-01'}": "has to be before until",
+    "extract: {mlflow_url: m, until: 12}": "until is '12', which is no date or instant",
+    "extract: {mlflow_url: m, since: '2024-01-02', until: '2024-01-02'}": "has to be before until",
+    "extract: {repository_path: ., run: r}": "there is no MLflow store to select from (run r)",
+}
+
+
+@pytest.mark.parametrize("text", IMPOSSIBLE)
+def test_what_no_input_can_mend_is_not_valid(text: str) -> None:
+    found = problems(f"- load: {{input: a.json}}\n- merge\n- {text}")
+    assert len(found) == 1
+    assert found[0].startswith("c.yaml:3: ")
+    assert IMPOSSIBLE[text] in found[0]
+
+
+def test_one_problem_is_not_told_twice() -> None:
+    found = problems(
+        "- load: {input: a}\n- transform: {since: [1], until: yesterday}\n- save: {output: o.ttl, format: x}"
+    )
+    assert [problem.split(":")[1] for problem in found] == ["2", "3"]
+
+
+@pytest.mark.parametrize("text", IMPOSSIBLE)
+def test_the_command_line_says_the_same(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before it reads anything: there is no file to load."""
+    monkeypatch.chdir(tmp_path)
+    ((command, options),) = yaml.safe_load(text).items()
+    words = [command]
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{name}", str(one)]
+    assert cli.run(["load", "--input", "none.json", *words]) == 2
+    said = " ".join(capfd.readouterr().err.split())
+    assert IMPOSSIBLE[text] in said
+    assert "none.json" not in said
+    (tmp_path / "c.yaml").write_text(f"- load: {{input: none.json}}\n- {text}\n")
+    for option in ("--validate", "--config"):
+        assert cli.run([option, "c.yaml"]) == 2
+        said = capfd.readouterr().err
+        assert said.startswith("c.yaml:2: ") and IMPOSSIBLE[text] in said

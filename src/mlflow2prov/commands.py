@@ -6,9 +6,11 @@ this table, so that they can't drift apart; ``pipeline`` has a step of the same 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow2prov import checks
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
@@ -60,6 +62,8 @@ class Command:
     """Options of which at least one has to be given."""
     brings: bool = False
     """Whether it adds documents, rather than work on those that are there."""
+    check: Callable[[dict[str, Any]], None] | None = None
+    """Raises a ``UsageError`` where its options can't do, whatever the input."""
 
 
 _SELECTION = (
@@ -91,6 +95,7 @@ _SELECTION = (
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="extract",
+        check=checks.check_extract,
         brings=True,
         help="Add the provenance of a Git repository and an MLflow store as one document.",
         example="mlflow2prov extract --repository_path . --mlflow_url sqlite:///mlflow.db save --output result",
@@ -159,6 +164,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="load",
+        check=checks.check_load,
         brings=True,
         help="Add one document for each file.",
         example="mlflow2prov load --input a.json --input b.json merge save --output both",
@@ -186,6 +192,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="transform",
+        check=checks.check_transform,
         help="Change each document: select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
         example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
         options=(
@@ -245,6 +252,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="save",
+        check=checks.check_save,
         help="Write each document, and pass it on: NAME.json, or NAME-1.json, NAME-2.json, … where several pass.",
         example="mlflow2prov extract --repository_path . save --output result --format json",
         options=(
@@ -279,6 +287,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="statistics",
+        check=checks.check_statistics,
         help="Print how much each document holds, and pass it on.",
         example="mlflow2prov load --input a.json statistics --resolution fine --format csv",
         options=(
@@ -314,11 +323,16 @@ class Step:
     options: dict[str, Any]
 
 
-def step(command: Command, given: dict[str, Any]) -> Step:
+def step(command: Command, given: dict[str, Any], *, checked: bool = True) -> Step:
     """Return the step for a command with the options that were given; the others get their defaults.
 
+    Args:
+        command: what to do.
+        given: values by the names of options.
+        checked: whether the command's own check looks at them, too; not where some of them are known to be wrong.
+
     Raises:
-        UsageError: one that is needed is missing.
+        UsageError: one that is needed is missing, or what is given can't do.
 
     >>> step(COMMAND_BY_NAME["statistics"], {"resolution": "fine"}).options
     {'resolution': 'fine', 'format': 'table', 'plot': None}
@@ -340,6 +354,8 @@ def step(command: Command, given: dict[str, Any]) -> Step:
         raise UsageError(
             f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both"
         )
+    if command.check is not None and checked:
+        command.check(options)
     return Step(command, options)
 
 

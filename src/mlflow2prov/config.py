@@ -113,7 +113,7 @@ class _Reader:
         before = len(self.problems)
         options = self._options(command, pair[1])
         try:
-            made = step(command, options)
+            made = step(command, options, checked=len(self.problems) == before)
         except UsageError as error:
             self._problem(pair[0], str(error).replace("--", ""))
         return made if len(self.problems) == before else None

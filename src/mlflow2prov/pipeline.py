@@ -20,9 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlflow2prov import __version__
+from mlflow2prov.checks import formats_to_save, targets
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import UsageError
-from mlflow2prov.graph.files import refuse_existing, require_folder, require_svg, whole_file
+from mlflow2prov.graph.files import (
+    refuse_existing,
+    require_folder,
+    unfinished_pattern,
+    whole_file,
+)
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 from mlflow2prov.progress import Report, bytes_of_unfinished, silent, watched_batches, watched_items
@@ -371,7 +377,7 @@ def _load_one(name: str, format_name: str | None, surroundings: Surroundings) ->
         if surroundings.stdin is None:
             raise UsageError("standard input is closed")
         return formats.read_from(surroundings.stdin, "standard input", format_name, surroundings.store)
-    if format_name is None and Path(name).suffix == ".duckdb":
+    if format_name is None and Path(name).suffix.lower() == ".duckdb":
         return Graph.open(name, surroundings.store)
     return formats.read(name, format_name, surroundings.store)
 
@@ -399,8 +405,6 @@ def _extract_step(
 def _load_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
-    if options["input"].count("-") > 1:
-        raise UsageError("standard input can be read once only: --input - is given twice")
     yield from documents
     for name in options["input"]:
         yield _load_one(name, options["format"], surroundings)
@@ -482,7 +486,8 @@ def _save_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
     output, numbered, waiting = options["output"], 0, _some(documents, "save")
-    names = _formats_to_save(output, options["format"])
+    names = formats_to_save(output, options["format"])
+    _check_surroundings_of_output(output, names)
     graph: Graph | None = next(waiting)
     while graph is not None:
         following = next(waiting, None)
@@ -496,31 +501,14 @@ def _save_step(
         graph = following
 
 
-def _formats_to_save(output: str, asked: Sequence[str]) -> Sequence[str]:
-    """The formats to write; what stands in the way of them is said before any work is done."""
+def _check_surroundings_of_output(output: str, names: Sequence[str]) -> None:
+    """What stands in the way of writing is said before any work is done."""
     from mlflow2prov import formats
 
-    told = None if output == "-" else formats.format_of(output)
-    names = list(dict.fromkeys(asked)) or [told or "json"]
-    if output == "-" and len(names) > 1:
-        raise UsageError("standard output takes one format only: save the others to files")
     for name in names:
-        formats.require(name, to_stream=output == "-")
-        if output != "-":
-            require_folder(formats.target_of(_of_format(output, name, names), name))
-    return names
-
-
-def _of_format(output: str, name: str, names: Sequence[str]) -> str:
-    """The name to write one of several formats to: the suffix of another one of them is none of its name."""
-    from mlflow2prov.formats import format_of
-    from mlflow2prov.formats.compression import compression_of
-
-    told = format_of(output)
-    if told in (None, name) or told not in names:
-        return output
-    packing = compression_of(output)
-    return str(Path(output[: len(output) - len(packing)]).with_suffix("")) + packing
+        formats.require(name)
+    for target in targets(output, names):
+        require_folder(target)
 
 
 def _save(
@@ -535,13 +523,9 @@ def _save(
     from mlflow2prov import formats
 
     overwrite = not options["no_overwrite"]
-    targets = (
-        []
-        if output == "-"
-        else [formats.target_of(_of_format(output, name, names), name, number) for name in names]
-    )
+    paths = targets(output, names, number)
     if not overwrite:
-        for target in targets:
+        for target in paths:
             refuse_existing(target)
     for position, name in enumerate(names):
         settings = {"attributes": True} if options["show_attributes"] and formats.draws(name) else {}
@@ -549,8 +533,9 @@ def _save(
             formats.write_to(graph, surroundings.stdout, name, **settings)
             surroundings.stdout.flush()
             continue
-        target = targets[position]
-        surroundings.report(f"writing {target.name}", bytes_of_unfinished(target))
+        target = paths[position]
+        written = bytes_of_unfinished(target.parent, unfinished_pattern(target))
+        surroundings.report(f"writing {target.name}", written)
         _say_size(formats.expected_bytes(graph, name), target.parent, f"writing {target} takes")
         formats.write(graph, target, name, overwrite=overwrite, **settings)
         log.info("wrote %s", target)
@@ -560,8 +545,6 @@ def _statistics_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
     _check_output(surroundings)
-    if options["plot"]:
-        require_svg(options["plot"])
     numbered, waiting = 0, _some(documents, "statistics")
     graph: Graph | None = next(waiting)
     while graph is not None:

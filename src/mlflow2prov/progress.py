@@ -62,15 +62,12 @@ def watched_items(phase: str, noun: str, items: Iterable[_T], report: Report) ->
         report(phase, {noun: done})
 
 
-def bytes_of_unfinished(target: Path) -> Callable[[], Counts]:
+def bytes_of_unfinished(folder: Path, pattern: str) -> Callable[[], Counts]:
     """What counts the bytes that have been written of a file or folder that is still beside its place."""
 
     def count() -> Counts:
         try:
-            parts = [
-                *target.parent.glob(f".{target.name}.*.part"),
-                *target.parent.glob(f".{target.name}.*.part/*"),
-            ]
+            parts = [*folder.glob(pattern), *folder.glob(f"{pattern}/*")]
             return {"bytes": sum(part.stat().st_size for part in parts if part.is_file())}
         except OSError:  # it was moved into its place meanwhile
             return {}

@@ -316,10 +316,11 @@ def test_a_folder_of_somebody_else_is_not_replaced(graph: Graph, tmp_path: Path)
 
 
 def test_a_folder_of_ours_is_replaced_whole(folder: Path, tmp_path: Path) -> None:
-    (folder / "stray.parquet").write_bytes(b"x")
+    (folder / "entity.parquet").write_bytes(b"x")
+    (folder / "used.parquet").unlink()
     with Graph.empty() as empty:
         assert empty.save(tmp_path / "doc", "parquet") == folder
-    assert not (folder / "stray.parquet").exists()
+    assert {p.name for p in folder.iterdir()} == {"document.json", *(f"{name}.parquet" for name in TABLES)}
     with load(folder) as again:
         assert again.count("element") == 0
 
@@ -342,3 +343,24 @@ def test_keys_are_looked_up_by_any_hashes() -> None:
             above, bucket = divmod(hashed, len(made.first))
             assert made.keys[made.first[bucket] - 1 + above % made.size[bucket]] == key
     assert lookup([], []).keys == [0]
+
+
+def test_chunks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is written in several pieces holds the same rows, in the same order, as one of one piece."""
+    packed: dict[str, object] = {}
+    for path in sorted(CASES.glob("*.json")):
+        document = json.loads(path.read_text("utf-8"))
+        if "bundle" not in document:
+            packed[f"all:{path.stem}"] = document
+    with graph_of(json.dumps({"prefix": {"all": "http://all.example/"}, "bundle": packed}).encode()) as graph:
+        whole = graph.save(tmp_path / "whole", "parquet")
+        rows = graph.count("element") + graph.count("relation")
+        assert rows > 150
+        for size in (3, rows // 2):
+            monkeypatch.setattr("mlflow2prov.formats.parquet._CHUNK", size)
+            pieces = graph.save(tmp_path / "pieces", "parquet")
+            for table in TABLES:
+                one, several = (pq.read_table(folder / f"{table}.parquet") for folder in (whole, pieces))
+                assert one.equals(several), table
+            if size == 3:
+                assert pq.ParquetFile(pieces / "entity.parquet").num_row_groups >= 3

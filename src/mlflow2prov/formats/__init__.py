@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mlflow2prov.errors import FormatError, UsageError
+from mlflow2prov.formats import beginnings
 from mlflow2prov.formats.compression import compressing, compression_of, expanding
 from mlflow2prov.graph.files import whole_file, whole_folder
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.graph import Graph
     from mlflow2prov.graph.store import Store
 
-_HEAD_BYTES = 4096
+_HEAD_BYTES = 2**16
 """How much of a file is looked at to tell its format."""
 
 
@@ -65,10 +66,6 @@ class Format:
 
 
 _RDF_LOSES = "what RDF can't tell apart: records of one identifier, an attribute with one value twice"
-_SCHEME = rb"[A-Za-z][A-Za-z0-9+.-]*:"
-_COMMENTS = rb"(#[^\n\r]*[\n\r]\s*)*"
-_XML_COMMENTS = rb"(<!--(?:[^-]|-(?!->))*-->\s*)*"
-_TURTLE = _COMMENTS + rb"(@prefix|@base|PREFIX|BASE)\b"
 
 FORMATS: dict[str, Format] = {
     row.name: row
@@ -78,14 +75,14 @@ FORMATS: dict[str, Format] = {
             title="PROV-JSON (W3C Member Submission)",
             suffixes=(".json",),
             module="provjson",
-            looks=rb"\{(?!\s*\"@(context|graph|id|type)\")",
+            looks=beginnings.JSON,
         ),
         Format(
             name="jsonld",
             title="PROV-JSONLD",
             suffixes=(".jsonld",),
             module="provjsonld",
-            looks=rb"(\[\s*)?\{\s*\"@(context|graph|id|type)\"",
+            looks=beginnings.JSONLD,
         ),
         Format(
             name="provn",
@@ -93,7 +90,7 @@ FORMATS: dict[str, Format] = {
             suffixes=(".provn", ".prov-n", ".asn"),
             lost="nothing; a language tag that PROV-N can't spell is refused",
             module="provn",
-            looks=rb"(//[^\n\r]*[\n\r]\s*|/\*(?:[^*]|\*(?!/))*\*/\s*)*document\b",
+            looks=beginnings.PROVN,
         ),
         Format(
             name="rdf",
@@ -102,7 +99,7 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES + "; bundles are refused; prefixes that XML can't have",
             module="rdfxml",
             extra="rdf",
-            looks=rb"(<\?xml[^>]*\?>\s*)?" + _XML_COMMENTS + rb"(<!DOCTYPE\s+rdf:RDF|<rdf:RDF)\b",
+            looks=beginnings.RDFXML,
         ),
         Format(
             name="xml",
@@ -110,7 +107,7 @@ FORMATS: dict[str, Format] = {
             suffixes=(".xml", ".provx"),
             lost="characters that XML lacks, which are shown as \\xNN; attributes with names that XML lacks are refused",
             module="provxml",
-            looks=rb"<(?!" + _SCHEME + rb"[^>\s]*>[ \t]+<" + _SCHEME + rb")[?!A-Za-z_]",
+            looks=beginnings.XML,
         ),
         Format(
             name="trig",
@@ -119,7 +116,7 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES,
             module="trig",
             extra="rdf",
-            looks=_TURTLE + rb".*?\{",
+            looks=beginnings.TRIG,
         ),
         Format(
             name="ttl",
@@ -128,7 +125,6 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES + "; bundles are refused",
             module="turtle",
             extra="rdf",
-            looks=_TURTLE,
         ),
         Format(
             name="nt",
@@ -145,7 +141,7 @@ FORMATS: dict[str, Format] = {
             lost=_RDF_LOSES + "; prefixes",
             module="nquads",
             extra="rdf",
-            looks=_COMMENTS + rb"(<[A-Za-z][A-Za-z0-9+.-]*:[^>]*>|_:\S+)\s",
+            looks=beginnings.NQUADS,
         ),
         Format(
             name="parquet",
@@ -208,7 +204,8 @@ def target_of(output: str | Path, format_name: str, number: int = 0) -> Path:
     several documents, stands before the suffix.
 
     Raises:
-        UsageError: that is no name of a file, it is compressed twice, or its suffix is another format's.
+        UsageError: that is no name of a file, it is compressed twice, its suffix is another format's, or the
+            format is a folder, which can't be compressed.
 
     >>> [str(target_of(name, "json")) for name in ("a", "a.json", "a.gz", "a.json.gz")]
     ['a.json', 'a.json', 'a.json.gz', 'a.json.gz']
@@ -224,6 +221,8 @@ def target_of(output: str | Path, format_name: str, number: int = 0) -> Path:
         raise UsageError(
             f"{output} has the suffix of {told}, but the format is {format_name}: leave one of them out"
         )
+    if packing and FORMATS[format_name].marker:
+        raise UsageError(f"{format_name} is a folder, which can't be compressed: leave out {packing}")
     if compression_of(stem):
         raise UsageError(f"can't write to {str(output)!r}: it would be compressed twice")
     suffix = Path(stem).suffix if told else f".{format_name}"
@@ -247,31 +246,39 @@ def expected_bytes(graph: Graph, format_name: str) -> int:
 def format_of(output: str | Path) -> str | None:
     """Return the format that the suffix of a name to write to tells, if it does.
 
-    >>> format_of("a.json.gz"), format_of("a.provx"), format_of("a.txt")
+    >>> format_of("a.json.gz"), format_of("A.PROVX"), format_of("a.txt")
     ('json', 'xml', None)
     """
     name = Path(output).name
-    suffix = Path(name[: len(name) - len(compression_of(name))]).suffix
+    suffix = Path(name[: len(name) - len(compression_of(name))]).suffix.lower()
     return next(
         (row.name for row in FORMATS.values() if row.writes and suffix in (f".{row.name}", *row.suffixes)),
         None,
     )
 
 
-def require(format_name: str, *, to_stream: bool = False) -> None:
-    """Make sure that a format can be written, and to standard output where ``to_stream`` says so.
+def require(format_name: str) -> None:
+    """Make sure that a format can be written here.
 
     Raises:
-        UsageError: no such format, or it can't be written so.
+        UsageError: no such format that can be written.
         FormatError: the program that draws it is not installed.
     """
-    row = _row(format_name, writing=True)
-    if row.marker and to_stream:
-        raise UsageError(f"{row.name} is a folder of files: it can't be written to standard output")
-    if row.program:
+    if _row(format_name, writing=True).program:
         from mlflow2prov.formats.picture import program
 
         program()
+
+
+def require_stream(format_name: str) -> None:
+    """Make sure that a format can be written to standard output.
+
+    Raises:
+        UsageError: no such format, or it can't be written so.
+    """
+    row = _row(format_name, writing=True)
+    if row.marker:
+        raise UsageError(f"{row.name} is a folder of files: it can't be written to standard output")
 
 
 def write(
@@ -299,8 +306,6 @@ def write(
     target = target_of(output, row.name)
     packing = compression_of(target.name)
     if row.marker:
-        if packing:
-            raise UsageError(f"{row.name} is a folder, which can't be compressed: leave out {packing}")
         with whole_folder(target, _module(row).is_own, overwrite=overwrite) as folder:
             _module(row).write_folder(graph, folder, **settings)
         return target
@@ -320,7 +325,8 @@ def write_to(graph: Graph, file: BinaryIO, format_name: str, **settings: Any) ->
         UsageError: no such format, it can't be written to one file, or does not have such a setting.
     """
     row = _row(format_name, writing=True)
-    require(row.name, to_stream=True)
+    require_stream(row.name)
+    require(row.name)
     _check_settings(row, settings)
     _module(row).write(graph, file, **settings)
 
@@ -432,7 +438,7 @@ def _recognize(head: bytes, name: str, suffix: str) -> Format:
             return row
     begin = head.lstrip(b" \t\r\n")
     for row in rows:
-        if row.looks and re.match(row.looks, begin, re.DOTALL | re.IGNORECASE):
+        if row.looks and re.match(row.looks, begin, beginnings.FLAGS):
             return row
     raise FormatError(
         f"can't tell the format of {name}: neither its suffix nor its first bytes are those of"

@@ -45,6 +45,7 @@ from mlflow2prov.formats.dot_style import MEANT, UNDRAWN, references
 from mlflow2prov.formats.neo4j_columns import SEPARATOR, Columns
 from mlflow2prov.formats.projection import Key
 from mlflow2prov.formats.text import literal, write_strings
+from mlflow2prov.graph.files import has_files_only
 from mlflow2prov.prov.namespaces import M2P, PROV
 from mlflow2prov.prov.records import RELATION_KINDS, RecordKind
 
@@ -83,10 +84,9 @@ def is_own(folder: Path) -> bool:
     try:
         with (folder / "nodes-header.csv").open("rb") as file:
             head = file.read(1024)
-        names = {path.name for path in folder.iterdir()}
+        return head.startswith(",".join(_NODE_FIELDS).encode()) and has_files_only(folder, _FILES)
     except OSError:
         return False
-    return head.startswith(",".join(_NODE_FIELDS).encode()) and names <= _FILES
 
 
 def type_of(kind: RecordKind, argument: str = "") -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlflow2prov.graph.files import has_files_only
 from mlflow2prov.prov.records import KINDS, RecordKind
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ def is_own(folder: Path) -> bool:
     """Return whether a folder is one that we wrote, with nothing else in it."""
     try:
         said = json.loads((folder / DOCUMENT).read_bytes())
-        names = {path.name for path in folder.iterdir()}
+        is_ours = isinstance(said, dict) and said.get("format") == FORMAT
+        return is_ours and has_files_only(
+            folder, {DOCUMENT, *(file_of(folder, table).name for table in TABLES)}
+        )
     except (OSError, ValueError, RecursionError):
         return False
-    is_ours = isinstance(said, dict) and said.get("format") == FORMAT
-    return is_ours and names <= {DOCUMENT, *(file_of(folder, table).name for table in TABLES)}
 
 
 def file_of(folder: Path, table: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from mlflow2prov.errors import FormatError, UsageError
+from mlflow2prov.formats.beginnings import begins_like_turtle
 from mlflow2prov.formats.intern import MOST_PREFIXES
 from mlflow2prov.formats.provo_lines import Parser, reason
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
@@ -81,14 +82,15 @@ class Document:
     """A document in Turtle, TriG or RDF/XML, on its way through the parser.
 
     Attributes:
+        syntax: ``ttl``, ``trig`` or ``rdf``.
         languages: how it spells language tags.
     """
 
     def __init__(self, syntax: str, file: BinaryIO, name: str) -> None:
-        """Take a file; of ``rdf``, the first bytes tell whether it is RDF/XML or Turtle."""
+        """Take a file; of ``rdf``, the first bytes tell whether it is RDF/XML, or Turtle or TriG."""
         head = file.read(_CHUNK_BYTES)
-        self._is_xml = syntax == "rdf" and _XML.match(head) is not None
-        self._syntax = "trig" if syntax == "trig" else "rdf" if self._is_xml else "ttl"
+        self._is_xml = syntax == "rdf" and _XML.match(head) is not None and not begins_like_turtle(head)
+        self.syntax = "ttl" if syntax == "ttl" else "rdf" if self._is_xml else "trig"
         self._name = name
         self.languages = Languages(is_xml=self._is_xml)
         self._watch = _XmlWatch(name) if self._is_xml else _TurtleWatch(name)
@@ -103,7 +105,7 @@ class Document:
         ox = oxigraph()
         kinds = {"ttl": ox.RdfFormat.TURTLE, "trig": ox.RdfFormat.TRIG, "rdf": ox.RdfFormat.RDF_XML}
         output = _Output(take)
-        quads = ox.parse(self._input, kinds[self._syntax])
+        quads = ox.parse(self._input, kinds[self.syntax])
         try:
             ox.serialize(quads, output, ox.RdfFormat.N_QUADS)
             self._watch.finish()

@@ -34,7 +34,7 @@ def read_as(syntax: str, file: BinaryIO, name: str, store: Store | None = None) 
     """Return the PROV-O document in a file as a graph.
 
     Args:
-        syntax: ``nt``, ``nq``, ``ttl``, ``trig``, or ``rdf`` (RDF/XML, or Turtle if it is that).
+        syntax: ``nt``, ``nq``, ``ttl``, ``trig``, or ``rdf`` (RDF/XML, or Turtle or TriG if it is that).
         file: the file.
         name: what to call it in messages.
         store: where the graph will live.
@@ -46,16 +46,17 @@ def read_as(syntax: str, file: BinaryIO, name: str, store: Store | None = None) 
     store = store or default_store()
     with store.in_order(), store.scratch("rdf") as schema:
         forms = Forms(store, schema)
-        lines = Lines(store, schema, name, forms, graphs=syntax in ("nq", "trig"))
+        document = None if syntax in ("nt", "nq") else Document(syntax, file, name)
+        has_graphs = syntax == "nq" if document is None else document.syntax == "trig"
+        lines = Lines(store, schema, name, forms, graphs=has_graphs)
         declared: dict[str, str] = {}
-        if syntax in ("nt", "nq"):
+        if document is None:
             languages = Languages()
             parser = parser_of_lines(syntax, languages)
             while content := file.read(_CHUNK_BYTES):
                 lines.add(content, parser)
             lines.finish(parser)
         else:
-            document = Document(syntax, file, name)
             declared = document.parse(lambda content: lines.add(content, None))
             languages = document.languages
             lines.finish(None)

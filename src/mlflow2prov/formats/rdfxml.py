@@ -60,10 +60,10 @@ def write(graph: Graph, file: BinaryIO) -> None:
 
 
 def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
-    """Return the PROV-O document in a file of RDF/XML, or of Turtle, as a graph.
+    """Return the PROV-O document in a file of RDF/XML, or of Turtle or TriG, as a graph.
 
     Raises:
-        FormatError: it is neither; the message has the line.
+        FormatError: it is none of these; the message has the line.
     """
     return read_as("rdf", file, name, store)
 

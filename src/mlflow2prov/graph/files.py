@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import glob
+import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,19 +43,35 @@ def whole_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             f"can't write {str(target)!r}: {getattr(error, 'strerror', None) or error}"
         ) from error
     try:
-        try:
-            yield unfinished
+        with _unfinished_file(unfinished, is_private=mode is not None) as file:
+            yield file
             if mode is not None:
-                unfinished.chmod(mode)
+                file.chmod(mode)
             if overwrite:
-                unfinished.replace(target)
+                file.replace(target)
             else:
-                _link(unfinished, target)
-        finally:
-            for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
-                leftover.unlink(missing_ok=True)
+                _link(file, target)
     except OSError as error:
         raise Mlflow2ProvError(f"can't write {target}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _unfinished_file(path: Path, *, is_private: bool) -> Iterator[Path]:
+    """A path to write to, and at the end nothing that is left of it.
+
+    Where it is private, it is in a folder that nobody else can look into: what it will replace may be secret.
+    """
+    file = path
+    if is_private:
+        path.mkdir(mode=0o700)
+        file = path / "whole"
+    try:
+        yield file
+    finally:
+        for leftover in (file, file.with_name(file.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        if is_private:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
@@ -60,7 +79,7 @@ def whole_folder(target: Path, is_own: Callable[[Path], bool], *, overwrite: boo
     """Yield an empty folder beside the target; at the end it is moved into the target's place.
 
     A folder that is there is replaced only if ``is_own`` says that it was written so, and that nothing
-    else is in it; when the block fails, it stays as it was.
+    else is in it, and hands on its permissions; when the block fails, it stays as it was.
 
     Raises:
         Mlflow2ProvError: the target is something else, must not be replaced, or can't be written.
@@ -77,12 +96,15 @@ def whole_folder(target: Path, is_own: Callable[[Path], bool], *, overwrite: boo
         refuse_existing(target)
     if target.is_symlink() or (target.exists() and not is_own(target)):
         raise Mlflow2ProvError(f"can't write {target}: something else of that name is there")
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     unfinished = _beside(target)
     former = unfinished.with_suffix(".old")
     try:
         try:
-            unfinished.mkdir()
+            unfinished.mkdir(mode=0o777 if mode is None else 0o700)
             yield unfinished
+            if mode is not None:
+                unfinished.chmod(mode)
             if target.exists():
                 target.rename(former)
             unfinished.rename(target)
@@ -90,9 +112,25 @@ def whole_folder(target: Path, is_own: Callable[[Path], bool], *, overwrite: boo
             if former.exists() and not target.exists():
                 former.rename(target)
             for leftover in (unfinished, former):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _remove_folder(leftover)
     except OSError as error:
         raise Mlflow2ProvError(f"can't write {target}: {error.strerror or error}") from error
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder, also one that says that nothing in it may be removed."""
+    if folder.exists():
+        folder.chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_files_only(folder: Path, names: Collection[str]) -> bool:
+    """Return whether all that is in a folder are files, no folders and no links, of these names.
+
+    Raises:
+        OSError: it can't be looked into.
+    """
+    return all(path.name in names and stat.S_ISREG(path.lstat().st_mode) for path in folder.iterdir())
 
 
 def require_svg(file: str | Path) -> None:
@@ -129,19 +167,49 @@ def _place(target: Path) -> tuple[Path, int | None]:
 
 
 def require_folder(target: Path) -> None:
-    """Raise an error if there is no folder in which the target could be.
+    """Raise an error if there is no folder in which the target could be, or its name is too long for one.
 
     Raises:
-        Mlflow2ProvError: there is none.
+        Mlflow2ProvError: there is none, or it is.
     """
     if not target.parent.is_dir():
         raise Mlflow2ProvError(f"can't write {target}: there is no folder {target.parent}")
+    if len(os.fsencode(target.name)) > _longest_name(target.parent):
+        raise Mlflow2ProvError(f"can't write {target}: {os.strerror(errno.ENAMETOOLONG)}")
+
+
+def _longest_name(folder: Path) -> int:
+    """How many bytes a name in a folder may have."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, ValueError, OSError):  # a system, or a file system, that does not say
+        return _USUAL_LONGEST_NAME
+
+
+_USUAL_LONGEST_NAME = 255
+_MARK_BYTES = len("..12345678.part.wal")
+
+
+def unfinished_pattern(target: Path) -> str:
+    """Return the pattern of the name of what is written beside a target before it takes its place.
+
+    >>> unfinished_pattern(Path("a.json"))
+    '.a.json.*.part'
+    """
+    return f"{glob.escape(_stem(target))}.*.part"
+
+
+def _stem(target: Path) -> str:
+    name, most = target.name, _longest_name(target.parent) - _MARK_BYTES
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return f".{name}"
 
 
 def _beside(target: Path) -> Path:
     """A fresh path in the target's folder."""
     require_folder(target)
-    return target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+    return target.parent / f"{_stem(target)}.{secrets.token_hex(4)}.part"
 
 
 def _link(unfinished: Path, target: Path) -> None:

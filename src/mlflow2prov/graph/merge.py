@@ -99,9 +99,10 @@ def _prefix(column: str) -> str:
 
 
 def _qualified(column: str, fresh: str) -> str:
-    """SQL of a qualified name with the prefix ``fresh``, or as it is where that is NULL."""
+    """SQL of a qualified name with the prefix ``fresh``, or as it is where one of them is NULL."""
     local = f"{column}[position(':' IN {column}) + 1:]"
-    return f"CASE WHEN {fresh} IS NULL THEN {column} ELSE concat_ws(':', nullif({fresh}, ''), {local}) END"
+    renamed = f"concat_ws(':', nullif({fresh}, ''), {local})"
+    return f"CASE WHEN {fresh} IS NULL OR {column} IS NULL THEN {column} ELSE {renamed} END"
 
 
 def _names(store: Store, graphs: Sequence[Graph], scratch: str, result: Graph) -> None:

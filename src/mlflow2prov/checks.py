@@ -1,0 +1,121 @@
+"""What of a command's options can be wrong whatever the input is: looked at before any work is done.
+
+The command line, configurations and their validation all run these (see :func:`mlflow2prov.commands.step`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow2prov.errors import UsageError
+
+Options = dict[str, Any]
+
+
+def check_extract(options: Options) -> None:
+    """Raise an error if times can't be read, or there is no store to select from.
+
+    Raises:
+        UsageError: so it is.
+    """
+    from mlflow2prov.sources.mlflow.selection import Selection
+
+    selection = Selection.of(
+        experiments=options["experiment"],
+        runs=options["run"],
+        models=options["model"],
+        since=options["since"],
+        until=options["until"],
+        filter=options["filter"],
+    )
+    if not options["mlflow_url"] and not selection.is_everything:
+        raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
+
+
+def check_load(options: Options) -> None:
+    """Raise an error if standard input is named twice.
+
+    Raises:
+        UsageError: it is.
+    """
+    if options["input"].count("-") > 1:
+        raise UsageError("standard input can be read once only: --input - is given twice")
+
+
+def check_transform(options: Options) -> None:
+    """Raise an error if times can't be read, or are in the wrong order.
+
+    Raises:
+        UsageError: so it is.
+    """
+    from mlflow2prov.prov.instants import window_of
+
+    window_of(options["since"], options["until"])
+
+
+def check_save(options: Options) -> None:
+    """Raise an error if what is asked for can't be written to where it is asked for.
+
+    Raises:
+        UsageError: it can't.
+    """
+    targets(options["output"], formats_to_save(options["output"], options["format"]))
+
+
+def check_statistics(options: Options) -> None:
+    """Raise an error if a picture has a name that is none of an SVG.
+
+    Raises:
+        UsageError: it has.
+    """
+    from mlflow2prov.graph.files import require_svg
+
+    if options["plot"]:
+        require_svg(options["plot"])
+
+
+def formats_to_save(output: str, asked: Sequence[str]) -> Sequence[str]:
+    """Return the formats to write: those that are asked for, each once, else the one that the suffix tells.
+
+    Raises:
+        UsageError: standard output does not take them.
+    """
+    from mlflow2prov import formats
+
+    told = None if output == "-" else formats.format_of(output)
+    names = list(dict.fromkeys(asked)) or [told or "json"]
+    if output == "-":
+        if len(names) > 1:
+            raise UsageError("standard output takes one format only: save the others to files")
+        formats.require_stream(names[0])
+    return names
+
+
+def targets(output: str, names: Sequence[str], number: int = 0) -> list[Path]:
+    """Return the path to write each of several formats to; there is none for standard output.
+
+    Raises:
+        UsageError: a path is none of a file, or does not fit its format.
+
+    >>> [str(path) for path in targets("a.json", ["json", "provn"])]
+    ['a.json', 'a.provn']
+    """
+    from mlflow2prov import formats
+
+    if output == "-":
+        return []
+    return [formats.target_of(_of_format(output, name, names), name, number) for name in names]
+
+
+def _of_format(output: str, name: str, names: Sequence[str]) -> str:
+    """The name to write one of several formats to: the suffix of another one of them is none of its name."""
+    from mlflow2prov.formats import format_of
+    from mlflow2prov.formats.compression import compression_of
+
+    told = format_of(output)
+    if told in (None, name) or told not in names:
+        return output
+    packing = compression_of(output)
+    return str(Path(output[: len(output) - len(packing)]).with_suffix("")) + packing
