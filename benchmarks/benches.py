@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.cache_bench import cache, cache_by_http
 from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
 from benchmarks.formats_bench import formats
 from benchmarks.inputs import Inputs
@@ -269,6 +270,7 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
                 measured=f"ours {cost.cpu_s:.2f} s, the server's {spent_s:.2f} s; wall time {cost.wall_s:.1f} s, "
                 f"of which the server worked {spent_s / cost.wall_s:.0%}",
             )
+        yield from cache_by_http(server.url, out / "served.db", out, size)
 
 
 def requests_in(log: str) -> Counter[str]:
@@ -313,6 +315,13 @@ BENCHES: dict[str, Bench] = {
             about="`extract` of a made store (each run with 20 params, 20 metrics of 10 steps, 10 tags and"
             " 2 datasets) against iterating over all of its rows with Python's `sqlite3`.",
             run=_mlflow,
+        ),
+        Bench(
+            name="cache",
+            title="A store that is extracted again",
+            about="`extract --cache` of the same store: all of it at first, then when nothing changed, and when one"
+            " run was added; whole processes, the best of three.",
+            run=cache,
         ),
         Bench(
             name="files",

@@ -160,6 +160,11 @@ COMMANDS: tuple[Command, ...] = (
                 help="Keep the graph in this DuckDB file, which load reads.",
                 metavar="FILE",
             ),
+            Option(
+                name="cache",
+                help="Remember in this file what was read; the next time, read only what changed since.",
+                metavar="FILE",
+            ),
         ),
     ),
     Command(

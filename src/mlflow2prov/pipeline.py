@@ -12,6 +12,7 @@ import platform
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -33,12 +34,17 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 from mlflow2prov.progress import Report, bytes_of_unfinished, silent, watched_batches, watched_items
 from mlflow2prov.prov.database_uris import ENGINES
+from mlflow2prov.sources.tables import SOURCE_TABLES
 
 if TYPE_CHECKING:
+    from mlflow2prov.cache.extraction import Sources
     from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.model.expand import Names
+    from mlflow2prov.sources.mlflow.known import Known
     from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.mlflow.selection import Selection
+    from mlflow2prov.sources.mlflow.server import Finished
     from mlflow2prov.sources.tables import Batches
 
 log = logging.getLogger(__name__)
@@ -58,6 +64,7 @@ class Surroundings:
         show: prints statistics for a person.
         report: is told how far the work is.
         store: where graphs live; None is the default one.
+        now_ms: the clock, in milliseconds since 1970, for caches.
         random_key: of pseudonyms, where no key is given.
     """
 
@@ -71,6 +78,7 @@ class Surroundings:
     show: Callable[[Statistics], None] | None = None
     report: Report = silent
     store: Store | None = None
+    now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
@@ -100,6 +108,7 @@ def extract(
     artifact_server: str | None = None,
     concurrency: int | None = None,
     database: str | Path | None = None,
+    cache: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
     """Return the provenance of a Git repository, of an MLflow store, or of both, linked.
@@ -127,11 +136,13 @@ def extract(
             where ``mlflow_url`` is a database or a file store.
         concurrency: how many requests to a server may be under way at once.
         database: keep the graph in this DuckDB file.
+        cache: remember in this file what was read, and read only what changed since; the graph stands in
+            it, and changes with the next extraction. What the store has forgotten since stays in both.
         surroundings: environment variables and the like.
 
     Raises:
-        UsageError: neither source is given, or a part, URL, experiment, run or model is unknown, or a filter is
-            wrong.
+        UsageError: neither source is given, a part, URL, experiment, run or model is unknown, a filter is wrong,
+            or a cache was made with others or can't be used.
         SourceError: a source can't be read.
     """
     if not repository_path and not mlflow_url:
@@ -146,6 +157,18 @@ def extract(
         raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
     surroundings = surroundings or Surroundings()
     store = surroundings.store or default_store()
+    wanted = Wanted(
+        skip=parts_to_skip(frozenset(skip), traces=traces),
+        selection=selection,
+        artifact_digests=artifact_digests,
+    )
+    ways = _Ways(surroundings, artifact_server, concurrency)
+    iris = mlflow_namespace, repository_namespace
+    if cache is not None:
+        made = _extract_with_cache(Path(cache), repository_path, mlflow_url, iris, wanted, ways)
+        made = made if database is None else Graph.open(made.keep(database), store)
+        made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+        return made
     with ExitStack() as stack:
         if database is None:
             graph = Graph.empty(store)
@@ -156,24 +179,11 @@ def extract(
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
-        wanted = Wanted(
-            skip=parts_to_skip(frozenset(skip), traces=traces),
-            selection=selection,
-            artifact_digests=artifact_digests,
-        )
-        batches = (
-            _store_batches(mlflow_url, wanted, surroundings, artifact_server, concurrency)
-            if mlflow_url
-            else None
-        )
+        batches = _store_batches(mlflow_url, wanted, ways) if mlflow_url else None
         names = _take_in_sources(
             store, sources, repository_path, mlflow_url, batches, selection, surroundings
         )
-        more = [name for name, is_on in (("traces", traces), ("artifact digests", artifact_digests)) if is_on]
-        settings = _settings_shown(sorted(set(skip)), more, selection)
-        is_whole = selection.is_everything and {"registered_models", "logged_models"}.isdisjoint(skip)
-        spaces = names, mlflow_namespace, repository_namespace
-        _expand(graph, sources, *spaces, settings, surroundings.report, is_whole=is_whole)
+        _expand(graph, sources, _names(names, iris, wanted), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
     return made
@@ -185,10 +195,14 @@ def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -
     return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
 
 
-def _settings_shown(skipped: Sequence[str], more: Sequence[str], selection: Selection) -> str:
+def _settings_shown(wanted: Wanted) -> str:
     """What an extraction's result depends on besides its sources."""
     from mlflow2prov.prov.credentials import without_credentials
+    from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
 
+    skipped, selection = sorted(wanted.skip - {TRACE_DETAILS}), wanted.selection
+    asked = ("traces", TRACE_DETAILS not in wanted.skip), ("artifact digests", wanted.artifact_digests)
+    more = [name for name, is_on in asked if is_on]
     settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
     settings += [f"without: {', '.join(skipped)}"] if skipped else []
     settings += [f"with: {', '.join(more)}"] if more else []
@@ -271,34 +285,68 @@ _PLUGINS = ("client", "read_client")
 """The way into one of any other scheme: MLflow's own client, where a plugin of it understands the URL."""
 
 
-def _store_batches(
-    url: str,
-    wanted: Wanted,
-    surroundings: Surroundings,
-    artifact_server: str | None = None,
-    concurrency: int | None = None,
-) -> Batches:
-    """The way into an MLflow store that its URL asks for."""
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a way into a store needs to know besides what is wanted."""
+
+    surroundings: Surroundings
+    artifact_server: str | None = None
+    concurrency: int | None = None
+
+    def settings(self, function: str) -> dict[str, Any]:
+        """The arguments of the function of a way: how to reach artifacts, and how to talk to a server."""
+        from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
+
+        environment = self.surroundings.environment
+        http: dict[str, Any] = {}
+        if function == "read_server" or self.artifact_server:
+            from mlflow2prov.sources.mlflow.http_settings import HttpSettings
+
+            http = {"settings": HttpSettings.from_environment(environment, self.concurrency)}
+        given = {} if self.concurrency is None else {"concurrency": self.concurrency}
+        artifacts = ArtifactAccess(
+            environment=environment, server=self.artifact_server, http=http.get("settings"), **given
+        )
+        return {"artifacts": artifacts, **(http if function == "read_server" else {})}
+
+
+def _store_batches(url: str, wanted: Wanted, ways: _Ways, finished: Finished | None = None) -> Batches:
+    """What is wanted of an MLflow store, by the way in that its URL asks for."""
+    module, function = _way_into(url)
+    settings = ways.settings(function)
+    if function == "read_server" and finished is not None:
+        settings["finished"] = finished
+    read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
+    return read(url, wanted, **settings)
+
+
+def _way_into(url: str) -> tuple[str, str]:
+    """The module and the function that read the MLflow store at a URL."""
     from mlflow2prov.sources.mlflow.file_store import is_file_store
 
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower() if ":" in url else ""
-    way = _FILES if is_file_store(url) else _WAYS.get(scheme, _PLUGINS)
-    module, function = way
-    from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
+    return _FILES if is_file_store(url) else _WAYS.get(scheme, _PLUGINS)
 
-    settings: dict[str, Any] = {}
-    if function == "read_server" or artifact_server:
-        from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 
-        settings = {"settings": HttpSettings.from_environment(surroundings.environment, concurrency)}
-    given = {} if concurrency is None else {"concurrency": concurrency}
-    artifacts = ArtifactAccess(
-        environment=surroundings.environment, server=artifact_server, http=settings.get("settings"), **given
-    )
-    if function != "read_server":
-        settings = {}
-    read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
-    return read(url, wanted, artifacts=artifacts, **settings)
+_CHANGES = {
+    "read_database": ("database", "read_database_again"),
+    "read_database_server": ("database", "read_database_again"),
+    "read_server": ("server_changes", "read_server_again"),
+}
+"""The modules and functions that read what may be new in a store, by those that read all of it."""
+
+
+def _changes(url: str, wanted: Wanted, ways: _Ways, known: Known) -> Batches:
+    """What may be new in an MLflow store since an earlier reading; all of it where no more is known."""
+    _, function = _way_into(url)
+    if function not in _CHANGES:
+        for table in SOURCE_TABLES:
+            if table.startswith("mlflow_"):
+                known.all_of(table)
+        return _store_batches(url, wanted, ways)
+    module, name = _CHANGES[function]
+    read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), name)
+    return read(url, wanted, known, **ways.settings(function))
 
 
 def _resolved(url: str, environment: Mapping[str, str]) -> str:
@@ -318,30 +366,113 @@ def _resolved(url: str, environment: Mapping[str, str]) -> str:
     return client_store(url, environment)
 
 
-def _expand(
-    graph: Graph,
-    sources: str,
-    found: _Namespaces,
-    store_iri: str | None,
-    repository_iri: str | None,
-    settings: str,
-    report: Report,
-    *,
-    is_whole: bool,
-) -> None:
-    from mlflow2prov.model.expand import EVENTS, Names, expand
-    from mlflow2prov.model.unmapped import report_unmapped
+def _names(found: _Namespaces, iris: tuple[str | None, str | None], wanted: Wanted) -> Names:
+    """The namespaces of a document, those that a person gave before those that were found, and its settings."""
+    from mlflow2prov.model.expand import Names
     from mlflow2prov.prov.credentials import without_credentials
 
-    names = Names(
+    store_iri, repository_iri = iris
+    return Names(
         repository=without_credentials(repository_iri or "") or found.repository,
         store=without_credentials(store_iri or "") or found.store,
         version=__version__,
-        settings=settings,
-        is_whole=is_whole,
+        settings=_settings_shown(wanted),
+        is_whole=wanted.selection.is_everything
+        and wanted.skip.isdisjoint({"registered_models", "logged_models"}),
     )
+
+
+def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
+    from mlflow2prov.model.expand import EVENTS, expand
+    from mlflow2prov.model.unmapped import report_unmapped
+
     expand(graph, sources, names, watched_items("events", "kinds of events", EVENTS, report))
     report_unmapped(graph.store, sources)
+
+
+def _refuse_cache(mlflow_url: str | None, wanted: Wanted) -> None:
+    """Raise an error if what is read can't be read with a cache."""
+    if not wanted.selection.is_everything:
+        raise UsageError(
+            f"a cache is of a whole store, and only a part is selected ({wanted.selection.shown}): leave out one of the two"
+        )
+    if mlflow_url and _way_into(mlflow_url) == _PLUGINS:
+        raise UsageError(
+            "a store that MLflow's own client reads can't be read with a cache: leave the cache out"
+        )
+
+
+def _extract_with_cache(
+    cache: Path,
+    repository_path: str | Path | None,
+    mlflow_url: str | None,
+    iris: tuple[str | None, str | None],
+    wanted: Wanted,
+    ways: _Ways,
+) -> Graph:
+    """The graph of a cache, brought up to date."""
+    from mlflow2prov.cache.extraction import extract_with_cache
+    from mlflow2prov.model.ids import store_namespace
+    from mlflow2prov.prov.credentials import without_credentials
+
+    _refuse_cache(mlflow_url, wanted)
+    around = ways.surroundings
+    resolved = _resolved(mlflow_url, around.environment) if mlflow_url else ""
+    store_iri = store_namespace(resolved, around.host) if mlflow_url else None
+    path = str(Path(repository_path).resolve()) if repository_path else None
+    identity = {
+        "MLflow_store": store_iri or "",
+        "Git_repository": path or "",
+        "namespace": " ".join(without_credentials(iri) for iri in iris if iri),
+        "choice_of_parts": _settings_shown(wanted),
+        "artifact_server": without_credentials(ways.artifact_server or ""),
+    }
+    sources = _cached_sources(mlflow_url, path, (store_iri, iris), wanted, ways)
+    return extract_with_cache(around.store or default_store(), cache, identity, sources)
+
+
+def _cached_sources(
+    mlflow_url: str | None,
+    path: str | None,
+    names_given: tuple[str | None, tuple[str | None, str | None]],
+    wanted: Wanted,
+    ways: _Ways,
+) -> Sources:
+    """What an extraction with a cache reads from."""
+    from mlflow2prov.cache.extraction import Sources
+    from mlflow2prov.model.ids import repository_namespace
+    from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.git import read_repository, repository_state
+
+    store_iri, iris = names_given
+    around = ways.surroundings
+
+    def names(remote: str | None, found: str) -> Names:
+        repository = repository_namespace(remote, found, around.host) if path else None
+        return _names(_Namespaces(repository, store_iri), iris, wanted)
+
+    def watched(name: str, batches: Batches) -> Batches:
+        return watched_batches(name, batches, around.report)
+
+    def everything(url: str) -> Callable[[Finished], Batches]:
+        return lambda done: watched("MLflow store", _store_batches(url, wanted, ways, done))
+
+    def changes(url: str) -> Callable[[Known], Batches]:
+        return lambda known: watched("MLflow store", _changes(url, wanted, ways, known))
+
+    def history(path: str) -> Callable[[list[tuple[str, str]]], Batches]:
+        return lambda points: watched("Git history", read_repository(path, entry_points=points))
+
+    return Sources(
+        store=everything(mlflow_url) if mlflow_url else None,
+        at_once=not mlflow_url or _way_into(mlflow_url)[1] != "read_server",
+        changes=changes(mlflow_url) if mlflow_url else None,
+        repository=history(path) if path else None,
+        state=(lambda: repository_state(path)) if path else None,
+        redaction=redaction_sql,
+        names=names,
+        now_ms=around.now_ms,
+    )
 
 
 def load(

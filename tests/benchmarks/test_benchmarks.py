@@ -49,6 +49,7 @@ def bench(name: str, folder: Path) -> str:
         ("help", ["`mlflow2prov --help`, wall time"]),
         ("git", ["graph in a file, wall time", "PROV-JSON, wall time", "growth of CPU time"]),
         ("mlflow", ["graph in a file, CPU", "PROV-JSON, CPU", "peak memory"]),
+        ("cache", ["first extraction with a cache", "nothing new, wall time", "one new run, wall time"]),
         ("files", ["CPU of `MlflowClient.search_runs`", "reading, peak memory", "graph in a file"]),
         pytest.param(
             "postgresql",

@@ -19,8 +19,8 @@ def words(text: str) -> frozenset[str]:
 
 
 TYPES = words(
-    "Artifact Assessment Assessor Branch CIJob Commit ContainerImage Creation Dataset Deletion Environment "
-    "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision Image Job "
+    "Artifact Assessment Assessor Branch CIJob Change Commit ContainerImage Creation Dataset Deletion Environment "
+    "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision FormerState Image Job "
     "LoggedModel LoggedModelTag Metric ModelArtifact Notebook Param Prompt PromptVersion RegisteredModel "
     "RegisteredModelAlias RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run "
     "RunTag SoftwareAgent SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
@@ -35,7 +35,7 @@ ROLES = words(
     "DeletedRegisteredModel DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment "
     "ExperimentAuthor Extractor File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
     "RegisteredModelVersionAuthor RunAuthor SourceCode SourceTree Tag Tagger test testing train training "
-    "validation eval evaluation"
+    "validation eval evaluation ChangedAlias ChangedState DeletedEvaluationDataset DeletedRegisteredModel"
 )
 """The roles of the vocabulary; a store may add its own words for how datasets are used."""
 
@@ -43,6 +43,7 @@ RESOURCES = (
     "assessment",
     "evaluation_dataset",
     "registered_model_version",
+    "registered_model_alias",
     "registered_model",
     "logged_model",
     "experiment",
@@ -52,7 +53,7 @@ RESOURCES = (
 
 WORDS = frozenset(
     f"m2p:{word}"
-    for word in words("lifecycle_stage resource_type schema_version settings source_type stage status")
+    for word in words("field lifecycle_stage resource_type schema_version settings source_type stage status")
 )
 """Attributes whose values are words of ours or of MLflow's."""
 

@@ -180,13 +180,13 @@ class Store:
         self.run(f"CREATE SCHEMA {schema}")
         return schema
 
-    def attach(self, file: Path, *, read_only: bool) -> str:
-        """Attach a DuckDB file and return the qualified name of its main schema.
+    def attach(self, file: Path, *, read_only: bool, alias: str | None = None) -> str:
+        """Attach a DuckDB file, by an alias or a new one, and return the qualified name of its main schema.
 
         Raises:
             GraphError: the file can't be opened as a DuckDB database.
         """
-        alias = f"file_{next(self._numbers)}"
+        alias = alias or f"file_{next(self._numbers)}"
         quoted = str(file).replace("'", "''")
         try:
             self.run(f"ATTACH '{quoted}' AS {alias}{' (READ_ONLY)' if read_only else ''}")

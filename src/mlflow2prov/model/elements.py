@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
-from mlflow2prov.model.declare import Attribute, Element, flag, integer, lexical, text
+from mlflow2prov.model.declare import Attribute, Element, flag, instant_ms, integer, lexical, text
 
 
 def creation(resource: str, uid: str, *parts: str, start: str, end: str, when: str | None = None) -> Element:
@@ -18,13 +19,24 @@ def deletion(
 ) -> Element:
     """The Deletion activity of a thing of the store; ``inferred`` is SQL of that flag.
 
-    Its instant, where it is known, is a part of its identifier (``at``, in milliseconds): what is
-    restored and deleted again was deleted twice.
+    The rows have the columns of ``windows`` (`events_ledger`), for when its instant is not known. Where it is
+    known, it is a part of the deletion's identifier (``at``, in milliseconds): what is restored and deleted
+    again was deleted twice.
     """
     *others, last = parts
     own = last[1:] if last.startswith("=") else f"part(({last})::VARCHAR)"
     timed = f"=concat({own}, CASE WHEN {time} IS NOT NULL THEN concat('--', number_part({at})) END)"
-    return _life_event("Deletion", resource, uid, (*others, timed), time, time, when, inferred)
+    made = _life_event("Deletion", resource, uid, (*others, timed), time, time, when, inferred)
+    return replace(made, attributes={**made.attributes, **window(f"{time} IS NULL")})
+
+
+def window(when: str) -> dict[str, Attribute]:
+    """The attributes of what happened between two extractions with one cache; ``when`` is SQL."""
+    return {
+        "not_before": instant_ms(f"CASE WHEN {when} THEN not_before_ms END"),
+        "not_after": instant_ms(f"CASE WHEN {when} THEN not_after_ms END"),
+        "forgotten_by": instant_ms("forgotten_ms"),
+    }
 
 
 def _life_event(

@@ -47,10 +47,23 @@ REPOSITORIES = Event(
     },
 )
 
+DIGESTS: dict[str, str] = {
+    "mlflow_param": "count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value)))",
+    "mlflow_tag": "count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value)))",
+    "mlflow_metric": "count(*), sum(step), sum(timestamp_ms)",
+}
+"""What the rows of the largest tables come to: numbers that can be brought up to date when some rows change."""
+
+
+def digest_sql(table: str) -> str:
+    """SQL of one of these digests, as a part of the store's state."""
+    return f"(SELECT concat_ws(' ', {DIGESTS[table]}) FROM {table})"
+
+
 STORES = Event(
     name="stores",
     doc="The MLflow store, in the state in which it was read.",
-    rows="""
+    rows=f"""
         WITH state AS (
             SELECT sha256(concat(
                 (SELECT string_agg(concat_ws(' ', run_id, lifecycle_stage, status, end_ms), chr(10) ORDER BY run_id)
@@ -62,11 +75,9 @@ STORES = Event(
                  FROM mlflow_registered_model_alias),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), experiment_id, name,
                         lifecycle_stage, last_updated_ms)))) FROM mlflow_experiment),
-                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value))))
-                 FROM mlflow_param),
-                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, key, value))))
-                 FROM mlflow_tag),
-                (SELECT concat_ws(' ', count(*), sum(step), sum(timestamp_ms)) FROM mlflow_metric),
+                {digest_sql("mlflow_param")},
+                {digest_sql("mlflow_tag")},
+                {digest_sql("mlflow_metric")},
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), run_id, name, digest,
                         context)))) FROM mlflow_dataset_input),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), model_id,

@@ -21,23 +21,34 @@ from mlflow2prov.model.declare import (
     used,
 )
 
+GIT_NAMES = Event(
+    name="git_names",
+    doc="How often the history names somebody, and by which address.",
+    rows="""
+        WITH said AS (
+            SELECT author_email AS email, author_name AS full_name FROM git_commit
+            UNION ALL SELECT committer_email, committer_name FROM git_commit
+            UNION ALL SELECT email, name FROM git_trailer
+            UNION ALL SELECT tagger_email, tagger_name FROM git_ref WHERE is_annotated
+        )
+        SELECT email, full_name, count(*) AS times FROM said GROUP BY ALL
+    """,
+)
+
 PEOPLE = Event(
     name="people",
     doc="Everyone who authored, committed, tagged, ran or registered something, once for each e-mail address.",
     rows="""
         WITH said AS (
-            SELECT author_email AS email, NULL AS username, author_name AS full_name FROM git_commit
-            UNION ALL SELECT committer_email, NULL, committer_name FROM git_commit
-            UNION ALL SELECT email, NULL, name FROM git_trailer
-            UNION ALL SELECT tagger_email, NULL, tagger_name FROM git_ref WHERE is_annotated
-            UNION ALL SELECT NULL, username, NULL FROM mlflow_user
-            UNION ALL SELECT email, NULL, full_name FROM tagged_users WHERE email IS NOT NULL
-            UNION ALL SELECT email, NULL, full_name FROM ci_facts WHERE email IS NOT NULL
+            SELECT email, NULL AS username, full_name, times FROM git_names
+            UNION ALL SELECT NULL, username, NULL, 1 FROM mlflow_user
+            UNION ALL SELECT email, NULL, full_name, 1 FROM tagged_users WHERE email IS NOT NULL
+            UNION ALL SELECT email, NULL, full_name, 1 FROM ci_facts WHERE email IS NOT NULL
         )
         , counted AS (
             SELECT person(email, username, full_name) AS person_key, present(full_name) AS full_name,
                    min(lower(trim(coalesce(present(trim(email)), username)))) AS address,
-                   min(username) AS username, count(*) AS times
+                   min(username) AS username, sum(times) AS times
             FROM said GROUP BY ALL
         )
         SELECT person_key,
@@ -352,6 +363,7 @@ TAGS = Event(
 )
 
 GIT_EVENTS = (
+    GIT_NAMES,
     PEOPLE,
     COMMITS,
     PARENTS,

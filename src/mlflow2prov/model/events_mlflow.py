@@ -77,11 +77,13 @@ EXPERIMENTS = Event(
     doc="Experiment addition and deletion.",
     rows="""
         SELECT e.*, p.person_ref AS user_ref, moment_ms(e.created_ms) AS created, n.traces,
+               g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                CASE WHEN e.lifecycle_stage = 'deleted' THEN moment_ms(e.last_updated_ms) END AS deleted
         FROM mlflow_experiment e
         LEFT JOIN mlflow_experiment_tag t ON t.experiment_id = e.experiment_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
         LEFT JOIN trace_counts n ON n.owner = 'experiment' AND n.owner_id = e.experiment_id
+        LEFT JOIN windows g ON g.kind = 'experiment' AND g.owner_id = e.experiment_id
         ORDER BY length(e.experiment_id), e.experiment_id
     """,
     elements={
@@ -110,7 +112,7 @@ EXPERIMENTS = Event(
             "experiment_id",
             time="deleted",
             at="last_updated_ms",
-            when="lifecycle_stage = 'deleted'",
+            when="lifecycle_stage = 'deleted' OR forgotten_ms IS NOT NULL",
         ),
     },
     relations=(
@@ -144,7 +146,8 @@ RUNS = Event(
     rows="""
         SELECT r.*, part(r.run_id) AS run_part, f.* EXCLUDE (run_id), e.experiment_ref, p.person_ref AS user_ref,
                c.commit_ref, t.tree_ref, v.revision_ref AS entry_ref,
-               g.candidates, n.traces, moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
+               x.candidates, n.traces, g.not_before_ms, g.not_after_ms, g.forgotten_ms,
+               moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
                CASE WHEN r.lifecycle_stage = 'deleted' THEN moment_ms(r.deleted_ms) END AS deleted
         FROM mlflow_run r
         JOIN run_facts f ON f.run_id = r.run_id
@@ -152,9 +155,10 @@ RUNS = Event(
         LEFT JOIN people p ON p.person_key = person(NULL, f.username, NULL)
         LEFT JOIN commits c ON c.commit = f.source_git_commit
         LEFT JOIN source_trees t ON t.commit = f.source_git_commit
-        LEFT JOIN git_entry_point g ON g.commit = f.source_git_commit AND g.source = f.source_name
-        LEFT JOIN revisions v ON v.commit = g.revision_commit AND v.path_key = path_part(g.path, g.path_bytes)
+        LEFT JOIN git_entry_point x ON x.commit = f.source_git_commit AND x.source = f.source_name
+        LEFT JOIN revisions v ON v.commit = x.revision_commit AND v.path_key = path_part(x.path, x.path_bytes)
         LEFT JOIN trace_counts n ON n.owner = 'run' AND n.owner_id = r.run_id
+        LEFT JOIN windows g ON g.kind = 'run' AND g.owner_id = r.run_id
         ORDER BY r.run_id
     """,
     elements={
@@ -185,7 +189,12 @@ RUNS = Event(
         ),
         "creation_ref": creation("run", "run_id", "run_id", start="started", end="ended"),
         "deletion_ref": deletion(
-            "run", "run_id", "run_id", time="deleted", at="deleted_ms", when="lifecycle_stage = 'deleted'"
+            "run",
+            "run_id",
+            "run_id",
+            time="deleted",
+            at="deleted_ms",
+            when="lifecycle_stage = 'deleted' OR forgotten_ms IS NOT NULL",
         ),
     },
     relations=(

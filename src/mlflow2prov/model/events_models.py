@@ -37,6 +37,7 @@ LOGGED_MODELS = Event(
     doc="Logged model addition, by a run where there is one, and deletion.",
     rows="""
         SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
+               g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                m.model_id IN (SELECT id FROM mlflow_selected WHERE kind = 'beyond') AS is_beyond,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
                f.flavors, f.signature_inputs, f.signature_outputs, f.mlflow_version, f.created_ms AS written_ms,
@@ -49,6 +50,7 @@ LOGGED_MODELS = Event(
         LEFT JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
         LEFT JOIN trace_counts n ON n.owner = 'logged_model' AND n.owner_id = m.model_id
+        LEFT JOIN windows g ON g.kind = 'logged_model' AND g.owner_id = m.model_id
         LEFT JOIN mlflow_model_file f ON f.owner = 'logged_model' AND f.owner_id = m.model_id AND f.path = ''
         ORDER BY m.model_id
     """,
@@ -88,7 +90,7 @@ LOGGED_MODELS = Event(
             "model_id",
             time="deleted",
             at="last_updated_ms",
-            when="lifecycle_stage = 'deleted'",
+            when="lifecycle_stage = 'deleted' OR forgotten_ms IS NOT NULL",
         ),
     },
     relations=(
@@ -282,8 +284,10 @@ REGISTERED_MODELS = Event(
     doc="Registered model addition; a model deleted and made again under its name is another one.",
     rows="""
         SELECT m.*, i.value IS NOT NULL AS is_prompt, concat(part(m.name), '--', m.created_ms,
-                           CASE WHEN m.workspace <> 'default' THEN '--' || part(m.workspace) END) AS model_part,
-               moment_ms(m.created_ms) AS created, p.person_ref AS user_ref
+                           CASE WHEN split_part(m.workspace, chr(31), 1) <> 'default'
+                                THEN '--' || part(split_part(m.workspace, chr(31), 1)) END) AS model_part,
+               moment_ms(m.created_ms) AS created, p.person_ref AS user_ref,
+               NULL::BIGINT AS not_before_ms, NULL::BIGINT AS not_after_ms, NULL::BIGINT AS forgotten_ms
         FROM (
             SELECT *, false AS is_deleted FROM mlflow_registered_model
             UNION ALL BY NAME
@@ -362,6 +366,7 @@ MODEL_VERSIONS = Event(
                CASE WHEN m.is_prompt THEN t.text END AS text, CASE WHEN m.is_prompt THEN t.prompt_type END AS prompt_type,
                m.model_part, m.model_ref, r.creation_ref AS run_creation_ref, r.artifact_uri,
                p.person_ref AS user_ref, a.aliases, moment_ms(v.created_ms) AS created,
+               g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                CASE WHEN v.is_deleted AND u.versions = 1 THEN moment_ms(v.deleted_ms) END AS deleted
         FROM told_versions v
         JOIN registered_models m ON m.workspace = v.workspace AND m.name = v.name
@@ -380,6 +385,8 @@ MODEL_VERSIONS = Event(
         LEFT JOIN ( -- a rename sets one time on all versions, and so hides when one of them was deleted
             SELECT workspace, name, last_updated_ms, count(*) AS versions FROM mlflow_model_version GROUP BY ALL
         ) u ON u.workspace = v.workspace AND u.name = v.name AND u.last_updated_ms = v.deleted_ms
+        LEFT JOIN windows g ON g.kind = 'version' AND g.workspace = v.workspace AND g.name = v.name
+            AND g.version = v.version
         ORDER BY m.model_ref, v.version
     """,
     elements={
@@ -429,7 +436,7 @@ MODEL_VERSIONS = Event(
             "=version",
             time="deleted",
             at="deleted_ms",
-            when="is_deleted",
+            when="is_deleted OR forgotten_ms IS NOT NULL",
             inferred="is_inferred",
         ),
     },
@@ -513,7 +520,7 @@ ALIASES = Event(
     name="aliases",
     doc="An alias was derived from the version that it points at now.",
     rows="""
-        SELECT a.alias, v.name, v.version, v.model_part, v.version_ref
+        SELECT a.alias, v.workspace, v.name, v.version, v.model_part, v.version_ref
         FROM mlflow_registered_model_alias a
         JOIN model_versions v ON v.workspace = a.workspace AND v.name = a.name AND v.version = a.version
         ORDER BY v.version_ref, a.alias

@@ -10,15 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
+from mlflow2prov.model.driven import DRIVEN
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
 from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
 from mlflow2prov.model.events_files import FILE_EVENTS
 from mlflow2prov.model.events_git import GIT_EVENTS
+from mlflow2prov.model.events_ledger import LEDGER_EVENTS, LEDGER_FACTS
 from mlflow2prov.model.events_mlflow import FACTS, RUN_EVENTS
 from mlflow2prov.model.events_models import MODEL_EVENTS
 from mlflow2prov.model.events_prompts import PROMPT_EVENTS
@@ -28,6 +32,9 @@ from mlflow2prov.model.ids import MACROS
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 log = logging.getLogger(__name__)
 
 _LARGE = 100_000
@@ -35,6 +42,7 @@ _LARGE = 100_000
 
 EVENTS: tuple[Event, ...] = (
     *FACTS,
+    *LEDGER_FACTS,
     *GIT_EVENTS,
     *RUN_EVENTS,
     *FILE_EVENTS,
@@ -43,6 +51,7 @@ EVENTS: tuple[Event, ...] = (
     *SURROUNDING_EVENTS,
     *EVALUATION_EVENTS,
     *TRACE_EVENTS,
+    *LEDGER_EVENTS,
     *EXTRACTION_EVENTS,
 )
 """Every provenance event, in the order of a document."""
@@ -60,37 +69,83 @@ class Names:
     """Whether all registered and logged models were read: what is not there then is deleted."""
 
 
-def expand(graph: Graph, sources: str, names: Names, events: Iterable[Event] = EVENTS) -> None:
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """What spares an interpreter to look at events without rows (see :mod:`mlflow2prov.model.driven`).
+
+    Attributes:
+        names: of source tables and events without rows.
+        shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
+    """
+
+    names: frozenset[str] = frozenset()
+    shapes: Mapping[str, str] = field(default_factory=dict)
+
+
+def shapes_of(graph: Graph, sources: str, events: Iterable[Event] = EVENTS) -> dict[str, str]:
+    """Return the columns of each event's rows, with their types, in a schema that was expanded."""
+    rows = graph.store.run(
+        "SELECT table_name, string_agg(concat('\"', column_name, '\" ', data_type), ', ' ORDER BY column_index) "
+        "FROM duckdb_columns() WHERE concat(database_name, '.', schema_name) = ? GROUP BY table_name",
+        [sources],
+    )
+    names = {event.name for event in events}
+    return {name: columns for name, columns in rows if name in names}
+
+
+def expand(
+    graph: Graph,
+    sources: str,
+    names: Names,
+    events: Iterable[Event] = EVENTS,
+    keys: Mapping[tuple[str, str | None], int] = MappingProxyType({}),
+    empty: Empty | None = None,
+) -> None:
     """Fill the empty graph with what the source tables of the schema ``sources`` say.
 
     The schema gets a table for each event; it is the caller's to drop.
+
+    Args:
+        graph: an empty one.
+        sources: the schema of the source tables.
+        names: the namespaces, and what the document says of its making.
+        events: what to expand.
+        keys: numbers that attributes (name and datatype) have already.
+        empty: what is known to have no rows.
     """
-    interpreter = _Interpreter(graph, sources)
+    interpreter = _Interpreter(graph, sources, keys, empty or Empty())
     interpreter.prepare(names)
     for event in events:
         interpreter.expand(event)
     interpreter.finish()
 
 
+def settle(cursor: DuckDBPyConnection, names: Names) -> None:
+    """Make, in the schema that the cursor looks in, what the rows of all events may read besides source tables."""
+    for macro in MACROS:
+        cursor.execute(f"CREATE MACRO {macro}")
+    cursor.execute("CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR, is_whole BOOLEAN)")
+    settings = [names.version, names.settings, names.is_whole]
+    cursor.execute("INSERT INTO extraction_settings VALUES (?, ?, ?)", settings)
+
+
 class _Interpreter:
     """Expands one event after the other; keeps the next free identifier and the attribute keys."""
 
-    def __init__(self, graph: Graph, sources: str) -> None:
+    def __init__(
+        self, graph: Graph, sources: str, keys: Mapping[tuple[str, str | None], int], empty: Empty
+    ) -> None:
         self._graph = graph
         self._sources = sources
         self._cursor = graph.store.connection.cursor()
         self._cursor.execute(f"SET search_path = '{sources}'")
         self._next_id = 1
-        self._keys: dict[tuple[str, str | None], int] = {}
+        self._keys = dict(keys)
+        self._empty = set(empty.names)
+        self._shapes = empty.shapes
 
     def prepare(self, names: Names) -> None:
-        for macro in MACROS:
-            self._cursor.execute(f"CREATE MACRO {macro}")
-        self._cursor.execute(
-            "CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR, is_whole BOOLEAN)"
-        )
-        settings = [names.version, names.settings, names.is_whole]
-        self._cursor.execute("INSERT INTO extraction_settings VALUES (?, ?, ?)", settings)
+        settle(self._cursor, names)
         prefixes = [VOCABULARY_PREFIX, ("agent", AGENT), ("extraction", EXTRACTION), ("git", GIT)]
         if names.repository:
             prefixes.append(("repo", names.repository))
@@ -107,6 +162,12 @@ class _Interpreter:
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
+        if event.name in self._shapes and not self._empty.isdisjoint(
+            (event.name, *DRIVEN.get(event.name, ()))
+        ):
+            self._empty.add(event.name)
+            self._cursor.execute(f"CREATE TABLE {event.name} ({self._shapes[event.name]})")
+            return
         rows = f"{event.name}_rows"
         self._cursor.execute(
             f"CREATE TABLE {rows} AS SELECT (row_number() OVER () - 1)::INTEGER AS n, * FROM ({event.rows})"
@@ -118,8 +179,9 @@ class _Interpreter:
         view = event.view.format(rows=rows) if event.view else f"SELECT * FROM {rows}"
         self._cursor.execute(f"CREATE VIEW {event.name} AS SELECT *{identifiers} FROM ({view})")
         if not count:
+            self._empty.add(event.name)
             return
-        with self._graph.store.in_order() if event.view else nullcontext():
+        with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
                 self._insert_element(event.name, alias, element)
             for relation in event.relations:
@@ -237,6 +299,33 @@ def _role(role: str) -> Attribute:
     if role.startswith("="):
         return Attribute(f"'m2p:' || ({role[1:]})", QUALIFIED_NAME)
     return Attribute(f"'m2p:{role}'", QUALIFIED_NAME, always=True)
+
+
+def attribute_keys(
+    known: Mapping[tuple[str, str | None], int], events: Iterable[Event] = EVENTS
+) -> dict[tuple[str, str | None], int]:
+    """Return a number for every attribute that events declare, those that are known first.
+
+    >>> attribute_keys({("prov:label", None): 7})["prov:type", "xsd:QName"]
+    8
+    """
+    keys = dict(known)
+    following = max(keys.values(), default=0) + 1
+    for event in events:
+        for named in _attributes_of(event):
+            if named not in keys:
+                keys[named] = following
+                following += 1
+    return keys
+
+
+def _attributes_of(event: Event) -> Iterable[tuple[str, str | None]]:
+    things: tuple[Element | Relation, ...] = (*event.elements.values(), *event.relations)
+    for declared in things:
+        yield from ((word, QUALIFIED_NAME) for word in ("prov:type", "prov:role"))
+        yield "prov:label", None
+        for name, attribute in declared.attributes.items():
+            yield f"m2p:{name}", attribute.datatype
 
 
 def attribute_types(events: Iterable[Event] = EVENTS) -> Mapping[str, Mapping[str, Attribute]]:

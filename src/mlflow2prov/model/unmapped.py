@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from mlflow2prov.graph.store import Store
 
@@ -143,16 +144,29 @@ def report_unmapped(store: Store, sources: str) -> dict[str, int]:
     Returns:
         The counts that are not zero.
     """
-    found: dict[str, int] = {}
+    counts = count_unmapped(store, sources)
+    report_counts(counts)
+    return {what: count for what, count in counts.items() if count}
+
+
+def count_unmapped(store: Store, sources: str) -> dict[str, int]:
+    """Return how much of each sort no event took up, in the schema that was expanded."""
     cursor = store.connection.cursor()
     try:
         cursor.execute(f"SET search_path = '{sources}'")
-        for declared, opening in ((UNMAPPED, "left out"), (UNFINISHED, "found")):
-            for what, rows in declared:
-                count = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone()
-                if count and count[0]:
-                    found[what] = int(count[0])
-                    log.warning("%s: %s (%s)", opening, what, f"{count[0]:,}")
+        counts = [
+            f"SELECT {number}, (SELECT count(*) FROM {rows})"
+            for number, (_, rows) in enumerate((*UNMAPPED, *UNFINISHED))
+        ]
+        found = dict(cursor.execute(" UNION ALL ".join(counts)).fetchall())
     finally:
         cursor.close()
-    return found
+    return {what: int(found[number]) for number, (what, _) in enumerate((*UNMAPPED, *UNFINISHED))}
+
+
+def report_counts(counts: Mapping[str, int]) -> None:
+    """Log a warning for each sort of which there is any."""
+    for declared, opening in ((UNMAPPED, "left out"), (UNFINISHED, "found")):
+        for what, _ in declared:
+            if counts.get(what):
+                log.warning("%s: %s (%s)", opening, what, f"{counts[what]:,}")

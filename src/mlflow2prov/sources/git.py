@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -45,14 +46,7 @@ def read_repository(
     Raises:
         SourceError: there is no repository, Git can't read it, or there is no Git.
     """
-    folder = str(Path(path).absolute())
-    if not Path(folder).exists():
-        raise SourceError(f"there is no {folder}: name a Git work tree or a bare repository")
-    if not Path(folder).is_dir():
-        raise SourceError(
-            f"{folder} is a file and not a Git repository: name a work tree or a bare repository"
-        )
-    git = Git(folder)
+    git = Git(_folder(path))
     layout = _layout(git)
     refs = read_refs(git)
     head = detached_head(git)
@@ -67,6 +61,38 @@ def read_repository(
     found = EntryPoints(wanted, _roots(git, layout) if wanted else [])
     yield from _history(git, layout, sorted(starts), found, asked, mail_map)
     yield from batches_of_rows("git_ref", ref_rows(refs, mail_map))
+
+
+def repository_state(path: str | Path) -> str:
+    """Return a digest that is another one when reading the repository would give something else.
+
+    It is made of all refs, a detached ``HEAD`` and the mail map, and of how much of the history is there.
+
+    Raises:
+        SourceError: there is no repository, or Git can't read it.
+    """
+    git = Git(_folder(path))
+    layout = _layout(git)
+    state = (
+        layout,
+        git.output("for-each-ref", "--format=%(objectname) %(refname)"),
+        git.answer("config", "-z", "--get-all", "remote.origin.url"),
+        detached_head(git),
+        read_mail_map(git, Path(layout.path))[1],
+    )
+    return hashlib.sha256(repr(state).encode()).hexdigest()
+
+
+def _folder(path: str | Path) -> str:
+    """Return the absolute path of a folder that is there."""
+    folder = str(Path(path).absolute())
+    if not Path(folder).exists():
+        raise SourceError(f"there is no {folder}: name a Git work tree or a bare repository")
+    if not Path(folder).is_dir():
+        raise SourceError(
+            f"{folder} is a file and not a Git repository: name a work tree or a bare repository"
+        )
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from mlflow2prov.graph.store import Store
 from mlflow2prov.sources.tables import KEYS, SOURCE_TABLES, Batches, Kind, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,14 @@ def create_source_tables(store: Store, schema: str) -> None:
         store.run(f"CREATE TABLE {schema}.{table.name} ({columns})")
 
 
-def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[str], str]) -> Counter[str]:
+def take_in(
+    store: Store,
+    schema: str,
+    batches: Batches,
+    redaction: Callable[[str], str],
+    *,
+    at_once: bool = False,
+) -> Counter[str]:
     """Append a source's batches to the source tables of a schema; return the rows of each table.
 
     Args:
@@ -30,11 +37,14 @@ def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[st
         schema: one in which :func:`create_source_tables` was called.
         batches: what a source yields; one batch is held at a time.
         redaction: makes the SQL for a text column without the credentials in its URLs.
+        at_once: all in one transaction, so that nothing stays where a batch fails.
     """
     counts: Counter[str] = Counter()
     statements = {table.name: _insert(schema, table, redaction) for table in SOURCE_TABLES.values()}
     cursor = store.connection.cursor()
     try:
+        if at_once:
+            cursor.execute("BEGIN")
         for name, batch in batches:
             if not batch.num_rows:
                 continue
@@ -42,18 +52,22 @@ def take_in(store: Store, schema: str, batches: Batches, redaction: Callable[[st
             cursor.register("arriving", batch)
             cursor.execute(statements[name])
             cursor.unregister("arriving")
+        if at_once:
+            cursor.execute("COMMIT")
     finally:
         cursor.close()
     return counts
 
 
-def keep_one_of_each_name(store: Store, schema: str) -> Counter[str]:
+def keep_one_of_each_name(store: Store, schema: str, tables: Container[str] = tuple(KEYS)) -> Counter[str]:
     """Leave out rows whose name is missing or another row's (:data:`KEYS`); return how many, by table.
 
     Of several rows the one stays that sorts first, whatever the order of their arrival.
     """
     left_out: Counter[str] = Counter()
     for name, key in KEYS.items():
+        if name not in tables:
+            continue
         table, listed = f"{schema}.{name}", ", ".join(key)
         missing = " OR ".join(f"{column} IS NULL" for column in key if column != "path_bytes")
         found = store.scalar(f"SELECT count(*) FROM {table} WHERE {missing}")

@@ -450,6 +450,22 @@ _TABLES = (
         dataset_id=_NAME,
         experiment_id=_NAME,
     ),
+    _table(
+        "mlflow_change",
+        "what the store has forgotten: seen by two extractions with one cache, never by one alone",
+        kind=_NAME,  # experiment run logged_model registered_model version evaluation_dataset trace
+        owner_id=_NAME,  # the identifier of what changed; NULL where its name is one
+        workspace=_NAME,
+        name=_NAME,
+        version=_INT,
+        change=_NAME,  # forgotten (it is gone) deleted (it is marked so) replaced (a value of it)
+        field=_NAME,  # what was replaced: a column, tag or alias
+        key=_TEXT,  # of the tag or alias
+        old=_TEXT,
+        new=_TEXT,
+        not_before_ms=_INT,  # when the last extraction that saw the old state began
+        not_after_ms=_INT,  # when the first one that saw the new state had read it
+    ),
 )
 
 SOURCE_TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow2prov.prov.database_uris import DatabaseUri
     from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
     from mlflow2prov.sources.mlflow.database_dialects import Dialect
+    from mlflow2prov.sources.mlflow.known import Known
 
 _logger = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ _ENGINES = {
 }
 """The module and the class that reads the databases of an engine on a server."""
 
-_Schema = Mapping[str, Mapping[str, bool]]
+Schema = Mapping[str, Mapping[str, bool]]
 """The columns of each SQL table, in lower case, and whether they are NOT NULL."""
 
 
@@ -142,6 +144,25 @@ def read_database_server(
     return _read(lambda: _connect(address), wanted, artifacts)
 
 
+def read_database_again(
+    uri: str, wanted: Wanted, known: Known, *, artifacts: ArtifactAccess | None = None
+) -> Batches:
+    """Batches of what may be new in a database of any engine since an earlier reading.
+
+    As :func:`read_database`, but see :func:`mlflow2prov.sources.mlflow.database_changes.read_changes`.
+    """
+    from mlflow2prov.prov.database_uris import DatabaseUri
+    from mlflow2prov.sources.mlflow.database_changes import read_changes
+
+    if uri.lower().startswith("sqlite"):
+        from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
+
+        path = database_path(uri)
+        return read_changes(lambda: DatabaseFile(path), wanted, known, artifacts)
+    address = DatabaseUri.parse(uri)
+    return read_changes(lambda: _connect(address), wanted, known, artifacts)
+
+
 def _connect(address: DatabaseUri) -> Database:
     """The database of an engine: its module and driver are imported here, and no others."""
     module, name = _ENGINES[address.engine]
@@ -153,20 +174,18 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
     from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files, tags_of_places
 
-    owners: list[tuple[str, pa.RecordBatch]] = []
+    owned: list[tuple[str, pa.RecordBatch]] = []
     places: list[pa.RecordBatch] = []
     with closing(connect()) as database:
-        schema = _schema_of(database)
-        _require_mlflow(database, schema)
-        yield _store(database, _revision(database, schema))
+        schema = schema_of(database)
+        require_mlflow(database, schema)
+        yield store_batch(database, revision(database, schema))
         scope = _scope(database, schema, wanted)
         if scope is not None:
             yield from batches(_SELECTED, [scope])
-        for reading in _narrowed(database, scope, wanted.skip):
-            for batch in _Query(database, reading, schema).batches():
-                if reading.table in _OWNERS:
-                    _, *columns = _OWNERS[reading.table]
-                    owners.append((reading.table, batch.select(columns)))
+        for reading in _narrowed(database, scope, wanted):
+            for batch in Query(database, reading, schema).batches():
+                owned += owners_in(reading.table, batch)
                 if reading.table == "mlflow_trace_tag":
                     places.append(tags_of_places(batch))
                 yield reading.table, batch
@@ -174,11 +193,11 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
     yield from read_span_files(places_in(places))
     if "artifacts" not in wanted.skip:
         yield from read_artifacts(
-            _owners(owners, scope), with_digests=wanted.artifact_digests, access=artifacts
+            owners(owned, scope), with_digests=wanted.artifact_digests, access=artifacts
         )
 
 
-def _scope(database: Database, schema: _Schema, wanted: Wanted) -> Scope | None:
+def _scope(database: Database, schema: Schema, wanted: Wanted) -> Scope | None:
     """The names that a selection needs, None where there is no selection."""
     if wanted.selection.is_everything:
         return None
@@ -186,17 +205,30 @@ def _scope(database: Database, schema: _Schema, wanted: Wanted) -> Scope | None:
     return ScopeFinder(database, schema, wanted.selection, is_detailed=is_detailed).find()
 
 
-def _narrowed(database: Database, scope: Scope | None, skip: frozenset[str]) -> Iterator[Reading]:
+def _narrowed(database: Database, scope: Scope | None, wanted: Wanted) -> Iterator[Reading]:
     for reading in READINGS:
-        if _is_wanted(reading, skip):
+        if is_wanted(reading, wanted):
             yield from [reading] if scope is None else scope.narrowed(reading, database.dialect.literal)
 
 
-def _is_wanted(reading: Reading, skip: frozenset[str]) -> bool:
+def is_wanted(reading: Reading, wanted: Wanted) -> bool:
+    """Whether a query is to be made."""
+    skip = wanted.skip
     return reading.part not in skip and (reading.instead_of is None or reading.instead_of in skip)
 
 
-def _owners(read: list[tuple[str, pa.RecordBatch]], scope: Scope | None) -> Iterator[tuple[str, str, str]]:
+def owners_in(table: str, batch: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
+    """What of a batch tells where artifacts are, with the name of its table."""
+    if table not in _OWNERS:
+        return []
+    _, *columns = _OWNERS[table]
+    return [(table, batch.select(columns))]
+
+
+def owners(
+    read: list[tuple[str, pa.RecordBatch]], scope: Scope | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """The owners of artifacts, of all or of a selection: the word for it, the identifier, and the URI."""
     for table, batch in read:
         owner = _OWNERS[table][0]
         for owner_id, uri in zip(*(column.to_pylist() for column in batch.columns), strict=True):
@@ -204,7 +236,8 @@ def _owners(read: list[tuple[str, pa.RecordBatch]], scope: Scope | None) -> Iter
                 yield owner, owner_id, uri
 
 
-def _schema_of(database: Database) -> _Schema:
+def schema_of(database: Database) -> Schema:
+    """The columns of the tables that are read, as far as the database has them."""
     tables = sorted({name for reading in READINGS for name in reading.tables.values()} | {"alembic_version"})
     schema: dict[str, dict[str, bool]] = {}
     for table, column, is_not_null in database.rows(
@@ -221,7 +254,8 @@ def _schema_of(database: Database) -> _Schema:
     return schema
 
 
-def _require_mlflow(database: Database, schema: _Schema) -> None:
+def require_mlflow(database: Database, schema: Schema) -> None:
+    """Raise an error if the database is none of MLflow's."""
     missing = [f"{table}.{column}" for table, column in NEEDED.items() if column not in schema.get(table, {})]
     if missing:
         raise SourceError(
@@ -230,7 +264,7 @@ def _require_mlflow(database: Database, schema: _Schema) -> None:
         )
 
 
-def _revision(database: Database, schema: _Schema) -> str | None:
+def revision(database: Database, schema: Schema) -> str | None:
     """The revision of the schema, as Alembic names it; warns where it is not a known one."""
     column = database.dialect.typed("v.version_num", Kind.TEXT)
     is_named = "version_num" in schema.get("alembic_version", {})
@@ -242,12 +276,34 @@ def _revision(database: Database, schema: _Schema) -> str | None:
     return revision
 
 
-def _store(database: Database, revision: str | None) -> tuple[str, pa.RecordBatch]:
+def store_batch(database: Database, revision: str | None) -> tuple[str, pa.RecordBatch]:
+    """The one row of ``mlflow_store``."""
     import pyarrow as pa
 
-    row = {"uri": database.uri, "mlflow_version": None, "schema_version": revision}
     schema = SOURCE_TABLES["mlflow_store"].schema()
-    return "mlflow_store", pa.RecordBatch.from_pylist([row], schema=schema)
+    arrays = [_one_text(text) for text in (database.uri, None, revision)]
+    return "mlflow_store", pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _one_text(text: str | None) -> pa.StringArray:
+    """An array of one text, made of its bytes: of Python's values pyarrow makes it with pandas if it can.
+
+    To import that takes as long as to read a small store.
+    """
+    import pyarrow as pa
+
+    data = (text or "").encode()
+    validity = pa.py_buffer(bytes([text is not None]))
+    ends = pa.py_buffer(struct.pack("=2i", 0, len(data)))
+    return pa.StringArray.from_buffers(1, ends, pa.py_buffer(data), validity)
+
+
+def _one_number(value: float) -> Any:
+    """A scalar, made likewise."""
+    import pyarrow as pa
+
+    data = pa.py_buffer(struct.pack("=d", value))
+    return pa.Array.from_buffers(pa.float64(), 1, [None, data])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +320,10 @@ class _Column:
     misfit: str | None = None
 
 
-class _Query:
+class Query:
     """The query that a declaration makes for the schema at hand, and the reading of its answer."""
 
-    def __init__(self, database: Database, reading: Reading, schema: _Schema) -> None:
+    def __init__(self, database: Database, reading: Reading, schema: Schema) -> None:
         self._database = database
         self._reading = reading
         self._schema = schema
@@ -392,7 +448,7 @@ class _Query:
 
         values: Any = array.cast(pa.float64())
         for limit, infinity in ((_HUGE, math.inf), (-_HUGE, -math.inf)):
-            marked: Any = pc.equal(values, pa.scalar(limit))
+            marked: Any = pc.equal(values, _one_number(limit))
             values = pc.if_else(marked, infinity, values) if pc.any(marked).as_py() else values
         if is_nan is not None:
             given: Any = is_nan.cast(pa.bool_())

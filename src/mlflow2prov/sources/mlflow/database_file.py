@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
+import adbc_driver_sqlite
+from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import Error as DriverError
-from adbc_driver_sqlite import dbapi
-from pyarrow import ArrowException
+from pyarrow import ArrowException, RecordBatchReader
 
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.prov.text import text_of
@@ -120,11 +121,14 @@ class DatabaseFile:
         self._state = _State.of(path)
         with self._explained():
             flags = "mode=ro&immutable=1" if self._immutable else "mode=ro"
-            self._connection = dbapi.connect(f"{path.as_uri()}?{flags}", autocommit=True)
+            # The driver's own interface: its module for Python's database API takes as long to import as
+            # a small database to read, since it looks for libraries that are not needed here.
+            self._database = adbc_driver_sqlite.connect(f"{path.as_uri()}?{flags}")
+            self._connection = AdbcConnection(self._database)
             try:
                 self._begin()
             except BaseException:
-                self._connection.close()
+                self.close()
                 raise
 
     def _is_settled_wal(self) -> bool:
@@ -153,14 +157,21 @@ class DatabaseFile:
         )
 
     def _begin(self) -> None:
-        with closing(self._connection.cursor()) as cursor:
-            for setting in (f"busy_timeout = {_BUSY_MS}", *_SETTINGS):
-                cursor.execute(f"PRAGMA {setting}")
-                cursor.fetchall()
-            for statement in SQLITE.begin:
-                cursor.execute(statement)
-            cursor.execute("SELECT count(*) FROM sqlite_master")
-            cursor.fetchall()
+        settings = [f"PRAGMA {setting}" for setting in (f"busy_timeout = {_BUSY_MS}", *_SETTINGS)]
+        for sql in (*settings, *SQLITE.begin, "SELECT count(*) FROM sqlite_master"):
+            with self._answer(sql) as reader:
+                reader.read_all()
+
+    @contextmanager
+    def _answer(self, sql: str, rows: int | None = None) -> Iterator[RecordBatchReader]:
+        """The answer to a query, in batches of a number of rows."""
+        with closing(AdbcStatement(self._connection)) as statement:
+            if rows is not None:
+                statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
+            statement.set_sql_query(sql)
+            stream, _ = statement.execute_query()
+            with RecordBatchReader.from_stream(stream) as reader:
+                yield reader
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows that a query for a few rows yields; its columns must not mix types.
@@ -168,9 +179,9 @@ class DatabaseFile:
         Raises:
             SourceError: the file is locked, damaged or cut off.
         """
-        with self._explained(), closing(self._connection.cursor()) as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
+        with self._explained(), self._answer(sql) as reader:
+            table = reader.read_all()
+            return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     def batches(
         self, columns: Sequence[tuple[str, Kind]], source: str, rows: int
@@ -199,11 +210,9 @@ class DatabaseFile:
                 yield rest
 
     def _raw_batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        with closing(self._connection.cursor()) as cursor:
+        with ExitStack() as stack:
             with self._explained():
-                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
-                cursor.execute(sql)
-                reader = cursor.fetch_record_batch()
+                reader = stack.enter_context(self._answer(sql, rows))
             while True:
                 with self._explained():
                     try:
@@ -219,6 +228,7 @@ class DatabaseFile:
     def close(self) -> None:
         """End the transaction and close the file."""
         self._connection.close()
+        self._database.close()
 
     def check(self) -> None:
         """See that a file which was read without locks did not change meanwhile.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
@@ -24,11 +24,12 @@ from mlflow2prov.sources.tables import Batches
 _logger = logging.getLogger(__name__)
 
 API = "api/2.0/mlflow"
-_EXPERIMENTS_PER_SEARCH = 500
+EXPERIMENTS_PER_SEARCH = 500
 IS_PROMPT = "tags.`mlflow.prompt.is_prompt` = 'true'"
 _MOST_MISSING_VERSIONS = 100_000
 _FEW_RETRIES = 1
-_DEFAULT_WORKSPACE = "default"
+_RUNS_AT_ONCE = 200
+DEFAULT_WORKSPACE = "default"
 
 _P = TypeVar("_P", wire.ExperimentPage, wire.RegisteredModelPage, wire.ModelVersionPage)
 _NAMES_IN: Mapping[type, Callable[[Any], set[object]]] = {
@@ -39,12 +40,23 @@ _NAMES_IN: Mapping[type, Callable[[Any], set[object]]] = {
 """What the things on a page of each kind are known by."""
 
 
+class Finished(Protocol):
+    """Which runs an earlier reading, that was broken off, had read to their end."""
+
+    def unfinished(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that are still to be read."""
+
+    def finish(self, run_ids: Sequence[str]) -> None:
+        """Note that the runs have been read, and what was yielded of them taken in."""
+
+
 def read_server(
     url: str,
     wanted: Wanted = EVERYTHING,
     *,
     settings: HttpSettings,
     artifacts: ArtifactAccess | None = None,
+    finished: Finished | None = None,
 ) -> Batches:
     """Batches of every MLflow source table that the tracking server at ``url`` can fill.
 
@@ -60,33 +72,41 @@ def read_server(
         wanted: what to read of it.
         settings: how to talk to it.
         artifacts: how to reach artifacts that the server does not hand out itself.
+        finished: runs that need not be read any more, where the reading goes on with an earlier one.
 
     Raises:
         SourceError: the server can't be reached or read, or is no MLflow server.
         UsageError: ``url`` is not a server's.
     """
     access = artifacts or ArtifactAccess()
-    return read_with(HttpClient(url, settings), settings.workspace, wanted, access)
+    return read_with(HttpClient(url, settings), settings.workspace, wanted, access, finished)
 
 
-def read_with(client: HttpClient, workspace: str | None, wanted: Wanted, access: ArtifactAccess) -> Batches:
+def read_with(
+    client: HttpClient,
+    workspace: str | None,
+    wanted: Wanted,
+    access: ArtifactAccess,
+    finished: Finished | None = None,
+) -> Batches:
     """Batches of what a client that is closed afterwards can be asked for, as :func:`read_server` yields them."""
     from mlflow2prov.sources.mlflow.server_selection import SelectedReader
 
     is_all = wanted.selection.is_everything
     reader = ServerReader if is_all else SelectedReader
     with client:
-        yield rows.batch("mlflow_store", [(client.uri, _version(client), None)])
+        yield rows.batch("mlflow_store", [(client.uri, version_of(client), None)])
         artifacts = ArtifactReader(client, with_digests=wanted.artifact_digests, access=access)
         # A selection's names are looked up in one workspace: in others they would be unknown.
-        for name in [workspace] if workspace or not is_all else _workspaces(client):
+        for name in [workspace] if workspace or not is_all else workspaces_of(client):
             if name is not None:
                 client.enter_workspace(name)
-            yield from reader(client, name or _DEFAULT_WORKSPACE, wanted, artifacts).read()
+            yield from reader(client, name or DEFAULT_WORKSPACE, wanted, artifacts, finished).read()
         artifacts.report()
 
 
-def _version(client: HttpClient) -> str | None:
+def version_of(client: HttpClient) -> str | None:
+    """The version that the server says it is of."""
     try:
         text = client.request("version", retries=_FEW_RETRIES).decode("utf-8", "replace").strip()
     except RefusedError as error:
@@ -96,7 +116,7 @@ def _version(client: HttpClient) -> str | None:
     return text if 0 < len(text) < 40 and "<" not in text else None
 
 
-def _workspaces(client: HttpClient) -> list[str] | list[None]:
+def workspaces_of(client: HttpClient) -> list[str] | list[None]:
     """The names of all workspaces that the server lets one read, or None for what it has without any."""
     try:
         answer = client.ask_if_known(wire.Workspaces, "api/3.0/mlflow/workspaces")
@@ -111,8 +131,16 @@ def _workspaces(client: HttpClient) -> list[str] | list[None]:
 class ServerReader:
     """One reading of one workspace; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, artifacts: ArtifactReader) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        workspace: str,
+        wanted: Wanted,
+        artifacts: ArtifactReader,
+        finished: Finished | None = None,
+    ) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
+        self._finished = finished
         self._client = client
         self._workspace = workspace
         self._skip = wanted.skip
@@ -134,7 +162,7 @@ class ServerReader:
         if "logged_models" not in self._skip:
             yield from self._logged_models(experiment_ids)
         for runs in self._run_pages(experiment_ids):
-            yield from self._read_runs(runs)
+            yield from self._read_unfinished(runs)
         if "logged_models" not in self._skip:
             yield from self._deleted_logged_models()
         if "traces" not in self._skip:
@@ -169,8 +197,8 @@ class ServerReader:
     # ---- Runs ----------------------------------------------------------------------------------
 
     def _run_pages(self, experiment_ids: Sequence[str], fits: str = "") -> Iterator[list[wire.Run]]:
-        for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
-            some = experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]
+        for start in range(0, len(experiment_ids), EXPERIMENTS_PER_SEARCH):
+            some = experiment_ids[start : start + EXPERIMENTS_PER_SEARCH]
             for page in self._run_search(some, fits):
                 new = {run.info.run_id: run for run in page if run.info.run_id not in self._runs}
                 self._runs.update(new)
@@ -194,8 +222,28 @@ class ServerReader:
                 return
             page = following.result()
 
+    def _read_unfinished(self, runs: list[wire.Run]) -> Batches:
+        """All of the runs that an earlier reading did not finish; the links of models are read of all."""
+        if self._finished is None:
+            yield from self._read_runs(runs)
+            return
+        left = self._finished.unfinished([run.info.run_id for run in runs])
+        for start in range(0, len(runs), _RUNS_AT_ONCE):
+            some = [run for run in runs[start : start + _RUNS_AT_ONCE] if run.info.run_id in left]
+            yield from self._read_runs(some)
+            self._finished.finish([run.info.run_id for run in some])
+        for run in runs:
+            for link in (*run.inputs.model_inputs, *run.outputs.model_outputs):
+                self._linked_models[link.model_id] = None
+
     def _read_runs(self, runs: list[wire.Run]) -> Batches:
         yield from rows.batches(rows.RUNS, runs)
+        yield from self._read_parts(runs)
+        if "artifacts" not in self._skip:
+            yield from self._artifacts.read([("run", it.info.run_id, it.info.artifact_uri) for it in runs])
+
+    def _read_parts(self, runs: list[wire.Run]) -> Batches:
+        """What belongs to runs and takes requests of its own: points, datasets and models."""
         if "metric_history" in self._skip:
             yield from rows.batches(rows.LATEST_METRICS, runs)
         else:
@@ -204,8 +252,6 @@ class ServerReader:
             yield from self._read_datasets(runs)
         if "logged_models" not in self._skip:
             yield from self._read_links(runs)
-        if "artifacts" not in self._skip:
-            yield from self._artifacts.read([("run", it.info.run_id, it.info.artifact_uri) for it in runs])
 
     def _read_datasets(self, runs: Sequence[wire.Run]) -> Batches:
         found: dict[tuple[str, str, str], rows.Row] = {}
@@ -242,21 +288,21 @@ class ServerReader:
     # ---- Logged models -------------------------------------------------------------------------
 
     def _logged_models(self, experiment_ids: Sequence[str]) -> Batches:
-        for start in range(0, len(experiment_ids), _EXPERIMENTS_PER_SEARCH):
-            some = experiment_ids[start : start + _EXPERIMENTS_PER_SEARCH]
+        for start in range(0, len(experiment_ids), EXPERIMENTS_PER_SEARCH):
+            some = experiment_ids[start : start + EXPERIMENTS_PER_SEARCH]
             for page in self._logged_model_search(some):
                 new = {it.info.model_id: it for it in page if it.info.model_id not in self._models}
                 self._models.update(new)
                 yield from self._read_logged_models(list(new.values()), "active")
 
     def _logged_model_search(
-        self, experiment_ids: Sequence[str], fits: str = ""
+        self, experiment_ids: Sequence[str], fits: str = "", *, ascending: bool = True, size: int = 1_000
     ) -> Iterator[list[wire.LoggedModel]]:
         path = f"{API}/logged-models/search"
         body: dict[str, object] = {
             "experiment_ids": experiment_ids,
-            "max_results": 1_000,
-            "order_by": [{"field_name": "creation_timestamp", "ascending": True}],
+            "max_results": size,
+            "order_by": [{"field_name": "creation_timestamp", "ascending": ascending}],
         }
         body |= {"filter": fits} if fits else {}
         pages = Pages(path)

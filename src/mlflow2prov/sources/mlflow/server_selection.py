@@ -15,7 +15,7 @@ from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.selection import copied_from, prompts_in, require_known
-from mlflow2prov.sources.mlflow.server import API, IS_PROMPT, ServerReader
+from mlflow2prov.sources.mlflow.server import API, IS_PROMPT, Finished, ServerReader
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
@@ -42,9 +42,16 @@ def fits(key: str, text: str) -> str:
 class SelectedReader(ServerReader):
     """One reading of what a selection chooses; keeps the identifiers that tell what is still to be read."""
 
-    def __init__(self, client: HttpClient, workspace: str, wanted: Wanted, artifacts: ArtifactReader) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        workspace: str,
+        wanted: Wanted,
+        artifacts: ArtifactReader,
+        finished: Finished | None = None,
+    ) -> None:
         """Read what is wanted of the server that ``client`` is connected to."""
-        super().__init__(client, workspace, wanted, artifacts)
+        super().__init__(client, workspace, wanted, artifacts, finished)
         self._selection = wanted.selection
         self._experiment_of: dict[str, str] = {}
         self._known_experiments: dict[str, wire.Experiment] = {}

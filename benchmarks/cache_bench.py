@@ -1,0 +1,80 @@
+"""Extraction with a cache: the first one, one with nothing new, and one with a new run."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.figures import Figure, at_most, mlflow2prov_program
+from benchmarks.inputs import Inputs
+from benchmarks.measure import Command, Cost, run
+from benchmarks.sizes import Size
+
+_MOST_DATABASE_S = 2.0
+_MOST_SERVER_S = 5.0
+_TABLES = ("runs", "params", "tags", "metrics", "latest_metrics")
+
+
+def cache(inputs: Inputs, size: Size) -> Iterator[Figure]:
+    """The figures of a cache of a SQLite database."""
+    what = f"{size.runs:,} runs in SQLite"
+    with inputs.output("cache") as out:
+        store = out / "store.db"
+        shutil.copyfile(inputs.store(size.runs), store)
+        yield from _measured(f"sqlite:///{store}", store, out / "c.duckdb", what, _MOST_DATABASE_S, size)
+
+
+def cache_by_http(url: str, store: Path, out: Path, size: Size) -> Iterator[Figure]:
+    """The figures of a cache of a server over a SQLite database."""
+    what = f"{size.server_runs:,} runs by HTTP"
+    yield from _measured(url, store, out / "c.duckdb", what, _MOST_SERVER_S, size)
+
+
+def _measured(url: str, store: Path, file: Path, what: str, limit_s: float, size: Size) -> Iterator[Figure]:
+    command: Command = [mlflow2prov_program(), "extract", "--mlflow_url", url, "--cache", file]
+    first = run(command)
+    yield Figure(
+        name=f"{what}: first extraction with a cache",
+        measured=f"{first.wall_s:.2f} s wall, {first.cpu_s:.2f} s CPU; {file.stat().st_size / 1e6:,.1f} MB",
+    )
+    nothing = min((run(command) for _ in range(size.repeats)), key=_wall)
+    yield at_most(
+        f"{what}: nothing new, wall time",
+        *(nothing.wall_s, limit_s),
+        unit=" s",
+        detail=f"CPU {nothing.cpu_s:.2f} s",
+    )
+    found = []
+    for number in range(size.repeats):
+        add_run(store, number)
+        found.append(run(command))
+    one = min(found, key=_wall)
+    yield at_most(
+        f"{what}: one new run, wall time", one.wall_s, limit_s, unit=" s", detail=f"CPU {one.cpu_s:.2f} s"
+    )
+
+
+def _wall(cost: Cost) -> float:
+    return cost.wall_s
+
+
+def add_run(store: Path, number: int) -> None:
+    """Add a run to a store that is like its last active one, but younger and with another identifier."""
+    identifier = f"{random.Random(number).getrandbits(128):032x}"
+    with closing(sqlite3.connect(store)) as database:
+        ((model, start),) = database.execute(
+            "SELECT run_uuid, start_time FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time DESC LIMIT 1"
+        )
+        fixed = {"run_uuid": identifier, "start_time": start + 1_000, "end_time": start + 2_000}
+        for table in _TABLES:
+            columns = [column for _, column, *_ in database.execute(f"PRAGMA table_info({table})")]
+            values = ", ".join("?" if column in fixed else f'"{column}"' for column in columns)
+            given = [fixed[column] for column in columns if column in fixed]
+            names = ", ".join(f'"{column}"' for column in columns)
+            sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE run_uuid = ?"
+            database.execute(sql, [*given, model])
+        database.commit()

@@ -1,0 +1,1 @@
+"""Incremental extraction: a file that remembers what was read, and what the store has forgotten since."""

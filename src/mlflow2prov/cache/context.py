@@ -1,0 +1,223 @@
+"""Small copies of the state before and after: the units that are affected, and what their records need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mlflow2prov.cache.compare import Comparison, columns_of
+from mlflow2prov.cache.units import GIT_TABLES, LEDGER, NEEDS, OWNED, UNITS, Need
+from mlflow2prov.model.surroundings_tags import CI_SYSTEMS, USER_TAGS
+from mlflow2prov.sources.tables import SOURCE_TABLES
+
+
+@dataclass(slots=True)
+class Context:
+    """Works out what to look at again; keys go to tables ``affected_<kind>`` and ``context_<kind>``.
+
+    Attributes:
+        found: what changed.
+        before, after: the schemas with views of all source tables.
+        scratch: a schema for what is worked out.
+        telling: the keys of tags that tell of what several runs have in common.
+    """
+
+    found: Comparison
+    before: str
+    after: str
+    scratch: str
+    telling: list[str] = field(default_factory=list)
+    _rows: dict[str, bool] = field(default_factory=dict)
+
+    def find(self) -> None:
+        """The affected units, and those that their records are computed from."""
+        store = self.found.cache.store
+        statements = []
+        for kind in UNITS:
+            for word in ("affected", "context"):
+                statements.append(
+                    f"CREATE TABLE {self.scratch}.{word}_{kind} AS FROM {self.found.arrived.schema}.dirty_{kind}"
+                )
+        for table in SOURCE_TABLES:
+            statements.append(
+                f"CREATE VIEW {self.scratch}.{table} AS FROM {self.before}.{table} UNION ALL FROM {self.after}.{table}"
+            )
+        store.run("; ".join(statements))
+        self._find_affected()
+        self._find_context()
+        places = f"(SELECT key FROM {self.found.cache.sources}.mlflow_tag UNION ALL "
+        places += f"SELECT key FROM {self.found.arrived.schema}.mlflow_tag)"
+        self.telling = [key for (key,) in store.run(_telling_keys(places))]
+
+    def _find_context(self) -> None:
+        store = self.found.cache.store
+        for kind in UNITS:
+            store.run(f"INSERT INTO {self.scratch}.context_{kind} FROM {self.scratch}.affected_{kind}")
+        before = {kind: self._count(f"context_{kind}") for kind in UNITS}
+        self._widen({kind: f"affected_{kind}" for kind in UNITS})
+        wider = [kind for kind, count in before.items() if self._count(f"context_{kind}") > count]
+        self._widen({kind: f"context_{kind}" for kind in wider})
+        store.run(
+            "; ".join(
+                f"CREATE TABLE {self.scratch}.looked_at_{kind} AS SELECT DISTINCT * FROM {self.scratch}.context_{kind}"
+                for kind in UNITS
+            )
+        )
+        store.run(
+            f"CREATE TABLE {self.scratch}.named_commit AS SELECT DISTINCT lower(value) AS commit "
+            f"FROM {self.scratch}.mlflow_tag t SEMI JOIN {self.scratch}.looked_at_run u ON u.run_id = t.run_id "
+            f"WHERE {_IS_COMMIT}"
+        )
+
+    def _find_affected(self) -> None:
+        """Those whose records are computed from a dirty unit, and those that need these in turn."""
+        schema = self.found.arrived.schema
+        dirty = {kind: f"{schema}.dirty_{kind}" for kind, count in self.found.dirty.items() if count}
+        present = {
+            kind: f"{schema}.present_{kind}" for kind, count in self.found.came_or_went.items() if count
+        }
+        for need in NEEDS:
+            units = (present if need.presence else dirty).get(need.needed)
+            if units:
+                self._follow(need, units, is_back=True)
+        for need in NEEDS:
+            if not need.presence and self._count(f"affected_{need.needed}"):
+                self._follow(need, f"{self.scratch}.affected_{need.needed}", is_back=True)
+        self._find_affected_by_git()
+
+    def _find_affected_by_git(self) -> None:
+        """Runs of commits, and of files in commits, that are others than before."""
+        if not self.found.arrived.git:
+            return
+        store = self.found.cache.store
+        for table, key in (("git_commit", "commit"), ("git_entry_point", "commit")):
+            columns = columns_of(table)
+            sides = (
+                f"SELECT {columns} FROM {self.before}.{table}",
+                f"SELECT {columns} FROM {self.after}.{table}",
+            )
+            store.run(
+                f"INSERT INTO {self.scratch}.affected_run SELECT DISTINCT t.run_id FROM {self.scratch}.mlflow_tag t "
+                f"WHERE {_IS_COMMIT} AND lower(t.value) IN (SELECT {key} FROM "
+                f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]})))"
+            )
+
+    def _widen(self, starts: dict[str, str]) -> None:
+        for need in NEEDS:
+            if need.kind in starts and self._count(starts[need.kind]):
+                self._follow(need, f"{self.scratch}.{starts[need.kind]}", is_back=False)
+
+    def _follow(self, need: Need, units: str, *, is_back: bool) -> None:
+        """Add what stands on the other side of a need to the tables of keys."""
+        if not all(self._has_rows(table) for table in need.tables):
+            return
+        store = self.found.cache.store
+        mine, theirs = UNITS[need.kind].keys, UNITS[need.needed].keys
+        names = [f"a{n}" for n in range(len(mine))], [f"b{n}" for n in range(len(theirs))]
+        known, sought = (names[1], names[0]) if is_back else names
+        keys = theirs if is_back else mine
+        target = f"affected_{need.kind}" if is_back else f"context_{need.needed}"
+        same = " AND ".join(f"u.{key} = p.{name}" for key, name in zip(keys, known, strict=True))
+        cursor = store.connection.cursor()
+        try:
+            cursor.execute(f"SET search_path = '{self.scratch}'")
+            cursor.execute(
+                f"INSERT INTO {self.scratch}.{target} SELECT DISTINCT {', '.join(sought)} FROM ({need.pairs}) "
+                f"p({', '.join([*names[0], *names[1]])}) WHERE EXISTS (FROM {units} u WHERE {same})"
+                f" AND {' AND '.join(f'{name} IS NOT NULL' for name in sought)}"
+            )
+        finally:
+            cursor.close()
+
+    def _has_rows(self, table: str) -> bool:
+        if table not in self._rows:
+            found = self.found.cache.store.run(f"SELECT 1 FROM {self.scratch}.{table} LIMIT 1")
+            self._rows[table] = bool(found)
+        return self._rows[table]
+
+    def _count(self, table: str) -> int:
+        return int(self.found.cache.store.scalar(f"SELECT count(*) FROM {self.scratch}.{table}"))
+
+    def empty(self, schema: str) -> frozenset[str]:
+        """The tables of a copy, and the events, that have no rows."""
+        tables = [f"SELECT '{table}' WHERE NOT EXISTS (FROM {schema}.{table})" for table in SOURCE_TABLES]
+        names = {name for (name,) in self.found.cache.store.run(" UNION ALL ".join(tables))}
+        return frozenset(names | (set() if self.telling else set(_TELLING_EVENTS)))
+
+    # ---- The copies ----------------------------------------------------------------------------
+
+    def copy(self, schema: str, side: str) -> None:
+        """Make the source tables of the units to look at in a schema, of the state ``before`` or ``after``."""
+        views = self.before if side == "before" else self.after
+        owned: dict[str, list[str]] = {table: [] for table in SOURCE_TABLES}
+        for it in (*OWNED, *LEDGER):
+            if self._count(f"looked_at_{it.kind}"):
+                owned[it.table].append(it.matches(f"{self.scratch}.looked_at_{it.kind}"))
+        statements = []
+        for table in SOURCE_TABLES:
+            if table in GIT_TABLES or table == "mlflow_store":
+                continue
+            where = owned[table] if self._has_rows(table) else []
+            if not where:
+                columns = SOURCE_TABLES[table].columns
+                shape = ", ".join(f'"{name}" {kind.value}' for name, kind in columns.items())
+                statements.append(f"CREATE TABLE {schema}.{table} ({shape})")
+                continue
+            rows = f"SELECT {columns_of(table)} FROM {views}.{table} t WHERE "
+            statements.append(
+                f"CREATE TABLE {schema}.{table} AS " + " UNION ALL ".join(rows + it for it in where)
+            )
+        self.found.cache.store.run("; ".join(statements))
+        self._copy_facts_of_all_runs(schema, views)
+        self._copy_git(schema, views)
+
+    def _copy_facts_of_all_runs(self, schema: str, views: str) -> None:
+        """Tags of runs that are not looked at, which tell of jobs and people that several runs have."""
+        if self.telling:
+            listed = ", ".join("'" + key.replace("'", "''") + "'" for key in self.telling)
+            self.found.cache.store.run(
+                f"INSERT INTO {schema}.mlflow_tag SELECT {columns_of('mlflow_tag')} FROM {views}.mlflow_tag t "
+                f"WHERE key IN ({listed}) AND NOT EXISTS (FROM {self.scratch}.looked_at_run u WHERE u.run_id = t.run_id)"
+            )
+
+    def _copy_git(self, schema: str, views: str) -> None:
+        """All of Git where that changed, else what the runs to look at name."""
+        commits = f"FROM {self.scratch}.named_commit"
+        points = f"SELECT revision_commit FROM {views}.git_entry_point WHERE commit IN ({commits})"
+        some = {
+            "git_commit": f"commit IN ({commits} UNION {points})",
+            "git_ref": f"commit IN ({commits})",
+            "git_entry_point": f"commit IN ({commits})",
+            "git_revision": f"commit IN ({points}) AND path IN (SELECT path FROM {views}.git_entry_point)",
+            "git_repository": "true",
+            "mlflow_store": "true",
+        }
+        for table in (*GIT_TABLES, "mlflow_store"):
+            where = "true" if self.found.arrived.git else some.get(table, "false")
+            self.found.cache.store.run(
+                f"CREATE TABLE {schema}.{table} AS SELECT {columns_of(table)} FROM {views}.{table} WHERE {where}"
+            )
+
+
+_TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts")
+"""The events of such tags."""
+
+_IS_COMMIT = "t.key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit')"
+
+
+def _telling_keys(tags: str) -> str:
+    """SQL of the keys of tags that tell of what several runs have in common."""
+    spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
+    listed = ", ".join(f"'{variable}'" for variable in spelled)
+    return (
+        f"SELECT key FROM (SELECT DISTINCT key FROM {tags}) WHERE starts_with(key, 'mlflow.docker.') "
+        f"OR starts_with(key, 'mlflow.databricks.') "
+        f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"
+    )
+
+
+def _told() -> Iterable[Iterable[tuple[str, ...]]]:
+    for system in CI_SYSTEMS:
+        yield [*system.fields.values(), system.signs]
+    for fields in USER_TAGS:
+        yield fields.values()

@@ -1,0 +1,405 @@
+"""Extraction with a cache: all at first, then what changed, and what the store has forgotten since."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow2prov.cache.ahead import Ahead
+from mlflow2prov.cache.change import Change, digest, points_sql, set_aside_models
+from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
+from mlflow2prov.cache.context import Context
+from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
+from mlflow2prov.cache.known import Earlier, Progress
+from mlflow2prov.cache.ledger import write_ledger
+from mlflow2prov.cache.patch import Patch, fingerprint_sql
+from mlflow2prov.cache.recovery import is_touched, may_recover, recover, with_recovered
+from mlflow2prov.cache.units import OWNED, UNITS
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import TABLES, Store, create_tables
+from mlflow2prov.model.declare import Event
+from mlflow2prov.model.events_extraction import DIGESTS, STORES, digest_sql
+from mlflow2prov.model.events_git import GIT_NAMES
+from mlflow2prov.model.events_mlflow import USERS
+from mlflow2prov.model.expand import EVENTS, Empty, Names, attribute_keys, expand, shapes_of
+from mlflow2prov.model.unmapped import count_unmapped, report_counts
+from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
+from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+
+if TYPE_CHECKING:
+    from mlflow2prov.sources.mlflow.known import Known
+    from mlflow2prov.sources.mlflow.server import Finished
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where an extraction with a cache reads from.
+
+    Attributes:
+        store: everything of the MLflow store; None where there is none.
+        at_once: whether a first reading of it starts again from nothing when it was broken off.
+        changes: what may be new in it since an earlier reading, likewise.
+        repository: the Git history, with the commits and sources that runs name; None where there is none.
+        state: what tells whether the history is as it was.
+        redaction: makes the SQL of a text without the credentials in it.
+        names: the names of a document, by the remote and the path of the repository.
+        now_ms: the clock.
+    """
+
+    store: Callable[[Finished], Batches] | None
+    at_once: bool
+    changes: Callable[[Known], Batches] | None
+    repository: Callable[[list[tuple[str, str]]], Batches] | None
+    state: Callable[[], str] | None
+    redaction: Callable[[str], str]
+    names: Callable[[str | None, str], Names]
+    now_ms: Callable[[], int]
+
+
+def extract_with_cache(store: Store, file: Path, identity: Mapping[str, str], sources: Sources) -> Graph:
+    """Return the graph of a cache, brought up to date; it stands in the file, and changes with it.
+
+    Args:
+        store: where to work.
+        file: of the cache; it is made where there is none.
+        identity: what a cache must have been made with to be fit for these sources.
+        sources: where to read from.
+
+    Raises:
+        UsageError: the file is no cache, or none of these sources and options.
+        SourceError: a source can't be read, or another process uses the cache.
+    """
+    with opened(store, file, identity) as cache:
+        work = _Extraction(cache, sources)
+        state = cache.meta()["state"]
+        if state == READING:
+            is_continued = "begun_ms" in cache.meta() and not sources.at_once
+            work.read_all()
+            if is_continued:
+                work.read_changes(is_complete=True)
+        elif state in (READ, COMPLETE):
+            work.read_changes(is_complete=state == COMPLETE)
+    return cache.graph
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What was expanded of one state: its graph, what no event took up, and the state's digest."""
+
+    graph: Graph
+    counts: dict[str, int]
+    state: str
+
+
+def _events_over(views: str, state: str | None, digests: Mapping[str, list[int]]) -> tuple[Event, ...]:
+    """The events, of which those that tell of the whole store read all of it.
+
+    Args:
+        views: the schema with all of it.
+        state: its digest, where it is known already.
+        digests: else the digests of its largest tables.
+    """
+    people = USERS.rows.replace("FROM run_facts", _RUN_USERS).replace("FROM trace_facts", _TRACE_USERS)
+    everywhere = {
+        GIT_NAMES.name: replace(GIT_NAMES, rows=_qualified(GIT_NAMES.rows, views)),
+        USERS.name: replace(USERS, rows=_qualified(people, views)),
+    }
+    if state is None:
+        rows = STORES.rows
+        for table, numbers in digests.items():
+            rows = rows.replace(digest_sql(table), f"'{' '.join(map(str, numbers))}'")
+        everywhere[STORES.name] = replace(STORES, rows=_qualified(rows, views))
+    else:
+        rows = f"SELECT m.*, NULL::VARCHAR AS selection, '{state}' AS state FROM mlflow_store m"
+        everywhere[STORES.name] = replace(STORES, rows=rows)
+    return tuple(everywhere.get(event.name, event) for event in EVENTS)
+
+
+_RUN_USERS = """FROM (
+    SELECT nullif(coalesce(present(trim(t.value)), present(trim(r.user_id))), 'unknown') AS username
+    FROM mlflow_run r LEFT JOIN mlflow_tag t ON t.run_id = r.run_id AND t.key = 'mlflow.user'
+)"""
+_TRACE_USERS = """FROM (
+    SELECT max(present(trim(value))) AS username FROM mlflow_trace_metadata
+    WHERE key = 'mlflow.user' GROUP BY trace_id
+)"""
+"""The users of all runs and traces, without the facts of each."""
+
+
+def _qualified(sql: str, schema: str) -> str:
+    """The SQL with the names of source tables in a schema."""
+    return re.sub(
+        r"\b(?:mlflow|git)_\w+",
+        lambda found: f"{schema}.{found[0]}" if found[0] in SOURCE_TABLES else found[0],
+        sql,
+    )
+
+
+class _Extraction:
+    """One extraction with a cache that is open."""
+
+    def __init__(self, cache: CacheFile, sources: Sources) -> None:
+        self._cache = cache
+        self._store = cache.store
+        self._sources = sources
+        self._keys: dict[tuple[str, str | None], int] = {}
+        self._digests: dict[str, list[int]] = {}
+        self._recovers = True
+
+    # ---- The first time ------------------------------------------------------------------------
+
+    def read_all(self) -> None:
+        """Read everything, and make the graph."""
+        cache, run = self._cache, self._store.run
+        begun = int(cache.meta().get("begun_ms", self._sources.now_ms()))
+        self._clear_unfinished(begun)
+        if self._sources.store:
+            batches = self._sources.store(Progress(cache, begun))
+            at_once = self._sources.at_once
+            take_in(self._store, cache.sources, batches, self._sources.redaction, at_once=at_once)
+            with cache.transaction():
+                self._count_rows()
+                keep_one_of_each_name(self._store, cache.sources)
+        with cache.transaction():
+            run(f"DELETE FROM {cache.own}.listed")
+            for kind in ("run", "logged_model"):
+                unit = UNITS[kind]
+                run(
+                    f"INSERT INTO {cache.own}.listed SELECT '{kind}', {unit.keys[0]}, {begun} "
+                    f"FROM {cache.sources}.{unit.table}"
+                )
+        if self._sources.repository and self._sources.state:
+            state = self._sources.state()
+            points = self._store.run(f"{points_sql(f'{cache.sources}.mlflow_tag')} ORDER BY ALL")
+            take_in(
+                self._store,
+                cache.sources,
+                self._sources.repository(points),
+                self._sources.redaction,
+                at_once=True,
+            )
+            with cache.transaction():
+                run(f"DELETE FROM {cache.own}.asked")
+                run(f"INSERT INTO {cache.own}.asked {points_sql(f'{cache.sources}.mlflow_tag')}")
+                cache.set_meta({"git_state": state})
+        with cache.transaction():
+            cache.set_meta({"state": READ, "begun_ms": str(begun)})
+        self.make_graph()
+
+    def _clear_unfinished(self, begun_ms: int) -> None:
+        """Leave of an earlier attempt what belongs to the runs that it finished; note when that began."""
+        cache, run = self._cache, self._store.run
+        finished = f"(SELECT owner_id FROM {cache.own}.checked WHERE owner = 'run')"
+        kept = {owned.table: owned for owned in OWNED if owned.kind == "run"}
+        with cache.transaction():
+            if self._sources.at_once:
+                run(f"DELETE FROM {cache.own}.checked")
+            for table in SOURCE_TABLES:
+                where = (
+                    f" WHERE NOT ({kept[table].when} AND {kept[table].key()} IN {finished})"
+                    if table in kept
+                    else ""
+                )
+                if table != "mlflow_dataset":
+                    run(f"DELETE FROM {cache.sources}.{table}{where}")
+            cache.set_meta({"begun_ms": str(begun_ms)})
+
+    def _count_rows(self) -> None:
+        cache = self._cache
+        datasets = f"{cache.sources}.mlflow_dataset"
+        self._store.run(
+            f"DELETE FROM {datasets} WHERE rowid NOT IN (SELECT min(rowid) FROM {datasets} "
+            f"GROUP BY {columns_of('mlflow_dataset')})"
+        )
+        self._store.run(f"DELETE FROM {cache.own}.counted")
+        for table in ("mlflow_metric", "mlflow_param"):
+            self._store.run(
+                f"INSERT INTO {cache.own}.counted SELECT '{table}', run_id, count(*) FROM {cache.sources}.{table} "
+                "GROUP BY run_id"
+            )
+
+    def make_graph(self) -> None:
+        """Make the graph anew from the source tables."""
+        cache, run = self._cache, self._store.run
+        log.info("making the graph of %s", cache.path)
+        with cache.transaction():
+            for table in TABLES:
+                run(f"DROP TABLE IF EXISTS {cache.alias}.main.{table}")
+            create_tables(self._store, f"{cache.alias}.main")
+            for table in ("fingerprint", "unmapped"):
+                run(f"DELETE FROM {cache.own}.{table}")
+        with self._store.scratch("told") as views:
+            for table in SOURCE_TABLES:
+                rows = f"SELECT {columns_of(table)} FROM {cache.sources}.{table}"
+                kept = (
+                    f"SELECT {columns_of(table)} FROM {cache.own}.remembered_{table}"
+                    if table in REMEMBERED
+                    else ""
+                )
+                run(f"CREATE VIEW {views}.{table} AS {told(table, rows, kept)}")
+            expand(cache.graph, views, self._names(views))
+            counts = count_unmapped(self._store, views)
+            state = self._store.scalar(f"SELECT max(state) FROM {views}.stores")
+            with cache.transaction():
+                run(
+                    f"INSERT INTO {cache.own}.fingerprint SELECT id, {fingerprint_sql()} FROM {cache.alias}.main.name n"
+                )
+                self._set_unmapped(counts)
+                shapes = json.dumps(shapes_of(cache.graph, views))
+                digests = json.dumps({table: digest(self._store, table, cache.sources) for table in DIGESTS})
+                known = {"store_state": state or "", "shapes": shapes, "digests": digests}
+                cache.set_meta({"state": COMPLETE, **known})
+        report_counts(counts)
+
+    def _names(self, schema: str) -> Names:
+        rows = self._store.run(f"SELECT remote, path FROM {schema}.git_repository")
+        return self._sources.names(*(rows[0] if rows else (None, "")))
+
+    def _set_unmapped(self, counts: Mapping[str, int]) -> None:
+        self._store.run(f"DELETE FROM {self._cache.own}.unmapped")
+        for what, count in counts.items():
+            self._store.run(f"INSERT INTO {self._cache.own}.unmapped VALUES (?, ?)", [what, count])
+
+    # ---- Later times ---------------------------------------------------------------------------
+
+    def read_changes(self, *, is_complete: bool) -> None:
+        """Read what may be new, compare it with what is known, and change the graph where they differ."""
+        begun = self._sources.now_ms()
+        with ExitStack() as stack:
+            arrived = Arrived(stack.enter_context(self._store.scratch("arrived")))
+            create_source_tables(self._store, arrived.schema)
+            self._read_store(arrived)
+            before_ms = int(self._cache.meta()["begun_ms"])
+            is_complete &= not set_aside_models(self._cache, arrived, before_ms, self._sources.now_ms())
+            found = Comparison(self._cache, arrived)
+            found.find()
+            found.remember()
+            write_ledger(found, before_ms, self._sources.now_ms())
+            git_state = self._read_git(found, stack)
+            change = Change(self._cache, found, begun, git_state)
+            change.prepare()
+            if is_complete and not found.is_any and not change.is_other_store():
+                with self._cache.transaction():
+                    change.note_reading()
+            elif not (is_complete and change.is_small() and self._patch(change, stack)):
+                with self._cache.transaction():
+                    change.apply_to_sources()
+                    change.note_reading()
+                    self._cache.set_meta({"state": READ})
+                self.make_graph()
+                return
+        report_counts(dict(self._store.run(f"SELECT what, rows FROM {self._cache.own}.unmapped")))
+
+    def _read_store(self, arrived: Arrived) -> None:
+        if not self._sources.changes:
+            return
+        with Ahead() as ahead:
+            batches = self._sources.changes(Earlier(self._cache, arrived, ahead.taken_in))
+            take_in(self._store, arrived.schema, ahead.batches(batches), self._sources.redaction)
+        arrived.suspects = Comparison(self._cache, arrived).suspects()
+        keep_one_of_each_name(self._store, arrived.schema, arrived.suspects)
+
+    def _read_git(self, found: Comparison, stack: ExitStack) -> str | None:
+        """Read the history anew if it is another, or if runs name what was not asked for; return its state."""
+        if not (self._sources.repository and self._sources.state):
+            return None
+        state = self._sources.state()
+        asked = f"{found.arrived.schema}.asked"
+        tags = f"({found.after('mlflow_tag')})"
+        self._store.run(f"CREATE TABLE {asked} AS {points_sql(tags)}")
+        is_new = self._store.run(f"SELECT 1 FROM (FROM {asked} EXCEPT FROM {self._cache.own}.asked) LIMIT 1")
+        if state != self._cache.meta().get("git_state") or is_new:
+            points = self._store.run(f"FROM {asked} ORDER BY ALL")
+            take_in(
+                self._store, found.arrived.schema, self._sources.repository(points), self._sources.redaction
+            )
+            found.arrived.git = True
+        return state
+
+    def _patch(self, change: Change, stack: ExitStack) -> bool:
+        """Work out what is different in the graph, and change it with all the rest in one transaction.
+
+        Nothing is done, and False returned, where the graph has to be made anew instead.
+        """
+        before = stack.enter_context(self._store.scratch("before"))
+        after = stack.enter_context(self._store.scratch("after"))
+        change.found.make_views(before, after)
+        if self._is_recovery_touched(change, before, after):
+            return False
+        self._patch_between(change, before, after, stack)
+        return True
+
+    def _is_recovery_touched(self, change: Change, before: str, after: str) -> bool:
+        self._recovers = may_recover(self._store, before, after)
+        if not self._recovers:
+            return False
+        for views in (before, after):
+            recover(self._store, views, self._names(views))
+        return is_touched(self._store, before, after, change.found.arrived.schema)
+
+    def _patch_between(self, change: Change, before: str, after: str, stack: ExitStack) -> None:
+        main = f"{self._cache.alias}.main"
+        rows = self._store.run(f"SELECT name, datatype, key FROM {main}.attribute_key")
+        known = {(name, datatype): key for name, datatype, key in rows}
+        self._keys = attribute_keys(known)
+        context, patched = [stack.enter_context(self._store.scratch(word)) for word in ("context", "patch")]
+        self._digests = change.digests(json.loads(self._cache.meta()["digests"]))
+        looked = Context(change.found, before, after, context)
+        looked.find()
+        sides = [self._side(looked, side, stack) for side in ("before", "after")]
+        with ThreadPoolExecutor(2) as threads:
+            made = list(threads.map(lambda side: self._expand(*side), sides))
+        patch = Patch(self._cache, patched, made[0].graph.schema, made[1].graph.schema)
+        patch.find()
+        counts = self._counts(made[0].counts, made[1].counts)
+        with self._cache.transaction():
+            change.apply_to_sources()
+            patch.apply()
+            for (name, datatype), key in self._keys.items():
+                if (name, datatype) not in known:
+                    self._store.run(
+                        f"INSERT INTO {main}.attribute_key VALUES (?, ?, ?, NULL)", [key, name, datatype]
+                    )
+            self._set_unmapped(counts)
+            change.note_reading()
+            self._cache.set_meta({"store_state": made[1].state, "digests": json.dumps(self._digests)})
+
+    def _side(
+        self, looked: Context, side: str, stack: ExitStack
+    ) -> tuple[Graph, str, tuple[Event, ...], Names, Empty]:
+        """What is expanded of the state before or after: an empty graph, the rows, the events, the names."""
+        rows = stack.enter_context(self._store.scratch(f"rows_{side}"))
+        looked.copy(rows, side)
+        graph = Graph(self._store, stack.enter_context(self._store.scratch(f"graph_{side}")))
+        create_tables(self._store, graph.schema)
+        views = looked.before if side == "before" else looked.after
+        state = self._cache.meta().get("store_state", "") if side == "before" else None
+        empty = Empty(looked.empty(rows), json.loads(self._cache.meta().get("shapes", "{}")))
+        events = _events_over(views, state, self._digests)
+        events = tuple(with_recovered(events, views)) if self._recovers else events
+        return graph, rows, events, self._names(views), empty
+
+    def _expand(
+        self, graph: Graph, rows: str, events: tuple[Event, ...], names: Names, empty: Empty
+    ) -> _Side:
+        expand(graph, rows, names, events, self._keys, empty)
+        cursor = self._store.connection.cursor()
+        try:
+            state = cursor.execute(f"SELECT max(state) FROM {rows}.stores").fetchone()
+        finally:
+            cursor.close()
+        return _Side(graph, count_unmapped(self._store, rows), str(state[0]) if state and state[0] else "")
+
+    def _counts(self, before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+        """What is left out in all: as many as before, and what is different in what was looked at."""
+        counts = dict(self._store.run(f"SELECT what, rows FROM {self._cache.own}.unmapped"))
+        return {what: max(0, counts.get(what, 0) + after[what] - before[what]) for what in after}

@@ -1,0 +1,103 @@
+"""Reading a database again: small tables whole, metrics and parameters of the runs alone that have others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlflow2prov.sources.mlflow import database
+from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+from mlflow2prov.sources.mlflow.database_tables import READINGS, Reading
+from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files, tags_of_places
+from mlflow2prov.sources.tables import Batches, Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
+    from mlflow2prov.sources.mlflow.known import Known
+    from mlflow2prov.sources.mlflow.parts import Wanted
+
+_COUNTED = {"metrics": "m.run_uuid", "params": "t.run_uuid"}
+"""The SQL tables whose rows are never changed, and the column of the run that they belong to."""
+
+_PLAIN_ID = re.compile(r"[0-9A-Za-z_.-]+")
+_RUNS_PER_QUERY = 500
+_COUNT_ROWS = 65_536
+
+
+def read_changes(
+    connect: Callable[[], database.Database],
+    wanted: Wanted,
+    known: Known,
+    artifacts: ArtifactAccess | None = None,
+) -> Batches:
+    """Batches of the source tables of a database that may be others than in an earlier reading.
+
+    Rows of metrics and parameters are only ever added, so that their number by run, which an index tells,
+    is enough to know who has new ones. The rest is read whole. Artifacts are listed of those that ``known``
+    names. All is read in one transaction, as in the first reading.
+
+    Args:
+        connect: opens the database.
+        wanted: what to read of it, as in the earlier reading.
+        known: that reading.
+        artifacts: how to reach artifacts.
+    """
+    owned: list[tuple[str, pa.RecordBatch]] = []
+    places: list[pa.RecordBatch] = []
+    with closing(connect()) as opened:
+        schema = database.schema_of(opened)
+        database.require_mlflow(opened, schema)
+        known.all_of("mlflow_store")
+        yield database.store_batch(opened, database.revision(opened, schema))
+        for reading in READINGS:
+            if not database.is_wanted(reading, wanted):
+                continue
+            for table, batch in _read(opened, reading, schema, known):
+                owned += database.owners_in(table, batch)
+                if table == "mlflow_trace_tag":
+                    places.append(tags_of_places(batch))
+                yield table, batch
+        opened.check()
+    yield from read_span_files(places_in(places))
+    if "artifacts" not in wanted.skip:
+        owners = known.to_list(database.owners(owned))
+        yield from read_artifacts(owners, with_digests=wanted.artifact_digests, access=artifacts)
+
+
+def _read(opened: database.Database, reading: Reading, schema: database.Schema, known: Known) -> Batches:
+    """The rows of one table that may be new."""
+    sql_table = next(iter(reading.tables.values()))
+    column = _COUNTED.get(sql_table)
+    if column is None or sql_table not in schema:
+        known.all_of(reading.table)
+        for batch in database.Query(opened, reading, schema).batches():
+            yield reading.table, batch
+        return
+    run_ids = known.other_counts(reading.table, _counts(opened, reading, column))
+    if not all(_PLAIN_ID.fullmatch(run_id) for run_id in run_ids):
+        known.all_of(reading.table)
+        queries = [reading]
+    else:
+        known.some_of(reading.table, "run", run_ids)
+        queries = list(_of_runs(reading, column, run_ids))
+    for query in queries:
+        for batch in database.Query(opened, query, schema).batches():
+            yield reading.table, batch
+
+
+def _counts(opened: database.Database, reading: Reading, column: str) -> Iterator[pa.RecordBatch]:
+    dialect = opened.dialect
+    columns = [(dialect.typed(dialect.sql(column), Kind.NAME), Kind.NAME), ("count(*)", Kind.INT)]
+    source = dialect.sql(f"{reading.source} GROUP BY {column}")
+    return opened.batches(columns, source, _COUNT_ROWS)
+
+
+def _of_runs(reading: Reading, column: str, run_ids: list[str]) -> Iterator[Reading]:
+    for start in range(0, len(run_ids), _RUNS_PER_QUERY):
+        listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + _RUNS_PER_QUERY])
+        yield replace(reading, source=f"{reading.source} WHERE {column} IN ({listed})")
