@@ -117,5 +117,5 @@ def _of_format(output: str, name: str, names: Sequence[str]) -> str:
     told = format_of(output)
     if told in (None, name) or told not in names:
         return output
-    packing = compression_of(output)
-    return str(Path(output[: len(output) - len(packing)]).with_suffix("")) + packing
+    stem = output[: len(output) - len(compression_of(output))]
+    return str(Path(stem).with_suffix("")) + output[len(stem) :]

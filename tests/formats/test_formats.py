@@ -164,6 +164,14 @@ def test_a_compressed_file_that_breaks_off_is_refused(graph: Graph, tmp_path: Pa
 def test_the_suffix_of_the_output_names_its_format(graph: Graph, tmp_path: Path) -> None:
     assert graph.save(tmp_path / "a.json.gz").name == "a.json.gz"
     assert graph.save(tmp_path / "v1.2").name == "v1.2.json"
+    assert graph.save(tmp_path / "p.JSON").name == "p.JSON"
+    assert graph.save(tmp_path / "p.PROVX.GZ").name == "p.PROVX.GZ"
+    for name in ("p.JSON", "p.PROVX.GZ"):
+        with load(tmp_path / name) as again:
+            assert contents(again) == contents(graph)
+    graph.keep(tmp_path / "kept.DUCKDB")
+    with load(tmp_path / "kept.DUCKDB") as again:
+        assert contents(again) == contents(graph)
 
 
 def test_wrong_names_and_settings_are_usage_errors(graph: Graph, tmp_path: Path) -> None:
@@ -265,6 +273,9 @@ def test_arguments_that_make_no_sense_are_usage_errors(graph: Graph, tmp_path: P
         lambda: graph.use_pseudonyms("a text of many characters"),  # type: ignore[arg-type]
         lambda: graph.select(since=""),
         lambda: graph.save(tmp_path / "x.ttl", "json"),
+        lambda: graph.save(tmp_path / "x.TTL", "json"),
+        lambda: graph.save(tmp_path / "x.gz", "parquet"),
+        lambda: graph.save(tmp_path / "x.csv.zst"),
     ]
     for call in wrong:
         with pytest.raises(UsageError):

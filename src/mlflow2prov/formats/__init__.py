@@ -214,8 +214,8 @@ def target_of(output: str | Path, format_name: str, number: int = 0) -> Path:
     """
     is_folder = str(output).endswith(("/", "\\"))
     output = Path(output)
-    packing = compression_of(output.name)
-    stem = output.name[: len(output.name) - len(packing)]
+    stem = output.name[: len(output.name) - len(compression_of(output.name))]
+    packing = output.name[len(stem) :]
     told = format_of(output)
     if told not in (None, format_name):
         raise UsageError(
