@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from heeding import heed_signals
 from mlflow2prov.commands import COMMANDS
 
 SMALL = (
@@ -226,6 +227,7 @@ def test_an_interruption_leaves_nothing_behind(sent: signal.Signals, code: int, 
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(folder)},
+        preexec_fn=heed_signals,
     ) as process:
         while not list(tmp_path.glob(".r.json.*.part")):
             assert process.poll() is None

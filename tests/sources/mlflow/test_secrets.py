@@ -85,7 +85,7 @@ def test_a_secret_in_any_text_of_any_table_stays_out(
     planted: list[str] = []
     read = database.read_database
 
-    def read_planted(uri: str, wanted: Wanted) -> Batches:
+    def read_planted(uri: str, wanted: Wanted, **_: object) -> Batches:
         for name, batch in read(uri, wanted):
             yield name, _planted(name, batch, planted)
 

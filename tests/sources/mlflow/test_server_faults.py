@@ -17,6 +17,7 @@ from faults import FAULTS, once_each
 from servers import Answer, MlflowServer, Request, door, served
 from test_server import Tables, experiments, sortable, tables_of
 
+from heeding import heed_signals
 from mlflow2prov import cli
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, RefusedError
@@ -107,7 +108,11 @@ def extraction(url: str, result: Path, **variables: str) -> subprocess.Popen[str
     command = [sys.executable, "-m", "mlflow2prov", "extract", "--mlflow_url", url, SKIPPED]
     command += ["save", "--output", str(result)]
     return subprocess.Popen(
-        command, env=os.environ | VARIABLES | variables, stderr=subprocess.PIPE, encoding="utf-8"
+        command,
+        env=os.environ | VARIABLES | variables,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=heed_signals,
     )
 
 
