@@ -87,7 +87,9 @@ SOURCE_ROLES = {"trailers": ("CoAuthor",), "dataset_inputs": ("training", "valid
 
 def cli_page() -> str:
     """Return the help text of the program and of each command."""
-    context = click.Context(cli.group, info_name="mlflow2prov", terminal_width=HELP_WIDTH)
+    context = click.Context(
+        cli.group, info_name="mlflow2prov", terminal_width=HELP_WIDTH, **cli.group.context_settings
+    )
     pages = [("mlflow2prov", cli.group.get_help(context))]
     for command in COMMANDS:
         found = cli.group.commands[command.name]
