@@ -324,8 +324,12 @@ class ServerReader:
         yield from self._read_logged_models([model for model in answers if model], "deleted")
 
     def _deleted_logged_model(self, model_id: str) -> wire.LoggedModel | None:
-        path, query = f"{API}/logged-models/{model_id}", [("allow_deleted", "true")]
+        return self._active_logged_model(model_id, [("allow_deleted", "true")])
+
+    def _active_logged_model(self, model_id: str, query: Query = ()) -> wire.LoggedModel | None:
+        """A logged model, None where the server does not show it."""
         try:
+            path = f"{API}/logged-models/{model_id}"
             answer = self._client.ask_if_known(wire.OneLoggedModel, path, query=query)
         except RefusedError as error:
             if error.status not in (400, 403):

@@ -265,15 +265,6 @@ class _Again(ServerReader):
                 if not self._known.unknown("logged_model", [model.info.model_id for model in page]):
                     break
 
-    def _active_logged_model(self, model_id: str) -> wire.LoggedModel | None:
-        try:
-            answer = self._client.ask_if_known(wire.OneLoggedModel, f"{API}/logged-models/{model_id}")
-        except RefusedError as error:
-            if error.status not in (400, 403):
-                raise
-            return None
-        return answer.model if answer else None
-
     def _read_logged_models(self, models: Sequence[wire.LoggedModel], stage: str) -> Batches:
         yield from rows.batches(rows.logged_models(stage), models)
         if "artifacts" not in self._skip and models:

@@ -300,15 +300,9 @@ class SelectedReader(ServerReader):
 
     def _logged_model(self, model_id: str) -> tuple[wire.LoggedModel, str] | None:
         """A logged model, with its stage: the server shows deleted ones only where it is asked to."""
-        try:
-            path = f"{API}/logged-models/{model_id}"
-            answer = self._client.ask_if_known(wire.OneLoggedModel, path)
-        except RefusedError as error:
-            if error.status not in (400, 403):
-                raise
-            answer = None
-        if answer:
-            return answer.model, "active"
+        active = self._active_logged_model(model_id)
+        if active:
+            return active, "active"
         model = self._deleted_logged_model(model_id)
         return (model, "deleted") if model else None
 
