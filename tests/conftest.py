@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,19 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 """Tests have the credentials for object stores that they make, and no others."""
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """The command line sets up the process's log: no test hears what another one set up."""
+    loggers = [logging.getLogger(name) for name in ("mlflow2prov", "urllib3")]
+    before = [(one.level, list(one.handlers), one.propagate) for one in loggers]
+    yield
+    for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        one.setLevel(level)
+        one.handlers = handlers
+        one.propagate = propagate
+
 
 QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 
