@@ -13,15 +13,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mlflow2prov.errors import Mlflow2ProvError
+    from mlflow2prov.extraction import extract
     from mlflow2prov.graph.graph import Graph
-    from mlflow2prov.pipeline import extract, load, merge
+    from mlflow2prov.pipeline import load, merge
 
 __all__ = ["Graph", "Mlflow2ProvError", "__version__", "extract", "load", "merge"]
 
 _HOMES = {
     "Graph": "mlflow2prov.graph.graph",
     "Mlflow2ProvError": "mlflow2prov.errors",
-    "extract": "mlflow2prov.pipeline",
+    "extract": "mlflow2prov.extraction",
     "load": "mlflow2prov.pipeline",
     "merge": "mlflow2prov.pipeline",
 }

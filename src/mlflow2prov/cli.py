@@ -190,6 +190,7 @@ def group(
 @group.result_callback()
 def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> None:
     from mlflow2prov import pipeline
+    from mlflow2prov.surroundings import Surroundings
 
     if config_file is not None:
         from mlflow2prov import config
@@ -198,9 +199,7 @@ def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> No
     else:
         steps = made or []
     with _progress() as report:
-        surroundings = pipeline.Surroundings(
-            environment=os.environ, host=platform.node(), show=_show, report=report
-        )
+        surroundings = Surroundings(environment=os.environ, host=platform.node(), show=_show, report=report)
         pipeline.run(steps, surroundings)
 
 

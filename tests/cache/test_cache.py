@@ -21,7 +21,7 @@ from tests.sources.mlflow.stores import fill_schema, insert
 from mlflow2prov import Graph, extract, load
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.graph.store import Store
-from mlflow2prov.pipeline import Surroundings
+from mlflow2prov.surroundings import Surroundings
 
 NAMESPACE = "http://mlflow.example.org/#"
 M2P = "https://w3id.org/mlflow2prov#"

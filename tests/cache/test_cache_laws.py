@@ -14,7 +14,7 @@ from tests.contents import contents
 from mlflow2prov import Graph, extract
 from mlflow2prov.cache import change, extraction
 from mlflow2prov.graph.store import Store
-from mlflow2prov.pipeline import Surroundings
+from mlflow2prov.surroundings import Surroundings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"

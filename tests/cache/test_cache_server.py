@@ -14,8 +14,8 @@ from tests.sources.mlflow.servers import Answer, Request, door, served
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import SourceError
 from mlflow2prov.graph.store import Store
-from mlflow2prov.pipeline import Surroundings
 from mlflow2prov.sources.mlflow import server, server_changes
+from mlflow2prov.surroundings import Surroundings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"

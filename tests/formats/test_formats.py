@@ -18,7 +18,7 @@ from mlflow2prov import Graph, formats, load, merge
 from mlflow2prov.errors import FormatError, GraphError, Mlflow2ProvError, UsageError
 from mlflow2prov.formats import FORMATS
 from mlflow2prov.formats.compression import COMPRESSIONS
-from mlflow2prov.pipeline import Surroundings
+from mlflow2prov.surroundings import Surroundings
 
 BOTH_WAYS = [name for name, row in FORMATS.items() if row.reads and row.writes]
 FILES = [name for name in BOTH_WAYS if not FORMATS[name].marker]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from git_maker import Repository, text
 
+from mlflow2prov.extraction import extract
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store
 from mlflow2prov.model.expand import Names, expand
 from mlflow2prov.model.ids import local_name, parts_of
-from mlflow2prov.pipeline import extract
 from mlflow2prov.prov.credentials import redaction_sql
 from mlflow2prov.sources.git import read_repository
 from mlflow2prov.sources.intake import create_source_tables, take_in

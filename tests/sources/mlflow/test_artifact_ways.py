@@ -18,11 +18,11 @@ from servers import Answer, Request, door, served
 from tests.conftest import DemoProject
 
 from mlflow2prov import extract
-from mlflow2prov.pipeline import Surroundings
 from mlflow2prov.sources.mlflow.artifacts import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.mlflow.server import read_server
+from mlflow2prov.surroundings import Surroundings
 
 IN_S3, IN_MEMORY, BY_SERVER = "s3://bucket/root", "memory://bucket/root", "mlflow-artifacts:/root"
 NOTHING_ELSE = frozenset({"metric_history", "registered_models", "traces", "datasets", "evaluation_datasets"})

@@ -12,8 +12,9 @@ import pytest
 from plugins import extract_with, make_plugin
 
 from mlflow2prov.errors import UsageError
-from mlflow2prov.pipeline import Surroundings, _resolved
 from mlflow2prov.sources.mlflow.client import is_client_uri, read_client
+from mlflow2prov.store_ways import resolved_url
+from mlflow2prov.surroundings import Surroundings
 
 SENTENCE = "others are read by mlflow2prov[mlflow] with a plugin of MLflow that understands them, and none"
 
@@ -50,8 +51,8 @@ def test_mlflow_is_not_imported_to_find_out_who_understands_a_scheme() -> None:
 
 def test_workspaces_of_databricks_are_not_one_store() -> None:
     one, two = ({"DATABRICKS_HOST": f"https://adb-{n}.example.net"} for n in (1, 2))
-    assert _resolved("databricks", one) != _resolved("databricks", two)
-    assert _resolved("databricks", one) == "databricks://adb-1.example.net"
+    assert resolved_url("databricks", one) != resolved_url("databricks", two)
+    assert resolved_url("databricks", one) == "databricks://adb-1.example.net"
     assert Surroundings().environment is not None
 
 

@@ -23,15 +23,16 @@ from test_sql_servers import SERVERS
 from tests.contents import contents
 from tests.model.made_stores import check
 
-from mlflow2prov import Graph, extract
+from mlflow2prov import Graph, extract, store_ways
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.store import Store, StoreSettings
-from mlflow2prov.pipeline import Surroundings, _store_batches, _Ways
 from mlflow2prov.sources.intake import create_source_tables, take_in
 from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.mlflow.selected import keep_selected
 from mlflow2prov.sources.mlflow.selection import Selection
 from mlflow2prov.sources.tables import SOURCE_TABLES
+from mlflow2prov.store_ways import store_batches
+from mlflow2prov.surroundings import Surroundings
 
 NAMESPACE = "https://mlflow.example.org/#"
 ARTIFACTS = frozenset({"artifacts"})
@@ -80,7 +81,9 @@ def read(engine: Store, url: str, given: Given, skip: frozenset[str] = ARTIFACTS
     with engine.scratch("read") as schema:
         create_source_tables(engine, schema)
         wanted = Wanted(skip=skip, selection=selection)
-        take_in(engine, schema, _store_batches(url, wanted, _Ways(Surroundings())), lambda column: column)
+        take_in(
+            engine, schema, store_batches(url, wanted, store_ways.Ways(Surroundings())), lambda column: column
+        )
         if not selection.is_everything:
             keep_selected(engine, schema, selection)
         return {
@@ -94,7 +97,7 @@ def read(engine: Store, url: str, given: Given, skip: frozenset[str] = ARTIFACTS
 def chosen(url: str, **given: Any) -> set[str]:
     """The runs that a selection chooses, without those that come with them."""
     wanted = Wanted(skip=ARTIFACTS, selection=Selection.of(**given))
-    with closing(_store_batches(url, wanted, _Ways(Surroundings()))) as batches:
+    with closing(store_batches(url, wanted, store_ways.Ways(Surroundings()))) as batches:
         found = next((batch for name, batch in batches if name == "mlflow_selected"), None)
     rows = [] if found is None else found.to_pylist()
     return {row["id"] for row in rows if row["kind"] == "run"}

@@ -1,0 +1,319 @@
+"""Extraction: the one place that joins sources and model to a graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow2prov import __version__
+from mlflow2prov.errors import UsageError
+from mlflow2prov.graph.files import whole_file
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
+from mlflow2prov.progress import Report, watched_batches, watched_items
+from mlflow2prov.store_ways import PLUGINS, Ways, changes, resolved_url, store_batches, way_into
+from mlflow2prov.surroundings import Surroundings, say_size
+
+if TYPE_CHECKING:
+    from mlflow2prov.cache.extraction import Sources
+    from mlflow2prov.model.expand import Names
+    from mlflow2prov.sources.mlflow.known import Known
+    from mlflow2prov.sources.mlflow.parts import Wanted
+    from mlflow2prov.sources.mlflow.selection import Selection
+    from mlflow2prov.sources.mlflow.server import Finished
+    from mlflow2prov.sources.tables import Batches
+
+log = logging.getLogger(__name__)
+
+
+def extract(
+    repository_path: str | Path | None = None,
+    mlflow_url: str | None = None,
+    *,
+    mlflow_namespace: str | None = None,
+    repository_namespace: str | None = None,
+    skip: Sequence[str] = (),
+    traces: bool = False,
+    experiment: Sequence[str] = (),
+    run: Sequence[str] = (),
+    model: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    filter: str | None = None,  # noqa: A002
+    artifact_digests: bool = False,
+    artifact_server: str | None = None,
+    concurrency: int | None = None,
+    database: str | Path | None = None,
+    cache: str | Path | None = None,
+    surroundings: Surroundings | None = None,
+) -> Graph:
+    """Return the provenance of a Git repository, of an MLflow store, or of both, linked.
+
+    Args:
+        repository_path: a work tree or a bare repository.
+        mlflow_url: ``http(s)://…`` of a tracking server, or, which are only ever read, the path of a file
+            store such as ``./mlruns`` or the URI of a database: ``sqlite:///…``, ``postgresql://…``,
+            ``mysql://…``, ``mssql://…``.
+        mlflow_namespace: the IRI in which the store's things are named; by default it derives from
+            the URL without credentials, and for a local store from the host name and path.
+        repository_namespace: the IRI in which branches and tags are named; by default it derives
+            from the URL of ``origin``, else from the host name and path.
+        skip: parts of the store to leave out, such as ``metric_history``.
+        traces: tell traces one by one, with spans and assessments, instead of only counting them.
+        experiment: names or identifiers of experiments; with any of these arguments only a part of the store
+            is read, which they choose together (see :mod:`mlflow2prov.sources.mlflow.selection`).
+        run: identifiers or names of runs.
+        model: names of registered models or prompts.
+        since: ISO 8601: runs that started then or later.
+        until: likewise: runs that started before.
+        filter: a filter of runs as MLflow's ``search_runs`` takes it.
+        artifact_digests: read every artifact for its SHA-256.
+        artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
+            where ``mlflow_url`` is a database or a file store.
+        concurrency: how many requests to a server may be under way at once.
+        database: keep the graph in this DuckDB file.
+        cache: remember in this file what was read, and read only what changed since; the graph stands in
+            it, and changes with the next extraction. What the store has forgotten since stays in both.
+        surroundings: environment variables and the like.
+
+    Raises:
+        UsageError: neither source is given, a part, URL, experiment, run or model is unknown, a filter is wrong,
+            or a cache was made with others or can't be used.
+        SourceError: a source can't be read.
+    """
+    if not repository_path and not mlflow_url:
+        raise UsageError("extract needs a repository path or an MLflow URL, or both")
+    from mlflow2prov.sources.mlflow.parts import Wanted, parts_to_skip
+    from mlflow2prov.sources.mlflow.selection import Selection
+
+    selection = Selection.of(
+        experiments=experiment, runs=run, models=model, since=since, until=until, filter=filter
+    )
+    if not mlflow_url and not selection.is_everything:
+        raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
+    surroundings = surroundings or Surroundings()
+    store = surroundings.store or default_store()
+    wanted = Wanted(
+        skip=parts_to_skip(frozenset(skip), traces=traces),
+        selection=selection,
+        artifact_digests=artifact_digests,
+    )
+    ways = Ways(surroundings, artifact_server, concurrency)
+    iris = mlflow_namespace, repository_namespace
+    if cache is not None:
+        made = _extract_with_cache(Path(cache), repository_path, mlflow_url, iris, wanted, ways)
+        made = made if database is None else Graph.open(made.keep(database), store)
+        made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+        return made
+    with ExitStack() as stack:
+        if database is None:
+            graph = Graph.empty(store)
+        else:
+            check_replaceable(Path(database))
+            unfinished = stack.enter_context(whole_file(Path(database)))
+            graph = Graph(store, store.attach(unfinished, read_only=False))
+            stack.callback(store.detach, graph.schema)
+            create_tables(store, graph.schema)
+        sources = stack.enter_context(store.scratch("sources"))
+        batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
+        names = _take_in_sources(
+            store, sources, repository_path, mlflow_url, batches, selection, surroundings
+        )
+        _expand(graph, sources, _names(names, iris, wanted), surroundings.report)
+    made = graph if database is None else Graph.open(database, store)
+    made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+    return made
+
+
+def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -> str:
+    from mlflow2prov.prov.credentials import shown_url
+
+    return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
+
+
+def _settings_shown(wanted: Wanted) -> str:
+    """What an extraction's result depends on besides its sources."""
+    from mlflow2prov.prov.credentials import without_credentials
+    from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
+
+    skipped, selection = sorted(wanted.skip - {TRACE_DETAILS}), wanted.selection
+    asked = ("traces", TRACE_DETAILS not in wanted.skip), ("artifact digests", wanted.artifact_digests)
+    more = [name for name, is_on in asked if is_on]
+    settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
+    settings += [f"without: {', '.join(skipped)}"] if skipped else []
+    settings += [f"with: {', '.join(more)}"] if more else []
+    settings += [f"only: {without_credentials(selection.shown)}"] if not selection.is_everything else []
+    return "; ".join(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Namespaces:
+    repository: str | None
+    store: str | None
+
+
+def _take_in_sources(
+    store: Store,
+    sources: str,
+    repository_path: str | Path | None,
+    mlflow_url: str | None,
+    batches: Batches | None,
+    selection: Selection,
+    surroundings: Surroundings,
+) -> _Namespaces:
+    """Fill the source tables; the store comes first, since its runs name commits and files."""
+    from mlflow2prov.model.ids import repository_namespace, store_namespace
+    from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
+    from mlflow2prov.sources.mlflow.selected import keep_selected
+
+    create_source_tables(store, sources)
+    repository_iri = store_iri = None
+    if mlflow_url and batches is not None:
+        watched = watched_batches("MLflow store", batches, surroundings.report)
+        counts = take_in(store, sources, watched, redaction_sql)
+        keep_one_of_each_name(store, sources)
+        if not selection.is_everything:
+            keep_selected(store, sources, selection)
+        log.info(
+            "read the MLflow store: %s runs, %s metric points",
+            *_counts(counts, "mlflow_run", "mlflow_metric"),
+        )
+        say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
+        store_iri = store_namespace(resolved_url(mlflow_url, surroundings.environment), surroundings.host)
+    if repository_path:
+        from mlflow2prov.sources.git import read_repository
+
+        points = store.run(
+            f"SELECT DISTINCT c.value, coalesce(s.value, '') FROM {sources}.mlflow_tag c "
+            f"LEFT JOIN {sources}.mlflow_tag s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
+            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
+            f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
+            "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
+        )
+        history = read_repository(repository_path, entry_points=points)
+        watched = watched_batches("Git history", history, surroundings.report)
+        counts = take_in(store, sources, watched, redaction_sql)
+        log.info(
+            "read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision")
+        )
+        ((remote, path),) = store.run(f"SELECT remote, path FROM {sources}.git_repository")
+        repository_iri = repository_namespace(remote, path, surroundings.host)
+    return _Namespaces(repository_iri, store_iri)
+
+
+def _counts(counts: Mapping[str, int], *tables: str) -> list[str]:
+    return [f"{counts[table]:,}" for table in tables]
+
+
+def _names(found: _Namespaces, iris: tuple[str | None, str | None], wanted: Wanted) -> Names:
+    """The namespaces of a document, those that a person gave before those that were found, and its settings."""
+    from mlflow2prov.model.expand import Names
+    from mlflow2prov.prov.credentials import without_credentials
+
+    store_iri, repository_iri = iris
+    return Names(
+        repository=without_credentials(repository_iri or "") or found.repository,
+        store=without_credentials(store_iri or "") or found.store,
+        version=__version__,
+        settings=_settings_shown(wanted),
+        is_whole=wanted.selection.is_everything
+        and wanted.skip.isdisjoint({"registered_models", "logged_models"}),
+    )
+
+
+def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
+    from mlflow2prov.model.expand import EVENTS, expand
+    from mlflow2prov.model.unmapped import report_unmapped
+
+    expand(graph, sources, names, watched_items("events", "kinds of events", EVENTS, report))
+    report_unmapped(graph.store, sources)
+
+
+def _refuse_cache(mlflow_url: str | None, wanted: Wanted) -> None:
+    """Raise an error if what is read can't be read with a cache."""
+    if not wanted.selection.is_everything:
+        raise UsageError(
+            f"a cache is of a whole store, and only a part is selected ({wanted.selection.shown}): leave out one of the two"
+        )
+    if mlflow_url and way_into(mlflow_url) == PLUGINS:
+        raise UsageError(
+            "a store that MLflow's own client reads can't be read with a cache: leave the cache out"
+        )
+
+
+def _extract_with_cache(
+    cache: Path,
+    repository_path: str | Path | None,
+    mlflow_url: str | None,
+    iris: tuple[str | None, str | None],
+    wanted: Wanted,
+    ways: Ways,
+) -> Graph:
+    """The graph of a cache, brought up to date."""
+    from mlflow2prov.cache.extraction import extract_with_cache
+    from mlflow2prov.model.ids import store_namespace
+    from mlflow2prov.prov.credentials import without_credentials
+
+    _refuse_cache(mlflow_url, wanted)
+    around = ways.surroundings
+    resolved = resolved_url(mlflow_url, around.environment) if mlflow_url else ""
+    store_iri = store_namespace(resolved, around.host) if mlflow_url else None
+    path = str(Path(repository_path).resolve()) if repository_path else None
+    identity = {
+        "MLflow_store": store_iri or "",
+        "Git_repository": path or "",
+        "namespace": " ".join(without_credentials(iri) for iri in iris if iri),
+        "choice_of_parts": _settings_shown(wanted),
+        "artifact_server": without_credentials(ways.artifact_server or ""),
+    }
+    sources = _cached_sources(mlflow_url, path, (store_iri, iris), wanted, ways)
+    return extract_with_cache(around.store or default_store(), cache, identity, sources)
+
+
+def _cached_sources(
+    mlflow_url: str | None,
+    path: str | None,
+    names_given: tuple[str | None, tuple[str | None, str | None]],
+    wanted: Wanted,
+    ways: Ways,
+) -> Sources:
+    """What an extraction with a cache reads from."""
+    from mlflow2prov.cache.extraction import Sources
+    from mlflow2prov.model.ids import repository_namespace
+    from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.git import read_repository, repository_state
+
+    store_iri, iris = names_given
+    around = ways.surroundings
+
+    def names(remote: str | None, found: str) -> Names:
+        repository = repository_namespace(remote, found, around.host) if path else None
+        return _names(_Namespaces(repository, store_iri), iris, wanted)
+
+    def watched(name: str, batches: Batches) -> Batches:
+        return watched_batches(name, batches, around.report)
+
+    def everything(url: str) -> Callable[[Finished], Batches]:
+        return lambda done: watched("MLflow store", store_batches(url, wanted, ways, done))
+
+    def new(url: str) -> Callable[[Known], Batches]:
+        return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
+
+    def history(path: str) -> Callable[[list[tuple[str, str]]], Batches]:
+        return lambda points: watched("Git history", read_repository(path, entry_points=points))
+
+    return Sources(
+        store=everything(mlflow_url) if mlflow_url else None,
+        at_once=not mlflow_url or way_into(mlflow_url)[1] != "read_server",
+        changes=new(mlflow_url) if mlflow_url else None,
+        repository=history(path) if path else None,
+        state=(lambda: repository_state(path)) if path else None,
+        redaction=redaction_sql,
+        names=names,
+        now_ms=around.now_ms,
+    )
