@@ -39,6 +39,7 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "branch_ref": ("Branch",),
     "change_ref": ("Change",),
     "ci_job_ref": ("CIJob",),
+    "collection_ref": ("SourceTree", "SourceFolder"),
     "commit_ref": ("Commit",),
     "committer_ref": ("User",),
     "creation_ref": ("Creation",),
@@ -54,6 +55,7 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "image_ref": ("ContainerImage",),
     "job_ref": ("Job",),
     "logged_model_ref": ("LoggedModel",),
+    "member_ref": ("FileRevision", "SourceFolder"),
     "model_ref": ("RegisteredModel",),
     "notebook_ref": ("Notebook",),
     "overridden_ref": ("Assessment",),
@@ -81,7 +83,10 @@ REFERENCES: dict[str, tuple[str, ...]] = {
 }
 """The types of what an event's columns refer to, where the event does not make it itself."""
 
-SOURCE_ROLES = {"trailers": ("CoAuthor",), "dataset_inputs": ("training", "validation", "…")}
+SOURCE_ROLES = {
+    "trailers": ("CoAuthor", "SignedOffBy", "ReviewedBy"),
+    "dataset_inputs": ("training", "validation", "…"),
+}
 """The roles of the events whose roles the sources name."""
 
 

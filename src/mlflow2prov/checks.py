@@ -15,7 +15,7 @@ Options = dict[str, Any]
 
 
 def check_extract(options: Options) -> None:
-    """Raise an error if times can't be read, or there is no store to select from.
+    """Raise an error if times can't be read, or there is no store to select from, or whose runs name trees.
 
     Raises:
         UsageError: so it is.
@@ -32,6 +32,10 @@ def check_extract(options: Options) -> None:
     )
     if not options["mlflow_url"] and not selection.is_everything:
         raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
+    if options["tree_members"] and not options["mlflow_url"]:
+        raise UsageError(
+            "extract --tree_members does nothing without --mlflow_url: it lists the trees of runs"
+        )
 
 
 def check_load(options: Options) -> None:

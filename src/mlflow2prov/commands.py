@@ -120,6 +120,20 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="IRI",
             ),
             Option(
+                name="find_copies",
+                help="Also find files of the repository that were copied from one that the same commit changed.",
+                kind="flag",
+                default=False,
+                needs="repository_path",
+            ),
+            Option(
+                name="tree_members",
+                help="List every file of the source trees that runs' commits have.",
+                kind="flag",
+                default=False,
+                needs="repository_path",
+            ),
+            Option(
                 name="skip",
                 help=f"Parts of the store to leave out: {', '.join(PARTS)}.",
                 kind="choice",

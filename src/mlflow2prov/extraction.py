@@ -15,6 +15,7 @@ from mlflow2prov.graph.files import whole_file
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
 from mlflow2prov.progress import Report, watched_batches, watched_items
+from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.store_ways import PLUGINS, Ways, changes, resolved_url, store_batches, way_into
 from mlflow2prov.surroundings import Surroundings, say_size
 
@@ -36,6 +37,8 @@ def extract(
     *,
     mlflow_namespace: str | None = None,
     repository_namespace: str | None = None,
+    find_copies: bool = False,
+    tree_members: bool = False,
     skip: Sequence[str] = (),
     traces: bool = False,
     experiment: Sequence[str] = (),
@@ -62,6 +65,8 @@ def extract(
             the URL without credentials, and for a local store from the host name and path.
         repository_namespace: the IRI in which branches and tags are named; by default it derives
             from the URL of ``origin``, else from the host name and path.
+        find_copies: also find files that were copied from one that the same commit changed.
+        tree_members: list every file of the source trees that runs' commits have.
         skip: parts of the store to leave out, such as ``metric_history``.
         traces: tell traces one by one, with spans and assessments, instead of only counting them.
         experiment: names or identifiers of experiments; with any of these arguments only a part of the store
@@ -95,6 +100,8 @@ def extract(
     )
     if not mlflow_url and not selection.is_everything:
         raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
+    if tree_members and not (repository_path and mlflow_url):
+        raise UsageError("tree members are those of the trees that runs name: give a repository and a store")
     surroundings = surroundings or Surroundings()
     store = surroundings.store or default_store()
     wanted = Wanted(
@@ -103,9 +110,10 @@ def extract(
         artifact_digests=artifact_digests,
     )
     ways = Ways(surroundings, artifact_server, concurrency)
+    git = GitWanted(find_copies=find_copies, tree_members=tree_members)
     iris = mlflow_namespace, repository_namespace
     if cache is not None:
-        made = _extract_with_cache(Path(cache), repository_path, mlflow_url, iris, wanted, ways)
+        made = _extract_with_cache(Path(cache), repository_path, mlflow_url, iris, wanted, ways, git)
         made = made if database is None else Graph.open(made.keep(database), store)
         made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
         return made
@@ -121,7 +129,7 @@ def extract(
         sources = stack.enter_context(store.scratch("sources"))
         batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
         names = _take_in_sources(
-            store, sources, repository_path, mlflow_url, batches, selection, surroundings
+            store, sources, repository_path, mlflow_url, batches, selection, surroundings, git
         )
         _expand(graph, sources, _names(names, iris, wanted), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
@@ -164,6 +172,7 @@ def _take_in_sources(
     batches: Batches | None,
     selection: Selection,
     surroundings: Surroundings,
+    git: GitWanted,
 ) -> _Namespaces:
     """Fill the source tables; the store comes first, since its runs name commits and files."""
     from mlflow2prov.model.ids import repository_namespace, store_namespace
@@ -195,7 +204,7 @@ def _take_in_sources(
             f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
             "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
         )
-        history = read_repository(repository_path, entry_points=points)
+        history = read_repository(repository_path, entry_points=points, wanted=git)
         watched = watched_batches("Git history", history, surroundings.report)
         counts = take_in(store, sources, watched, redaction_sql)
         log.info(
@@ -253,6 +262,7 @@ def _extract_with_cache(
     iris: tuple[str | None, str | None],
     wanted: Wanted,
     ways: Ways,
+    git: GitWanted,
 ) -> Graph:
     """The graph of a cache, brought up to date."""
     from mlflow2prov.cache.extraction import extract_with_cache
@@ -269,9 +279,10 @@ def _extract_with_cache(
         "Git_repository": path or "",
         "namespace": " ".join(without_credentials(iri) for iri in iris if iri),
         "choice_of_parts": _settings_shown(wanted),
+        "choice_of_history": git.shown,
         "artifact_server": without_credentials(ways.artifact_server or ""),
     }
-    sources = _cached_sources(mlflow_url, path, (store_iri, iris), wanted, ways)
+    sources = _cached_sources(mlflow_url, path, (store_iri, iris), wanted, ways, git)
     return extract_with_cache(around.store or default_store(), cache, identity, sources)
 
 
@@ -281,6 +292,7 @@ def _cached_sources(
     names_given: tuple[str | None, tuple[str | None, str | None]],
     wanted: Wanted,
     ways: Ways,
+    git: GitWanted,
 ) -> Sources:
     """What an extraction with a cache reads from."""
     from mlflow2prov.cache.extraction import Sources
@@ -305,7 +317,7 @@ def _cached_sources(
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
     def history(path: str) -> Callable[[list[tuple[str, str]]], Batches]:
-        return lambda points: watched("Git history", read_repository(path, entry_points=points))
+        return lambda points: watched("Git history", read_repository(path, entry_points=points, wanted=git))
 
     return Sources(
         store=everything(mlflow_url) if mlflow_url else None,

@@ -10,6 +10,7 @@ from git_maker import ADA, Repository, picked, read, text
 
 from mlflow2prov.sources.git_history import History, Paths
 from mlflow2prov.sources.git_log import Change, LoggedCommit
+from mlflow2prov.sources.git_wanted import GitWanted
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_commits_come_parents_first_with_all_that_they_say(repository: Repositor
         "committer_email": "ada@example.org",
         "committed_s": 1600000000,
         "message": "empty\n\nbody €",
+        "signature_status": None,
     }
     assert picked(rows["git_commit"], "commit", "author_name", "authored_s", commit=two) == [
         (two, "Zoë", 1500000000)
@@ -97,7 +99,7 @@ def test_a_file_that_comes_back_is_another_file(repository: Repository) -> None:
 def test_a_copy_is_a_new_file_where_copies_are_asked_for(repository: Repository) -> None:
     one = repository.commit({"a": text(1)})
     two = repository.commit({"a": text(2), "b": text(1)}, one)
-    plain, copies = repository.read(), repository.read(find_copies=True)
+    plain, copies = repository.read(), repository.read(wanted=GitWanted(find_copies=True))
     assert picked(plain["git_revision"], "status", "is_new_file", path="b") == [("A", True)]
     columns = ("status", "is_new_file", "previous_path", "similarity", "file_added_in", "file_path")
     assert picked(copies["git_revision"], *columns, path="b") == [("C", True, "a", 100, two, "b")]
@@ -273,7 +275,7 @@ def test_odd_commits_are_read_and_what_they_do_not_say_is_missing(
     assert warning.getMessage().startswith("3 commits of ")
 
 
-def test_co_authors_are_read_by_gits_rules_and_the_mail_map(repository: Repository) -> None:
+def test_people_in_trailers_are_read_by_gits_rules_and_the_mail_map(repository: Repository) -> None:
     mailmap = (
         "Grace Hopper <grace@example.org>\nGrace Hopper <grace@example.org> <g@old.example.org>\n"
         "Ada King <ada@example.org>\n"
@@ -282,13 +284,20 @@ def test_co_authors_are_read_by_gits_rules_and_the_mail_map(repository: Reposito
         b"work\n\nCo-authored-by: Not <in@the.trailers>\n\n"
         b"Co-Authored-By: G <g@old.example.org>\nco-authored-by: grace hopper\n  <grace@example.org>\n"
         b"Co-authored-by: nobody\nSigned-off-by: Ada <ada@example.org>\nCo-authored-by:\n"
+        b"REVIEWED-BY: G <G@old.example.org>\nReviewed-by: Zed\nTested-by: Eve <eve@example.org>\n"
     )
     sha = repository.commit({".mailmap": mailmap}, message=message)
     rows = repository.read()
-    people = [("Grace Hopper", "grace@example.org"), ("nobody", None)]
+    people = [
+        ("CoAuthor", "Grace Hopper", "grace@example.org"),
+        ("CoAuthor", "nobody", None),
+        ("SignedOffBy", "Ada King", "ada@example.org"),
+        ("ReviewedBy", "Grace Hopper", "grace@example.org"),
+        ("ReviewedBy", "Zed", None),
+    ]
     assert rows["git_trailer"] == [
-        {"commit": sha, "position": position, "role": "CoAuthor", "name": name, "email": email}
-        for position, (name, email) in enumerate(people)
+        {"commit": sha, "position": position, "role": role, "name": name, "email": email}
+        for position, (role, name, email) in enumerate(people)
     ]
     assert picked(rows["git_commit"], "author_name") == ["Ada King"]
 

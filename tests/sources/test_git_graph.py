@@ -18,6 +18,7 @@ from mlflow2prov.model.expand import Names, expand
 from mlflow2prov.model.ids import local_name, parts_of
 from mlflow2prov.prov.credentials import redaction_sql
 from mlflow2prov.sources.git import read_repository
+from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.intake import create_source_tables, take_in
 
 NAMESPACE = "https://example.org/wine#"
@@ -104,7 +105,12 @@ def test_a_copy_is_a_new_file_that_derives_from_its_original(repository: Reposit
     store = Store()
     with store.scratch("sources") as sources, Graph.empty(store) as graph:
         create_source_tables(store, sources)
-        take_in(store, sources, read_repository(repository.path, find_copies=True), redaction_sql)
+        take_in(
+            store,
+            sources,
+            read_repository(repository.path, wanted=GitWanted(find_copies=True)),
+            redaction_sql,
+        )
         expand(graph, sources, Names(repository=NAMESPACE, store=None, version="1", settings="given"))
         made = document(graph, tmp_path)
     copy, original, edited = (f"git:FileRevision.{part}" for part in (f"{two}--b", f"{one}--a", f"{two}--a"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from git_maker import Repository, picked, read
 
-from mlflow2prov.sources.git_people import MailMap, co_authors, person_of
+from mlflow2prov.sources.git_people import MailMap, people_of, person_of
 
 GRACE = b"Grace Hopper <grace@example.org>"
 
@@ -29,7 +30,16 @@ LINES = [
         b"Signed-off-by: S <s@x>",
         b"Signed-off-by:x",
     ],
-    *[b"(cherry picked from commit abc)", b"Reviewed-by: R", b"plain words", b"a b: c", b"-: x", b":", b"\r"],
+    *[
+        b"(cherry picked from commit abc)",
+        b"Reviewed-by: R",
+        b"REVIEWED-by:  R <r@x>",
+        b"plain words",
+        b"a b: c",
+        b"-: x",
+        b":",
+        b"\r",
+    ],
     *[b"# a comment", b"#", b"Conflicts:", b"\tfile", b"", b"", b"", b"  ", b"---", b"Co-authored-by: E\r"],
     *[b"# ------------------------ >8 ------------------------", b"Co-authored-by = x", b"Co authored-by: x"],
 ]
@@ -46,17 +56,21 @@ def test_trailers_are_those_that_git_finds_when_nothing_is_configured(repository
         stream.append(b"commit refs/heads/main\ncommitter A <a@x> 1 +0000\ndata %d\n" % len(message))
         stream.append(message + b"\n")
     repository.git("fast-import", "--quiet", stdin=b"".join(stream))
-    wanted = "%(trailers:key=Co-authored-by,valueonly,unfold,separator=%x01)"
-    command = ["git", "-C", str(repository.path), "log", "-z", f"--format=%B%x00{wanted}", "main"]
+    keys = ["Co-authored-by", "Signed-off-by", "Reviewed-by"]
+    asked = [f"%(trailers:key={key},valueonly,unfold,separator=%x01)" for key in keys]
+    command = ["git", "-C", str(repository.path), "log", "-z", f"--format=%B%x00{'%x00'.join(asked)}", "main"]
     output = subprocess.run(command, capture_output=True, check=True, env=repository.environment).stdout
-    tokens = output.removesuffix(b"\0").split(b"\0")
-    seen = 0
-    for message, values in zip(tokens[::2], tokens[1::2], strict=True):
-        people = [person_of(value.strip()) for value in values.split(b"\x01") if value.strip()]
-        assert co_authors(message) == people, message
-        seen += len(people)
-    assert len(tokens) == 2 * size
-    assert seen > size / 10
+    tokens = iter(output.removesuffix(b"\0").split(b"\0"))
+    seen: Counter[str] = Counter()
+    for message, *listed in zip(tokens, tokens, tokens, tokens, strict=True):
+        found = people_of(message)
+        for role, values in zip(["CoAuthor", "SignedOffBy", "ReviewedBy"], listed, strict=True):
+            people = [person_of(value.strip()) for value in values.split(b"\x01") if value.strip()]
+            assert [person for of, person in found if of == role] == people, message
+            seen[role] += len(people)
+        seen["messages"] += 1
+    assert seen["messages"] == size
+    assert min(seen.values()) > size / 30, seen
 
 
 def test_a_mail_map_means_what_git_says_it_means(repository: Repository) -> None:
@@ -88,7 +102,7 @@ def test_no_configuration_hides_a_co_author(
     message = b"work\n\nCo-authored-by: Grace <grace@example.org>\nSigned-off-by: Ada <ada@example.org>\n"
     repository.commit({"a": "1"}, message=message)
     expected = repository.read()
-    assert picked(expected["git_trailer"], "email") == ["grace@example.org"]
+    assert picked(expected["git_trailer"], "email") == ["ada@example.org", "grace@example.org"]
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
     for name, value in {
@@ -235,3 +249,15 @@ def test_the_user_of_a_tag_is_named_by_the_mail_map(repository: Repository) -> N
         ("v1", "Ada Lovelace", "ada@example.org"),
         ("w", "Grace Hopper", "grace@example.org"),
     ]
+
+
+def test_a_bare_repository_has_the_mail_map_of_its_head(repository: Repository, tmp_path: Path) -> None:
+    message = b"work\n\nReviewed-by: A <ada@example.org>\n"
+    one = repository.commit({".mailmap": "Ada King <ada@example.org>\n"}, message=message)
+    bare = tmp_path / "bare.git"
+    command = ["git", "clone", "-q", "--bare", str(repository.path), str(bare)]
+    subprocess.run(command, check=True, env=repository.environment)
+    subprocess.run(["git", "-C", str(bare), "remote", "remove", "origin"], check=True)
+    rows = read(bare)
+    assert picked(rows["git_commit"], "commit", "author_name") == [(one, "Ada King")]
+    assert picked(rows["git_trailer"], "role", "name") == [("ReviewedBy", "Ada King")]

@@ -15,6 +15,7 @@ from git_maker import Repository, picked, read, text
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.git import read_repository
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_wanted import GitWanted
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_a_partial_clone_is_read_without_fetching_what_it_lacks(
     options = ["--filter=blob:none", "--bare"]
     subprocess.run(["git", "clone", "-q", *options, url, str(clone)], check=True)
     rows = read(clone, entry_points=[(one, "a")])
-    assert read(clone, find_copies=True)["git_revision"] == rows["git_revision"]
+    assert read(clone, wanted=GitWanted(find_copies=True))["git_revision"] == rows["git_revision"]
     caplog.clear()
     rows = read(clone, entry_points=[(one, "a")])
     assert picked(rows["git_revision"], "status", commit=two) == ["A", "A", "M", "M"]

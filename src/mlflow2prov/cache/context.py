@@ -90,7 +90,7 @@ class Context:
         if not self.found.arrived.git:
             return
         store = self.found.cache.store
-        for table, key in (("git_commit", "commit"), ("git_entry_point", "commit")):
+        for table, key in (("git_commit", "commit"), ("git_entry_point", "commit"), ("git_member", "tree")):
             columns = columns_of(table)
             sides = (
                 f"SELECT {columns} FROM {self.before}.{table}",

@@ -309,15 +309,18 @@ class _Extraction:
         keep_one_of_each_name(self._store, arrived.schema, arrived.suspects)
 
     def _read_git(self, found: Comparison, stack: ExitStack) -> str | None:
-        """Read the history anew if it is another, or if runs name what was not asked for; return its state."""
+        """Read the history anew if it is another, or if runs name something else in it than before; return its state."""
         if not (self._sources.repository and self._sources.state):
             return None
         state = self._sources.state()
         asked = f"{found.arrived.schema}.asked"
         tags = f"({found.after('mlflow_tag')})"
         self._store.run(f"CREATE TABLE {asked} AS {points_sql(tags)}")
-        is_new = self._store.run(f"SELECT 1 FROM (FROM {asked} EXCEPT FROM {self._cache.own}.asked) LIMIT 1")
-        if state != self._cache.meta().get("git_state") or is_new:
+        known = f"{self._cache.own}.asked"
+        is_other = self._store.run(
+            f"SELECT 1 FROM ((FROM {asked} EXCEPT FROM {known}) UNION ALL (FROM {known} EXCEPT FROM {asked})) LIMIT 1"
+        )
+        if state != self._cache.meta().get("git_state") or is_other:
             points = self._store.run(f"FROM {asked} ORDER BY ALL")
             take_in(
                 self._store, found.arrived.schema, self._sources.repository(points), self._sources.redaction

@@ -23,7 +23,7 @@ TYPES = words(
     "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision FormerState Image Job "
     "LoggedModel LoggedModelTag Metric ModelArtifact Notebook Param Prompt PromptVersion RegisteredModel "
     "RegisteredModelAlias RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run "
-    "RunTag SoftwareAgent SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
+    "RunTag SoftwareAgent SourceFolder SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
 )
 """The types of the vocabulary; identifiers begin with one of them and a dot."""
 
@@ -34,8 +34,8 @@ ROLES = words(
     "AddedRevision AddedRun CoAuthor CommitAuthor Committer DeletedExperiment DeletedLoggedModel "
     "DeletedRegisteredModel DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment "
     "ExperimentAuthor Extractor File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
-    "RegisteredModelVersionAuthor RunAuthor SourceCode SourceTree Tag Tagger test testing train training "
-    "validation eval evaluation ChangedAlias ChangedState DeletedEvaluationDataset DeletedRegisteredModel"
+    "RegisteredModelVersionAuthor ReviewedBy RunAuthor SignedOffBy SourceCode SourceTree Tag Tagger test testing train "
+    "training validation eval evaluation ChangedAlias ChangedState DeletedEvaluationDataset DeletedRegisteredModel"
 )
 """The roles of the vocabulary; a store may add its own words for how datasets are used."""
 

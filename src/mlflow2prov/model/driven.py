@@ -20,6 +20,8 @@ DRIVEN: Mapping[str, tuple[str, ...]] = {
     "parents": ("git_parent",),
     "trailers": ("git_trailer",),
     "source_trees": ("commits",),
+    "source_folders": ("git_folder",),
+    "tree_members": ("git_member",),
     "files": ("git_revision",),
     "revisions": ("git_revision",),
     "derivations": ("git_derivation",),

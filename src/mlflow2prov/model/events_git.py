@@ -103,6 +103,7 @@ COMMITS = Event(
                 "authored_at": instant_s("authored_s"),
                 "committed_at": instant_s("committed_s"),
                 "swhid": text("CASE WHEN length(commit) = 40 THEN 'swh:1:rev:' || commit END"),
+                "signature_status": text("signature_status"),
             },
         )
     },
@@ -341,6 +342,7 @@ TAGS = Event(
                 "commit": text("commit", always=True),
                 "message": text("present(message)"),
                 "tagger": text("coalesce(present(tagger_name), present(tagger_email))"),
+                "signature_status": text("signature_status"),
             },
         ),
         "tag_creation_ref": Element(
@@ -352,6 +354,7 @@ TAGS = Event(
             start="tagged",
             end="tagged",
             when="is_annotated",
+            attributes={"signature_status": text("signature_status")},
         ),
     },
     relations=(

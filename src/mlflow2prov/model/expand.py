@@ -28,6 +28,7 @@ from mlflow2prov.model.events_models import MODEL_EVENTS
 from mlflow2prov.model.events_prompts import PROMPT_EVENTS
 from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
 from mlflow2prov.model.events_traces import TRACE_EVENTS
+from mlflow2prov.model.events_trees import TREE_EVENTS
 from mlflow2prov.model.ids import MACROS
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
@@ -44,6 +45,7 @@ EVENTS: tuple[Event, ...] = (
     *FACTS,
     *LEDGER_FACTS,
     *GIT_EVENTS,
+    *TREE_EVENTS,
     *RUN_EVENTS,
     *FILE_EVENTS,
     *MODEL_EVENTS,

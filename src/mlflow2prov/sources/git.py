@@ -12,22 +12,24 @@ from pathlib import Path
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.git_ahead import Ahead, look_ahead
 from mlflow2prov.sources.git_entry_points import EntryPoints
-from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import log_arguments, messages_with_nul, read_log
+from mlflow2prov.sources.git_history import History
+from mlflow2prov.sources.git_log import log_arguments, read_log
+from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
+from mlflow2prov.sources.git_signatures import Keys, counted, statuses
+from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
 
-_FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
-
 
 def read_repository(
-    path: str | Path, *, entry_points: Collection[tuple[str, str]] = (), find_copies: bool = False
+    path: str | Path, *, entry_points: Collection[tuple[str, str]] = (), wanted: GitWanted | None = None
 ) -> Batches:
     """Yield a Git repository's source tables, in batches of 50,000 rows at most.
 
@@ -41,7 +43,7 @@ def read_repository(
         path: a work tree or a folder in it, or a bare repository.
         entry_points: pairs of a commit's full object name and of the source that a run at that commit
             names; each pair whose commit exists gives a row of ``git_entry_point``.
-        find_copies: also find the files that were copied from one that the same commit changed.
+        wanted: what to read beyond what is always read.
 
     Raises:
         SourceError: there is no repository, Git can't read it, or there is no Git.
@@ -50,23 +52,33 @@ def read_repository(
     layout = _layout(git)
     refs = read_refs(git)
     head = detached_head(git)
-    wanted = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
-    starts = {ref.commit for ref in refs} | ({head} if head else set()) | {sha.encode() for sha, _ in wanted}
+    points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
+    starts = {ref.commit for ref in refs} | ({head} if head else set()) | {sha.encode() for sha, _ in points}
     mail_map, mail_map_blob = read_mail_map(git, Path(layout.path))
-    asked = _Asked(find_copies, _must_be_exact(git, layout, starts))
-    yield from _repository_rows(git, layout, refs, head, _settings(layout, asked, mail_map_blob))
-    if not starts:
-        _LOG.warning("The Git repository %s has no commits.", layout.path)
-        return
-    found = EntryPoints(wanted, _roots(git, layout) if wanted else [])
-    yield from _history(git, layout, sorted(starts), found, asked, mail_map)
-    yield from batches_of_rows("git_ref", ref_rows(refs, mail_map))
+    asked = _Asked(wanted or GitWanted(), _must_be_exact(git, layout, starts))
+    with git.on_objects_alone() as alone:
+        keys = Keys(git)
+        ahead = look_ahead(alone, sorted(starts), keys) if starts else Ahead({}, {}, {})
+        tags = statuses(((ref.name, ref.signed) for ref in refs if ref.signed), keys)
+        signatures = counted([*ahead.signatures.values(), *tags.values()])
+        yield from _repository_rows(
+            git, layout, refs, head, _settings(layout, asked, mail_map_blob, signatures)
+        )
+        if not starts:
+            _LOG.warning("The Git repository %s has no commits.", layout.path)
+            return
+        found = EntryPoints(points, _roots(git, layout) if points else [])
+        told = {sha for sha, _ in points} if asked.wanted.tree_members else ()
+        history = _Reading(alone, layout, sorted(starts), found, told, asked, mail_map)
+        yield from _history(history, ahead)
+    yield from batches_of_rows("git_ref", ref_rows(refs, mail_map, tags))
 
 
 def repository_state(path: str | Path) -> str:
     """Return a digest that is another one when reading the repository would give something else.
 
-    It is made of all refs, a detached ``HEAD`` and the mail map, and of how much of the history is there.
+    It is made of all refs, a detached ``HEAD``, the mail map and the keys at hand, and of how much of the
+    history is there.
 
     Raises:
         SourceError: there is no repository, or Git can't read it.
@@ -79,6 +91,7 @@ def repository_state(path: str | Path) -> str:
         git.answer("config", "-z", "--get-all", "remote.origin.url"),
         detached_head(git),
         read_mail_map(git, Path(layout.path))[1],
+        Keys(git).state,
     )
     return hashlib.sha256(repr(state).encode()).hexdigest()
 
@@ -97,7 +110,7 @@ def _folder(path: str | Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    find_copies: bool
+    wanted: GitWanted
     exact_renames: bool
 
 
@@ -124,13 +137,15 @@ def _layout(git: Git) -> _Layout:
     return _Layout(str(path), is_shallow, is_partial)
 
 
-def _settings(layout: _Layout, asked: _Asked, mail_map: str | None) -> list[str]:
+def _settings(layout: _Layout, asked: _Asked, mail_map: str | None, signatures: str | None) -> list[str]:
     """Return what changes the way in which this repository is read."""
     said = {
-        "copies: 50 %": asked.find_copies,
+        "copies: 50 %": asked.wanted.find_copies,
+        "tree members": asked.wanted.tree_members,
         "renames and copies: of equal content": asked.exact_renames,
         "shallow clone": layout.is_shallow,
         f"mail map: {mail_map}": mail_map is not None,
+        f"{signatures}": signatures is not None,
     }
     return [text for text, is_so in said.items() if is_so]
 
@@ -148,35 +163,37 @@ def _repository_rows(
     )
 
 
-def _history(
-    git: Git, layout: _Layout, starts: list[bytes], found: EntryPoints, asked: _Asked, mail_map: MailMap
-) -> Batches:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    git: Git
+    layout: _Layout
+    starts: list[bytes]
+    found: EntryPoints
+    told: Collection[str]
+    asked: _Asked
+    mail_map: MailMap
+
+
+def _history(reading: _Reading, ahead: Ahead) -> Batches:
     """Yield the rows of everything that the commits to start from reach."""
-    arguments = log_arguments(asked.find_copies, asked.exact_renames)
-    commits, points = CommitRows(mail_map), list[tuple[object, ...]]()
-    with git.on_objects_alone() as alone, alone.running(*arguments, lines=starts) as output:
-        children, whole = _look_ahead(alone, starts)
-        history = History(children)
-        revisions = RevisionRows(history)
+    arguments = log_arguments(reading.asked.wanted.find_copies, reading.asked.exact_renames)
+    commits, points = CommitRows(reading.mail_map, ahead.signatures), list[tuple[object, ...]]()
+    history = History(ahead.children)
+    revisions, members = RevisionRows(history), TreeMembers(history, reading.told)
+    with reading.git.running(*arguments, lines=reading.starts) as output:
         for commit in read_log(output):
             state = history.add(commit)
-            message = whole.get(commit.sha)
+            message = ahead.messages.get(commit.sha)
             commits.add(commit if message is None else commit._replace(message=message))
-            points += found.rows(history.commits[-1], state, history)
-            if commits.pending >= BATCH_ROWS or history.pending >= BATCH_ROWS:
-                yield from commits.take()
-                yield from revisions.take()
-    yield from commits.take()
-    yield from revisions.take()
+            points += reading.found.rows(history.commits[-1], state, history)
+            members.add(history.commits[-1], state)
+            if max(commits.pending, history.pending, members.pending) >= BATCH_ROWS:
+                for rows in (commits, revisions, members):
+                    yield from rows.take()
+    for rows in (commits, revisions, members):
+        yield from rows.take()
     yield from batches_of_rows("git_entry_point", points)
-    _report(layout, history, commits.undated)
-
-
-def _look_ahead(git: Git, starts: list[bytes]) -> tuple[dict[bytes, int], dict[bytes, bytes]]:
-    """Return how many children each commit has, and the messages that the log would cut off."""
-    lines = git.output("rev-list", "--parents", "--stdin", lines=starts)
-    whole = messages_with_nul(git, lambda: (match[0] for match in _FIRST_WORDS.finditer(lines)))
-    return children_of(lines), whole
+    _report(reading.layout, history, commits.undated)
 
 
 def _report(layout: _Layout, history: History, undated: int) -> None:

@@ -164,12 +164,20 @@ class History:
                 lost.append(number_of(change.source))
             written.append((path, self._merged(commit, path, change, parents)))
         state = _changed(parents[0], lost, written)
-        for last in [parents[0][path] for path in lost if path in parents[0]]:
+        for last in self._left_behind(parents[0], lost, written):
             path, file = self.path_of[last], self.file_of[last]
             held = all(self._standing(path, file, parent) is not None for parent in parents[1:])
             if held and self._standing(path, file, state) is None:
                 self.deletions.append((commit, last, True))
         return state
+
+    def _left_behind(
+        self, first: State, lost: Sequence[int], written: Sequence[tuple[int, int]]
+    ) -> list[int]:
+        """Return the first parent's revisions at paths that a merge took away, or gave to another file."""
+        gone = [first[path] for path in lost if path in first]
+        displaced = [(first[path], made) for path, made in written if path in first]
+        return gone + [last for last, made in displaced if self.file_of[last] != self.file_of[made]]
 
     def _merged(self, commit: int, path: int, change: Change, parents: Sequence[State]) -> int:
         """Return the revision at a path of a merge that differs from the first parent's."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO, NamedTuple
-
-from mlflow2prov.sources.git_program import Git
 
 _CHUNK_BYTES = 1 << 20
 
@@ -41,7 +38,7 @@ class LoggedCommit(NamedTuple):
         author: name and e-mail address as the commit spells them, both empty where Git can't read
             them; ``committer`` likewise.
         authored: seconds since 1970 in decimal, empty where Git can't read them; ``committed`` likewise.
-        message: cut off at the first NUL; see :func:`messages_with_nul`.
+        message: cut off at the first NUL; see :mod:`mlflow2prov.sources.git_ahead`.
         changes: against the first parent, or against nothing for a commit without one.
     """
 
@@ -137,37 +134,6 @@ def message_of(raw: bytes) -> bytes:
     (b'  Fix\r\n\r\nmore', b'')
     """
     return raw.strip(b"\r\n") if raw.strip() else b""
-
-
-def messages_with_nul(git: Git, commits: Callable[[], Iterable[bytes]]) -> dict[bytes, bytes]:
-    """Return the whole messages of those commits whose message has a NUL byte, where the log ends it.
-
-    That costs a look at every commit's bytes, some per cent of the log's own time; a chunk of 1 MiB is
-    held, and the messages that are found.
-
-    Args:
-        git: the repository.
-        commits: gives the commits' object names, once more where there is such a message.
-    """
-    with git.running("cat-file", "--batch", "--buffer", lines=commits()) as output:
-        if not any(b"\0" in chunk for chunk in iter(lambda: output.read(_CHUNK_BYTES), b"")):
-            return {}
-    found: dict[bytes, bytes] = {}
-    for sha, content in git.contents(commits()):
-        header, _, message = content.partition(b"\n\n")
-        if b"\0" in message:
-            found[sha] = _as_utf8(message, re.search(rb"^encoding (.+)$", header, re.MULTILINE))
-    return found
-
-
-def _as_utf8(message: bytes, encoding: re.Match[bytes] | None) -> bytes:
-    """Return a message in UTF-8 where it can be, else as it is."""
-    if encoding is None:
-        return message
-    try:
-        return message.decode(encoding[1].decode()).encode()
-    except (LookupError, ValueError):
-        return message
 
 
 def _commit(fields: list[bytes], changes: list[Change]) -> LoggedCommit:

@@ -1,4 +1,4 @@
-"""Who commits and tags name: the mail map's spelling of a person, and the co-authors of a message.
+"""Who commits and tags name: the mail map's spelling of a person, and the people in a message's trailers.
 
 Both are read here and not by Git, whose answers depend on the user's settings (``trailer.*``,
 ``core.commentChar``, ``mailmap.*``) and on the mail map that happens to lie in the work tree.
@@ -21,7 +21,14 @@ _SPACE = b" \t\r\n"
 _NAME_AND_EMAIL = re.compile(rb"([^<]*)<([^>]*)>")
 _MAIL_MAPS = ("refs/remotes/origin/HEAD:.mailmap", "HEAD:.mailmap")
 
-_CO_AUTHOR = b"co-authored-by"
+TRAILER_ROLES = {
+    b"co-authored-by": "CoAuthor",
+    b"signed-off-by": "SignedOffBy",
+    b"reviewed-by": "ReviewedBy",
+}
+"""The trailers that name people, in lower case, and the roles that these have in the commit."""
+
+_NAMES_SOMEBODY = re.compile(b"|".join(TRAILER_ROLES), re.IGNORECASE)
 _TRAILER = re.compile(rb"([A-Za-z0-9-]+)[ \t]*:")
 _GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _SCISSORS = b"# ------------------------ >8 ------------------------\n"
@@ -121,32 +128,32 @@ def _compare(file: Path, content: bytes, place: str | None) -> None:
         )
 
 
-def co_authors(message: bytes) -> list[Person]:
-    r"""Return the people whom the ``Co-authored-by`` trailers of a message name.
+def people_of(message: bytes) -> list[tuple[str, Person]]:
+    r"""Return the roles and people that the trailers of a message name, in its order.
 
     Trailers are where ``git interpret-trailers`` finds them when nothing is configured: in the last
     paragraph, unless it is the title, if all its lines are trailers, or if a quarter is and Git made
     one of them. Trailing comments do not count. A value goes on in lines that begin with a space.
 
-    >>> co_authors(b"work\n\nCo-authored-by: Bob <bob@example.org>\nCo-authored-by: Eve\n")
-    [(b'Bob', b'bob@example.org'), (b'Eve', b'')]
+    >>> people_of(b"work\n\nCo-authored-by: Bob <bob@example.org>\nReviewed-by: Eve\n")
+    [('CoAuthor', (b'Bob', b'bob@example.org')), ('ReviewedBy', (b'Eve', b''))]
     """
-    if _CO_AUTHOR not in message.lower():
+    if not _NAMES_SOMEBODY.search(message):
         return []
-    values: list[bytes] = []
-    is_open = takes_more = False
+    found: list[tuple[str, bytes]] = []
+    is_open, role = False, None
     for line in _trailer_lines(message):
         if is_open and line[:1] in _SPACE:
-            if takes_more:
-                values[-1] += line
+            if role:
+                found[-1] = (role, found[-1][1] + line)
             continue
         match = _TRAILER.match(line)
         is_open = match is not None
-        takes_more = match is not None and match[1].lower() == _CO_AUTHOR
-        if match and takes_more:
-            values.append(line[match.end() :])
-    unfolded = (re.sub(rb"\n[ \t\r\n]*", b" ", value.strip(_SPACE)) for value in values)
-    return [person_of(value) for value in unfolded if value]
+        role = TRAILER_ROLES.get(match[1].lower()) if match else None
+        if match and role:
+            found.append((role, line[match.end() :]))
+    unfolded = ((role, re.sub(rb"\n[ \t\r\n]*", b" ", value.strip(_SPACE))) for role, value in found)
+    return [(role, person_of(value)) for role, value in unfolded if value]
 
 
 def person_of(value: bytes) -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mlflow2prov.prov.text import clean_text
@@ -12,6 +12,7 @@ from mlflow2prov.sources.git_log import message_of
 from mlflow2prov.sources.git_people import MailMap, Person
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_rows import known, seconds_of
+from mlflow2prov.sources.git_signatures import Signed, signed_tag
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,9 +30,6 @@ _NO_HISTORY = (
 
 _FIELDS = ("%(refname)", "%(symref)", "%(objectname)", "%(objecttype)")
 
-_SIGNATURE = re.compile(
-    rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE|SSH SIGNATURE)-----", re.MULTILINE
-)
 _TAGGER = re.compile(rb"^tagger ([^<\n]*)<([^>\n]*)>(?: +(-?[0-9]+))?", re.MULTILINE)
 
 _NOBODY = (b"", b"")
@@ -47,6 +45,7 @@ class Ref(NamedTuple):
         tagger: who made the tag object.
         tagged: seconds since 1970 in decimal, empty where the tag object does not say.
         message: without the signature.
+        signed: what of the tag object was signed, None where nothing was.
     """
 
     name: bytes
@@ -55,6 +54,7 @@ class Ref(NamedTuple):
     tagger: Person = _NOBODY
     tagged: bytes = b""
     message: bytes = b""
+    signed: Signed | None = None
 
     @property
     def kind(self) -> str | None:
@@ -98,8 +98,10 @@ def detached_head(git: Git) -> bytes | None:
     return git.answer("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
 
 
-def ref_rows(refs: Sequence[Ref], mail_map: MailMap) -> list[tuple[object, ...]]:
-    """Return the rows of ``git_ref``, one for each branch and tag."""
+def ref_rows(
+    refs: Sequence[Ref], mail_map: MailMap, signatures: Mapping[bytes, str]
+) -> list[tuple[object, ...]]:
+    """Return the rows of ``git_ref``, one for each branch and tag, of which some have signatures."""
     return [
         (
             ref.kind,
@@ -110,6 +112,7 @@ def ref_rows(refs: Sequence[Ref], mail_map: MailMap) -> list[tuple[object, ...]]
             known(ref.message),
             *map(known, mail_map.named(ref.tagger) if ref.tagger != _NOBODY else _NOBODY),
             seconds_of(ref.tagged),
+            signatures.get(ref.name),
         )
         for ref in refs
         if ref.kind
@@ -135,14 +138,10 @@ def _annotated(ref: Ref, content: bytes) -> Ref:
     """Return a ref with what the tag object says that it points at, if it is a tag."""
     if ref.kind != "tag":
         return ref
-    header, _, message = content.partition(b"\n\n")
-    signatures = list(_SIGNATURE.finditer(message))
-    if signatures:
-        message = message[: signatures[-1].start()]
+    signed = signed_tag(content)
+    header, _, message = (signed.payload if signed else content).partition(b"\n\n")
+    ref = ref._replace(is_annotated=True, message=message_of(message), signed=signed)
     tagger = _TAGGER.search(header)
     if tagger is None:
-        return ref._replace(is_annotated=True, message=message_of(message))
-    person = (tagger[1].strip(), tagger[2].strip())
-    return ref._replace(
-        is_annotated=True, tagger=person, tagged=tagger[3] or b"", message=message_of(message)
-    )
+        return ref
+    return ref._replace(tagger=(tagger[1].strip(), tagger[2].strip()), tagged=tagger[3] or b"")

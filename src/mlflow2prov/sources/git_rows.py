@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_log import LoggedCommit, message_of
-from mlflow2prov.sources.git_people import MailMap, co_authors
+from mlflow2prov.sources.git_people import MailMap, people_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 BATCH_ROWS = 50_000
@@ -65,9 +65,10 @@ class CommitRows:
             years 1 to 9999.
     """
 
-    def __init__(self, mail_map: MailMap) -> None:
+    def __init__(self, mail_map: MailMap, signatures: Mapping[bytes, str]) -> None:
         self.undated = 0
         self._mail_map = mail_map
+        self._signatures = signatures
         self._commits: list[tuple[Any, ...]] = []
         self._parents: list[tuple[Any, ...]] = []
         self._trailers: list[tuple[Any, ...]] = []
@@ -78,7 +79,7 @@ class CommitRows:
         return max(len(self._commits), len(self._parents), len(self._trailers))
 
     def add(self, commit: LoggedCommit) -> None:
-        """Note down a commit, its parents and its co-authors."""
+        """Note down a commit, its parents and the people in its trailers."""
         named = self._mail_map.named
         sha = commit.sha.decode()
         authored, committed = seconds_of(commit.authored), seconds_of(commit.committed)
@@ -92,13 +93,16 @@ class CommitRows:
                 *map(known, named(commit.committer)),
                 committed,
                 known(message_of(commit.message)),
+                self._signatures.get(commit.sha),
             )
         )
         for position, parent in enumerate(commit.parents):
             self._parents.append((sha, position, parent.decode()))
-        persons = [named(person) if person[1] else person for person in co_authors(commit.message)]
-        for position, person in enumerate(dict.fromkeys(persons)):
-            self._trailers.append((sha, position, "CoAuthor", *map(known, person)))
+        people = [
+            (role, named(person) if person[1] else person) for role, person in people_of(commit.message)
+        ]
+        for position, (role, person) in enumerate(dict.fromkeys(people)):
+            self._trailers.append((sha, position, role, *map(known, person)))
 
     def take(self) -> Batches:
         """Yield what waits, and forget it."""

@@ -93,6 +93,7 @@ _TABLES = (
         committer_email=_TEXT,
         committed_s=_INT,
         message=_TEXT,
+        signature_status=_NAME,  # good, bad, expired, revoked, unknown-key, unverified; NULL without a signature
     ),
     _table(
         "git_parent",
@@ -106,7 +107,7 @@ _TABLES = (
         "a person named in a commit message's trailer",
         commit=_NAME,
         position=_INT,
-        role=_NAME,  # CoAuthor
+        role=_NAME,  # CoAuthor, SignedOffBy, ReviewedBy
         name=_TEXT,
         email=_TEXT,
     ),
@@ -161,6 +162,7 @@ _TABLES = (
         tagger_name=_TEXT,
         tagger_email=_TEXT,
         tagged_s=_INT,
+        signature_status=_NAME,  # of the tag object, likewise
     ),
     _table(
         "git_entry_point",
@@ -171,6 +173,23 @@ _TABLES = (
         path=_NAME,  # the file, where there is exactly one candidate
         path_bytes=_BYTES,
         revision_commit=_NAME,  # the commit that made its revision
+    ),
+    _table(
+        "git_folder",
+        "a folder with all that stands below it, or a run of a wide one, in the tree of a commit that a run names",
+        folder=_NAME,  # a digest of its members
+        path=_NAME,
+        path_bytes=_BYTES,
+    ),
+    _table(
+        "git_member",
+        "what lies right below the root of such a tree, or right below a folder",
+        tree=_NAME,  # the commit whose tree it is; or
+        folder=_NAME,  # the folder, with the path in git_folder
+        member_folder=_NAME,  # a folder in it; or
+        revision_commit=_NAME,  # the commit that made the revision of a file in it
+        path=_NAME,  # of the folder or the file in it
+        path_bytes=_BYTES,
     ),
     # ---- MLflow --------------------------------------------------------------------------------
     _table(

@@ -1,0 +1,179 @@
+"""What stands in the trees of some commits, told once for all the trees that have it in common.
+
+A tree's members are the files and folders right below the root; a folder's are those right below it. A
+folder is named by its path and by a digest of its members, so that two trees that have the same
+revisions below a path have one folder there. Where more than ``WIDE`` things lie in one folder, runs of
+them, in the order of their names, are folders in between: they begin anew after a name that its own checksum
+chooses, so that a new or other file changes one run and leaves the others as they are.
+
+>>> [[name for name, _ in run] for run in runs([(b"a", 1), (b"b", 2), (b"c", 3)], 0)]
+[[b'a', b'b', b'c']]
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+from typing import Any
+from zlib import crc32
+
+from mlflow2prov.prov.text import text_of
+from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_rows import batches_of_rows
+from mlflow2prov.sources.tables import Batches
+
+WIDE = 128
+_RUN = 64
+_DIGITS = 40
+
+Entry = tuple[bytes, int]
+"""The exact path of what lies in a folder, and the number of its revision; of a folder -1 less its own number."""
+
+
+def runs(entries: Sequence[Entry], level: int) -> list[list[Entry]]:
+    """Return entries in runs of about 64, of which each ends with a name that its checksum chooses."""
+    found: list[list[Entry]] = [[]]
+    for entry in entries:
+        found[-1].append(entry)
+        if crc32(entry[0]) // _RUN**level % _RUN == 0:
+            found.append([])
+    return [run for run in found if run]
+
+
+class TreeMembers:
+    """The rows of ``git_folder`` and ``git_member``, made as the pass comes to the commits that are asked for.
+
+    A commit costs about half a microsecond for each file of its tree. Held are 4 bytes for each row, some
+    hundred for each folder, and the rows since the last :meth:`take`.
+    """
+
+    def __init__(self, history: History, commits: Collection[str]) -> None:
+        self._history = history
+        self._commits = frozenset(commits)
+        self._folder_of = array("i")
+        """For each path the number of its folder; a folder's number is greater than that of the one it is in."""
+        self._folders: list[bytes] = [b""]
+        self._number: dict[bytes, int] = {b"": 0}
+        self._known: dict[tuple[int, bytes], int] = {}
+        self._digests: list[str] = []
+        self._of: list[int] = []
+        self._new_folders: list[tuple[Any, ...]] = []
+        self._members: list[tuple[Any, ...]] = []
+
+    @property
+    def pending(self) -> int:
+        """How many rows wait to be taken."""
+        return len(self._members)
+
+    def add(self, commit: str, state: State) -> None:
+        """Note down what stands in a commit's tree, if that is asked for."""
+        if commit not in self._commits:
+            return
+        contents = self._contents(state)
+        inside: dict[int, list[int]] = {}
+        for folder in sorted(contents.keys() | self._around(contents), reverse=True):
+            files, folders = contents.get(folder, []), inside.get(folder, [])
+            if not folder:
+                for path, thing in self._narrow(0, self._entries(files, folders)):
+                    self._members.append((commit, None, *self._member(path, thing)))
+                return
+            made = self._made(folder, files, folders)
+            inside.setdefault(self._number[_above(self._folders[folder])], []).append(made)
+
+    def take(self) -> Batches:
+        """Yield what waits, and forget it."""
+        folders, members = self._new_folders, self._members
+        self._new_folders, self._members = [], []
+        yield from batches_of_rows("git_folder", folders)
+        yield from batches_of_rows("git_member", members)
+
+    def _contents(self, state: State) -> dict[int, list[int]]:
+        """Return the revisions of the files in each folder that has some."""
+        paths = self._history.paths.exact
+        for number in range(len(self._folder_of), len(paths)):
+            self._folder_of.append(self._folder(_above(paths[number])))
+        folder_of, contents = self._folder_of, dict[int, list[int]]()
+        for path, revision in state.items():
+            folder = folder_of[path]
+            if folder in contents:
+                contents[folder].append(revision)
+            else:
+                contents[folder] = [revision]
+        return contents
+
+    def _folder(self, path: bytes) -> int:
+        number = self._number.get(path)
+        if number is None:
+            self._folder(_above(path))
+            number = self._number[path] = len(self._folders)
+            self._folders.append(path)
+        return number
+
+    def _around(self, contents: Collection[int]) -> set[int]:
+        """Return the folders that some folders are in, up to the root."""
+        found: set[int] = set()
+        for folder in contents:
+            while folder and (folder := self._number[_above(self._folders[folder])]) not in found:
+                found.add(folder)
+        return found | {0}
+
+    def _made(self, folder: int, files: list[int], folders: list[int]) -> int:
+        """Return the number of a folder with what is in it, a new one if need be."""
+        key = folder, array("i", sorted(files)).tobytes() + b"/" + array("i", sorted(folders)).tobytes()
+        number = self._known.get(key)
+        if number is None:
+            entries = self._narrow(folder, self._entries(files, folders))
+            number = self._known[key] = self._new(folder, entries)
+        return number
+
+    def _entries(self, files: list[int], folders: list[int]) -> list[Entry]:
+        """Return what lies in a folder, by the exact paths."""
+        paths, path_of = self._history.paths.exact, self._history.path_of
+        entries = [(paths[path_of[revision]], revision) for revision in files]
+        return sorted(entries + [(self._folders[self._of[folder]], -1 - folder) for folder in folders])
+
+    def _narrow(self, folder: int, entries: list[Entry]) -> list[Entry]:
+        """Return as few entries as a folder may have, with folders of runs of them in between where need be."""
+        level = 0
+        while len(entries) > WIDE:
+            parts = runs(entries, level)
+            if len(parts) == len(entries):
+                break
+            entries = [(run[-1][0], -1 - self._run(folder, run)) for run in parts]
+            level += 1
+        return entries
+
+    def _run(self, folder: int, entries: list[Entry]) -> int:
+        key = folder, b"-" + array("i", [thing for _, thing in entries]).tobytes()
+        number = self._known.get(key)
+        if number is None:
+            number = self._known[key] = self._new(folder, entries)
+        return number
+
+    def _new(self, folder: int, entries: list[Entry]) -> int:
+        """Note down a folder with its members, and return its number."""
+        number = len(self._digests)
+        members = [self._member(path, thing) for path, thing in entries]
+        said = sha256()
+        for (path, thing), (inner, commit, *_) in zip(entries, members, strict=True):
+            said.update(b"%s\0%s\0" % ((inner or commit).encode(), path if thing >= 0 else b"/"))
+        digest = said.hexdigest()[:_DIGITS]
+        self._digests.append(digest)
+        self._of.append(folder)
+        self._new_folders.append((digest, *text_of(self._folders[folder])))
+        self._members += [(None, digest, *member) for member in members]
+        return number
+
+    def _member(self, path: bytes, thing: int) -> tuple[Any, ...]:
+        """Return a member's columns: the digest of a folder, or the commit of a revision; path and its bytes."""
+        if thing < 0:
+            folder = -1 - thing
+            return (self._digests[folder], None, *text_of(self._folders[self._of[folder]]))
+        history, number = self._history, self._history.path_of[thing]
+        commit = history.commits[history.commit_of[thing]]
+        return (None, commit, history.paths.text[number], history.paths.odd.get(number))
+
+
+def _above(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]

@@ -1,0 +1,28 @@
+"""What is asked for of a Git history beyond what is always read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitWanted:
+    """What to read of a Git history beyond what is always read.
+
+    Attributes:
+        find_copies: also find the files that were copied from one that the same commit changed.
+        tree_members: list the files of the trees of the commits that runs name.
+    """
+
+    find_copies: bool = False
+    tree_members: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What is asked for, in words; empty where it is nothing.
+
+        >>> GitWanted(find_copies=True, tree_members=True).shown
+        'copies, tree members'
+        """
+        asked = ("copies", self.find_copies), ("tree members", self.tree_members)
+        return ", ".join(word for word, is_asked in asked if is_asked)
