@@ -17,12 +17,12 @@ LAYERS = {
     "sources": {"errors", "prov", "graph"},
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
-    "sinks": {"errors", "prov", "graph"},
+    "sinks": {"errors", "prov", "graph", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
     "progress": set(),
     "terminal": {"progress"},
-    "checks": {"errors", "prov", "graph", "formats", "sources"},
-    "commands": {"errors", "prov", "graph", "formats", "sources", "checks"},
+    "checks": {"errors", "prov", "graph", "formats", "sources", "sinks"},
+    "commands": {"errors", "prov", "graph", "formats", "sources", "checks", "sinks"},
     "surroundings": {"graph", "progress"},
     "store_ways": {"prov", "sources", "surroundings"},
     "extraction": {
@@ -62,7 +62,7 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", "formats")}
+CONVENIENCES = {("graph/graph.py", "formats"), ("graph/graph.py", "sinks")}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

@@ -80,6 +80,18 @@ def check_statistics(options: Options) -> None:
         require_svg(options["plot"])
 
 
+def check_push(options: Options) -> None:
+    """Raise an error if there is no sink of such a URL, or it does not take what is asked for.
+
+    Raises:
+        UsageError: so it is.
+    """
+    from mlflow2prov.sinks import Settings, check
+    from mlflow2prov.sinks.address import Address
+
+    check(Address.parse(options["to"]), Settings(graph=options["graph"], replace=options["replace"]))
+
+
 def formats_to_save(output: str, asked: Sequence[str]) -> Sequence[str]:
     """Return the formats to write: those that are asked for, each once, else the one that the suffix tells.
 

@@ -203,6 +203,12 @@ def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> No
         pipeline.run(steps, surroundings)
 
 
+def _ask_password(prompt: str) -> str:
+    import getpass
+
+    return getpass.getpass(prompt, sys.stderr)
+
+
 def _command(declared: Command) -> click.Command:
     def make_step(**options: Any) -> Step:
         for option in declared.options:

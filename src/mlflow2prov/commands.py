@@ -14,6 +14,7 @@ from mlflow2prov import checks
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
+from mlflow2prov.sinks import addresses
 from mlflow2prov.sources.mlflow.parts import CONCURRENCY, PARTS
 
 
@@ -299,6 +300,32 @@ COMMANDS: tuple[Command, ...] = (
             Option(
                 name="show_attributes",
                 help="Show attributes in drawings (dot, svg, png, pdf).",
+                kind="flag",
+                default=False,
+            ),
+        ),
+    ),
+    Command(
+        name="push",
+        check=checks.check_push,
+        help="Add each document to a database, and pass it on; pushing twice changes nothing.",
+        example="mlflow2prov load --input a.json push --to http://localhost:3030/prov/data",
+        options=(
+            Option(
+                name="to",
+                help=f"The URL of the database, one of {', '.join(addresses())}"
+                " (SPARQL stores: of the Graph Store Protocol end point).",
+                required=True,
+                metavar="URL",
+            ),
+            Option(
+                name="graph",
+                help="The named graph of a SPARQL store to push into; else the default graph.",
+                metavar="IRI",
+            ),
+            Option(
+                name="replace",
+                help="Remove first what is there.",
                 kind="flag",
                 default=False,
             ),

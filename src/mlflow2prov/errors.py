@@ -44,3 +44,7 @@ class FormatError(Mlflow2ProvError):
 
 class GraphError(Mlflow2ProvError):
     """An operation that a graph can't carry out."""
+
+
+class SinkError(Mlflow2ProvError):
+    """A database that a graph can't be pushed into."""

@@ -236,6 +236,30 @@ def _save(
         log.info("wrote %s", target)
 
 
+def _push_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    from mlflow2prov import sinks
+    from mlflow2prov.sinks.address import Address
+
+    address = Address.parse(options["to"]).signed_in(surroundings.environment)
+    if address.user and address.password is None and surroundings.ask_password is not None:
+        password = surroundings.ask_password(f"Password of {address.user} at {address.shown}: ")
+        address = replace(address, password=password)
+    settings = sinks.Settings(
+        graph=options["graph"],
+        replace=options["replace"],
+        environment=surroundings.environment,
+        report=surroundings.report,
+    )
+    for graph in _some(documents, "push"):
+        counts = sinks.push(graph, address, settings)
+        shown = ", ".join(f"{count:,} {noun}" for noun, count in counts.items())
+        log.info("pushed to %s: %s", address.shown, shown)
+        settings = replace(settings, replace=False)
+        yield graph
+
+
 def _statistics_step(
     documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
 ) -> Iterator[Graph]:
@@ -287,6 +311,7 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "merge": _merge_step,
     "transform": _transform_step,
     "save": _save_step,
+    "push": _push_step,
     "statistics": _statistics_step,
 }
 """A step for each command."""

@@ -38,6 +38,7 @@ class Surroundings:
         report: is told how far the work is.
         store: where graphs live; None is the default one.
         now_ms: the clock, in milliseconds since 1970, for caches.
+        ask_password: asks a person for the password of a user at a database; None where nobody is there.
         random_key: of pseudonyms, where no key is given.
     """
 
@@ -52,6 +53,7 @@ class Surroundings:
     report: Report = silent
     store: Store | None = None
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
+    ask_password: Callable[[str], str] | None = None
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 

@@ -131,7 +131,7 @@ class Columns:
         taken = set(reserved)
         self.columns = [
             Column(
-                name[1:] if name in times else _property(name, taken),
+                name[1:] if name in times else property_name(name, taken),
                 values[name].family or "string",
                 self._numbers[name] in repeated,
             )
@@ -258,8 +258,8 @@ class Columns:
         return f"CASE WHEN len({others}) > 0 THEN {text} ELSE '' END"
 
 
-def _property(name: str, taken: set[str]) -> str:
-    """The name of the property for an attribute, which no other has."""
+def property_name(name: str, taken: set[str]) -> str:
+    """Return the name of the property for an attribute, which no other has, and take it."""
     stem = re.sub(r"\W", "_", name) or "_"
     fresh, number = stem, 1
     while fresh in taken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +170,33 @@ class Graph:
         from mlflow2prov.formats import format_of, write
 
         return write(self, output, format or format_of(output) or "json", overwrite=overwrite, **settings)
+
+    def push(
+        self,
+        to: str,
+        *,
+        graph: str | None = None,
+        replace: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> dict[str, int]:
+        """Add the graph to a database; return how much of what was pushed. Pushing twice changes nothing.
+
+        Args:
+            to: the URL of the database, with user and password if need be.
+            graph: the IRI of a SPARQL store's named graph to push into.
+            replace: remove first what is there.
+            environment: variables that may name user, password, proxies and certificates.
+
+        Raises:
+            UsageError: the URL is of no kind of database that is known, or a library for it is missing.
+            SinkError: the database can't be reached, refuses, or breaks off.
+        """
+        from mlflow2prov import sinks
+        from mlflow2prov.sinks.address import Address
+
+        around = environment or {}
+        settings = sinks.Settings(graph=graph, replace=replace, environment=around)
+        return dict(sinks.push(self, Address.parse(to).signed_in(around), settings))
 
     def statistics(self, resolution: str = "coarse") -> Statistics:
         """Return how many elements and relations there are: ``coarse``, or ``fine`` in every respect."""

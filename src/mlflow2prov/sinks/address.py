@@ -1,0 +1,88 @@
+"""Where a graph is pushed to: a URL, and who comes there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
+
+from mlflow2prov.errors import UsageError
+from mlflow2prov.prov.credentials import shown_url, without_credentials
+
+USER = "MLFLOW2PROV_PUSH_USER"
+PASSWORD = "MLFLOW2PROV_PUSH_PASSWORD"
+"""The environment variables that say who pushes, where the URL does not."""
+
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^:/?#@]*)(?::(?P<password>[^/?#@]*))?@)?(?P<rest>[^@]*)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """The URL of a database, and the user and password that it is opened with.
+
+    Attributes:
+        scheme: in lower case.
+        rest: what follows ``://``, without user and password.
+        user, password: decoded; None where there is none.
+    """
+
+    scheme: str
+    rest: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Take a URL apart.
+
+        Raises:
+            UsageError: it is none.
+
+        >>> Address.parse("BOLT://ada:p%40ss@localhost:7687")
+        Address(scheme='bolt', rest='localhost:7687', user='ada')
+        """
+        found = _URL.fullmatch(url)
+        if found is None or any(ord(character) <= 0x20 for character in url):
+            raise UsageError(
+                f"can't push to {shown_url(url)!r}: that is no URL such as bolt://user@host:7687; signs such as @ and /"
+                " in a password are written as %40 and %2F"
+            )
+        user, password = (unquote(found[name]) if found[name] else None for name in ("user", "password"))
+        return cls(scheme=found["scheme"].lower(), rest=found["rest"], user=user, password=password)
+
+    @property
+    def url(self) -> str:
+        """The URL without user and password.
+
+        >>> Address.parse("http://ada:secret@localhost/data").url
+        'http://localhost/data'
+        """
+        return f"{self.scheme}://{self.rest}"
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may stand in a message."""
+        return shown_url(self.url)
+
+    def signed_in(self, environment: Mapping[str, str]) -> Address:
+        """Return the address with the user and the password that the environment names, where it has none.
+
+        >>> Address.parse("bolt://host").signed_in({USER: "ada", PASSWORD: "secret"}).user
+        'ada'
+        """
+        user = self.user or environment.get(USER) or None
+        return replace(self, user=user, password=self.password or environment.get(PASSWORD) or None)
+
+    def hidden(self, text: str) -> str:
+        """Return a driver's message without the password, should it have it.
+
+        >>> Address.parse("bolt://ada:secret@host").hidden("ada may not enter with secret")
+        'ada may not enter with …'
+        """
+        for spelled in {self.password, quote(self.password or "", safe="")} - {None, ""}:
+            text = text.replace(str(spelled), "…")
+        return without_credentials(text)
