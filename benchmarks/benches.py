@@ -14,6 +14,7 @@ from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_pro
 from benchmarks.formats_bench import formats
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, Cost, FailedError, best, run
+from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.server import running_server
@@ -352,6 +353,13 @@ BENCHES: dict[str, Bench] = {
             " it by a process of its own, all of which counts. The `prov` library, whose time for building"
             " is not counted, does the same with 20,000 records. Pictures are of 300 records, drawn by both.",
             run=formats,
+        ),
+        Bench(
+            name="memory",
+            title="Memory of writing",
+            about="Graphs of three sizes, kept in DuckDB files, are saved by a process each; its largest resident set"
+            " must not grow with the graph.",
+            run=memory,
         ),
         Bench(
             name="http",

@@ -377,3 +377,31 @@ def test_counts_of_several_documents_say_whose_they_are(small: Path) -> None:
     assert made.returncode == 0 and b"b\\udcff.json" in made.stdout
     assert f"### 2: {small}\n" in run(*both, "markdown").stdout.decode()
     assert f"2: {small}\n" in run(*both, "table").stdout.decode()
+
+
+def test_standard_input_is_read_by_one_step_only(tmp_path: Path) -> None:
+    chain = ["load", "--input", "-", "load", "--input", "-", "save", "--output", "out"]
+    made = run(*chain, stdin=SMALL.encode(), cwd=tmp_path)
+    (tmp_path / "chain.yaml").write_text("- load: {input: ['-']}\n- load: {input: ['-']}\n- merge\n")
+    configured = run("--config", "chain.yaml", stdin=SMALL.encode(), cwd=tmp_path)
+    for done in (made, configured):
+        assert done.returncode == 2
+        assert b"standard input can be read once only: --input - is given in 2 load steps" in done.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_attributes_are_for_drawings(small: Path) -> None:
+    save = ["load", "--input", "small.json", "save", "--output", "out", "--show_attributes"]
+    done = run(*save, "--format", "json", "--format", "provn", cwd=small.parent)
+    assert done.returncode == 2
+    assert b"--show_attributes does nothing without a drawing, and json, provn is none" in done.stderr
+    assert not (small.parent / "out.json").exists()
+    assert run(*save, "--format", "json", "--format", "dot", cwd=small.parent).returncode == 0
+
+
+def test_an_interruption_while_starting_is_no_traceback(tmp_path: Path) -> None:
+    """Whatever is imported first is interrupted, as Ctrl-C would do."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    done = run("--help", PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    assert (done.returncode, done.stdout) == (130, b"")
+    assert done.stderr.decode() == "mlflow2prov: error: interrupted\n"

@@ -65,7 +65,15 @@ def check_save(options: Options) -> None:
     Raises:
         UsageError: it can't.
     """
-    targets(options["output"], formats_to_save(options["output"], options["format"]))
+    from mlflow2prov import formats
+
+    names = formats_to_save(options["output"], options["format"])
+    targets(options["output"], names)
+    if options["show_attributes"] and not any(map(formats.draws, names)):
+        raise UsageError(
+            f"save --show_attributes does nothing without a drawing, and {', '.join(names)} is none: "
+            "leave it out, or add a format such as dot or svg"
+        )
 
 
 def check_statistics(options: Options) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlflow2prov import __version__
-from mlflow2prov.commands import COMMANDS, Command, Option, Step, step
+from mlflow2prov.commands import COMMANDS, Command, Option, Step, check_chain, step
 from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _run_chain(made: list[Step] | None, config_file: str | None, **_: Any) -> No
         steps = config.read(config_file, os.environ)
     else:
         steps = made or []
+        check_chain(steps)
     with _progress() as report:
         surroundings = Surroundings(environment=os.environ, host=platform.node(), show=_show, report=report)
         pipeline.run(steps, surroundings)

@@ -6,7 +6,7 @@ this table, so that they can't drift apart; ``pipeline`` has a step of the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -403,6 +403,19 @@ def step(command: Command, given: dict[str, Any], *, checked: bool = True) -> St
     if command.check is not None and checked:
         command.check(options)
     return Step(command, options)
+
+
+def check_chain(steps: Iterable[Step]) -> None:
+    """Raise an error if steps together can't do what each of them can: two read standard input.
+
+    Raises:
+        UsageError: so it is.
+    """
+    reading = [step for step in steps if step.command.name == "load" and "-" in step.options["input"]]
+    if len(reading) > 1:
+        raise UsageError(
+            f"standard input can be read once only: --input - is given in {len(reading)} load steps"
+        )
 
 
 def _number(command: Command, option: Option, text: str) -> int:

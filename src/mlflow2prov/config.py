@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, step
+from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, check_chain, step
 from mlflow2prov.errors import ConfigurationError, UsageError
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}?")
@@ -52,6 +52,10 @@ def parse(text: str, name: str, environment: Mapping[str, str]) -> list[Step]:
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError([_yaml_problem(name, error)]) from error
     steps = reader.steps(root)
+    try:
+        check_chain(steps)
+    except UsageError as error:
+        reader.problems.append(f"{name}: {error}")
     if reader.problems:
         raise ConfigurationError(reader.problems)
     return steps

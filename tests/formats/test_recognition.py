@@ -227,3 +227,29 @@ def test_telling_takes_time_in_proportion(text: str, end: str) -> None:
     except FormatError as error:
         assert "can't tell" in str(error)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("suffix", [*FILES, "txt"])
+def test_utf_16_is_read_or_refused_in_plain_words(suffix: str, coding: str, tmp_path: Path) -> None:
+    text = b'{"prefix": {"ex": "http://e.org/"}, "entity": {"ex:e": {}}}'
+    graph = read_from(io.BytesIO(text), "document", "json")
+    name = suffix if suffix in FORMATS else "json"
+    file = io.BytesIO()
+    write_to(graph, file, name)
+    shown = "\ufeff" + file.getvalue().decode().replace('encoding="UTF-8"', 'encoding="UTF-16"')
+    path = tmp_path / f"document.{suffix}"
+    path.write_bytes(shown.encode(coding))
+    if suffix == "xml":
+        assert contents(load(path)) == contents(graph)
+    else:
+        with pytest.raises(FormatError, match=r"UTF-16.*: save it (as UTF-8|so)$"):
+            load(path)
+
+
+def test_rdf_xml_needs_no_outermost_rdf(tmp_path: Path) -> None:
+    path = tmp_path / "document.rdf"
+    path.write_text(
+        f'<prov:Entity xmlns:prov="{PROV}" xmlns:rdf="{RDF}" rdf:about="http://e.org/e"/>', encoding="utf-8"
+    )
+    assert load(path).count("element") == 1

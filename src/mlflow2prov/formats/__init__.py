@@ -23,6 +23,12 @@ _HEAD_BYTES = 2**16
 """How much of a file is looked at to tell its format."""
 
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How files of UTF-16 begin, as some programs for Windows save text."""
+
+_READ_UTF_16 = ("xml", "json", "jsonld")
+"""Readers that see to it: XML's parser takes it, those of JSON say in their own words that they do not."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -369,6 +375,8 @@ def read_from(
     if not head:
         raise FormatError(f"{name} holds no document: it is empty")
     row = _row(format_name, writing=False) if format_name else _recognize(head, name, suffix)
+    if head.startswith(_UTF_16) and row.name not in _READ_UTF_16:
+        raise FormatError(f"{name} is UTF-16, which {row.name} can't be read from: save it as UTF-8")
     if row.marker:
         raise FormatError(f"{name} is a file, but {row.name} is a folder of files")
     reader = cast("Callable[[BinaryIO, str, Store | None], Graph]", _module(row).read)
@@ -436,6 +444,8 @@ def _recognize(head: bytes, name: str, suffix: str) -> Format:
     for row in rows:
         if suffix.lower() in row.suffixes:
             return row
+    if head.startswith(_UTF_16):
+        raise FormatError(f"can't tell the format of {name}, which is UTF-16: save it as UTF-8")
     begin = head.lstrip(b" \t\r\n")
     for row in rows:
         if row.looks and re.match(row.looks, begin, beginnings.FLAGS):

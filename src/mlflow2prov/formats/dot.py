@@ -111,11 +111,17 @@ class _Part:
         kinds = list(self.projection.kinds(self.bundle))
         for kind in kinds:
             if kind.is_element:
-                self._write_elements(self.projection.rows(self.bundle, kind))
+                self.file.write(node_defaults(kind))
+                for rows in self.projection.rows(self.bundle, kind):
+                    self._write_elements(rows)
         self._write_dangling()
         for kind in kinds:
             if not kind.is_element:
-                self._write_relations(self.projection.rows(self.bundle, kind))
+                color = style.pen(kind.name)
+                looks = f'edge [label="{kind.name}", color="{color}", fontcolor="{color}"]\n'
+                self.file.write(looks.encode())
+                for rows in self.projection.rows(self.bundle, kind):
+                    self._write_relations(rows)
 
     def _lines(self, sql: str) -> None:
         write_strings(self.projection.graph.store, sql, self.file)
@@ -129,7 +135,6 @@ class _Part:
         return f"concat('\":{mark}', r.place, '\"')"
 
     def _write_elements(self, rows: Rows) -> None:
-        self.file.write(node_defaults(rows.kind))
         name = "n.text"
         label = f"coalesce(q.label, {_own_label(self.projection)}, nullif({name}.short, ''), {name}.full)"
         pieces = [
@@ -180,14 +185,13 @@ class _Part:
             self.file.write(node_defaults(KIND_BY_NUMBER.get(number), "filled,dashed"))
             self._lines(
                 f"SELECT concat({self._node('n.text')}, ' [label=\"', {style.quoted('n.text.short')}, '\", tooltip=\"', "
-                f"n.text.full, '\"]', chr(10)) FROM {scratch}.dangling d JOIN {scratch}.name n ON n.id = d.id "
+                f"n.text.full, '\"]', chr(10)) FROM {scratch}.dangling d "
+                f"JOIN {self.projection.names(f'id IN (SELECT id FROM {scratch}.dangling)')} n ON n.id = d.id "
                 f"WHERE d.kind = {number} ORDER BY n.text.id"
             )
 
     def _write_relations(self, rows: Rows) -> None:
         kind = rows.kind
-        color = style.pen(kind.name)
-        self.file.write(f'edge [label="{kind.name}", color="{color}", fontcolor="{color}"]\n'.encode())
         source, target, *others = (rows.arguments.get(name) for name in style.drawn(kind))
         thirds = zip(style.drawn(kind)[2:], others, strict=True)
         label = "''"

@@ -104,7 +104,7 @@ def reducing(graph: Graph, *, attributes: bool = False) -> Iterator[Reduced]:
         _make_edges(projection)
         bundles = graph.store.run(
             f"SELECT b.id, {style.quoted('n.text.full')} FROM {graph.schema}.bundle b "
-            f"JOIN {projection.scratch}.name n ON n.id = b.id ORDER BY b.rowid"
+            f"JOIN {projection.names(f'id IN (SELECT id FROM {graph.schema}.bundle)')} n ON n.id = b.id ORDER BY b.rowid"
         )
         yield Reduced(graph.store, projection.scratch, [(int(number), name) for number, name in bundles])
 
@@ -138,7 +138,7 @@ def _make_nodes(projection: Projection, *, attributes: bool) -> None:
         "e.bundle, e.id, e.kind, e.dashed, coalesce(e.label, nullif(n.text.short, ''), n.text.full) AS label, "
         f"e.type, e.details, concat(b.scope, n.text.id) AS name, {style.quoted('n.text.full')} AS full, "
         f"n.text.full AS identifier FROM ({elements} UNION ALL {dangling}) e "
-        f"JOIN {scratch}.name n ON n.id = e.id LEFT JOIN {scopes} b ON b.bundle = e.bundle"
+        f"JOIN {projection.names()} n ON n.id = e.id LEFT JOIN {scopes} b ON b.bundle = e.bundle"
     )
 
 

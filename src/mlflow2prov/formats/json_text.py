@@ -66,7 +66,7 @@ def _check_encoding(head: bytes, name: str, title: str) -> None:
     for mark, encoding in _MARKS:
         if mark in head[:2]:
             raise FormatError(
-                f"{name} is not a {title} document: line 1: it is {encoding}, UTF-8 is expected"
+                f"{name} is not a {title} document: line 1: it is {encoding}, UTF-8 is expected: save it so"
             )
 
 

@@ -91,6 +91,7 @@ def _write(graph: Graph, folder: Path, table: str, queries: Iterable[str]) -> No
     schema = schema_of(table)
     with pq.ParquetWriter(file_of(folder, table), schema, compression="zstd") as writer:
         for sql in queries:
+            graph.store.forget_files()
             for batch in graph.store.batches(sql, _ROW_GROUP):
                 writer.write_batch(batch.cast(schema))
 

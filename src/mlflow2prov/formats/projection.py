@@ -3,13 +3,16 @@
 A writer says how it spells identifiers, and what stands around the values of each attribute key; the
 projection gives it, for each bundle and kind of record, the pieces of SQL of which the text of one
 record is put together. Only the engine touches rows.
+
+Records come in parts of at most ``_CHUNK``, and each part is joined with the names that it uses alone:
+a join holds its right-hand side in memory, which must not grow with the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow2prov.formats.text import literal
@@ -18,8 +21,11 @@ from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
 from mlflow2prov.prov.records import KINDS, RecordKind
 
-_FEW = 50_000
-"""Fewer records than this are joined with the names that they use only: a join holds its right-hand side."""
+_CHUNK = 122_880
+"""So many records at most are joined with names at a time: a row group of DuckDB's."""
+
+_IDS = 2**21
+"""So many identifiers at most are looked through for repeated ones at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +48,66 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Records of one kind in one bundle that stand near each other.
+
+    Attributes:
+        first: the row of its table that it begins with.
+        last: the row that it ends with; rows of other kinds or bundles may stand between.
+        records: how many there are.
+        ranges: the least and the greatest name in each column that has any.
+    """
+
+    first: int
+    last: int
+    records: int
+    ranges: dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True)
 class Portion:
     """What a bundle holds of one kind of record.
 
     Attributes:
         records: how many there are.
-        identified: how many have an identifier.
-        identifiers: how many distinct identifiers these are.
-        arguments: how many records have each of the formal arguments that are identifiers.
-        times: how many have each of the instants.
-        attributed: how many have attributes.
+        counts: how many have a value, by column of the record table.
+        parts: all of them, in the order of the document.
     """
 
-    records: int
-    identified: int
-    identifiers: int
-    arguments: tuple[int, ...]
-    times: tuple[int, ...]
-    attributed: int
+    records: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def identified(self) -> int:
+        """How many have an identifier."""
+        return self.counts["id"]
+
+    @property
+    def attributed(self) -> int:
+        """How many have attributes."""
+        return self.counts["attributes"]
+
+    def add(self, part: Part, counts: dict[str, int]) -> None:
+        """Take in what stands next, as a part of its own if it does not fit into the last one."""
+        self.records += part.records
+        self.counts = {column: self.counts.get(column, 0) + count for column, count in counts.items()}
+        if self.parts and self.parts[-1].records + part.records <= _CHUNK:
+            part = _joined(self.parts.pop(), part)
+        self.parts.append(part)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The records of one kind in one bundle, as pieces of SQL.
+    """A part of the records of one kind in one bundle, as pieces of SQL.
 
     Attributes:
         kind: the kind of record.
-        portion: how many records there are.
+        portion: how many records there are of this kind in the bundle.
+        part: which of them these are.
         source: what stands after FROM: the records as ``r``, with ``r.place``, their number in the
             document from 0 on; the row of key spellings as ``s``; and the joins that the others take.
+        selected: the query of the records alone.
         name: the text of the record's own identifier, NULL where it has none; None where none has.
         arguments: the texts of formal arguments by name, those only that some record has.
         times: the instants by name, likewise, as they were given.
@@ -78,10 +115,21 @@ class Rows:
 
     kind: RecordKind
     portion: Portion
+    part: Part
     source: str
+    selected: str
     name: str | None
     arguments: dict[str, str]
     times: dict[str, str]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no part stands before this one."""
+        return self.part is self.portion.parts[0]
+
+    def place_of(self, table: str) -> str:
+        """SQL of those rows of a table of places that are about this part."""
+        return f"(SELECT * FROM {table} WHERE place BETWEEN {self.part.first} AND {self.part.last})"
 
 
 class Projection:
@@ -89,8 +137,9 @@ class Projection:
 
     Attributes:
         graph: what is written.
-        scratch: a schema for tables of the writer's own; it has ``name`` (id, text) and ``spelling``
-            (one row of lists by attribute key, see :meth:`spell_keys`).
+        scratch: a schema for tables of the writer's own; it has ``minted`` (id, text), the texts of
+            identifiers that a writer spells by itself, and ``spelling`` (one row of lists by attribute
+            key, see :meth:`spell_keys`).
         keys: the attribute keys, in order of their numbers.
         prefixes: every prefix with its IRI, the standard ones too.
         bundles: the number and the text of the identifier of each named bundle.
@@ -101,11 +150,11 @@ class Projection:
         self.graph = graph
         self.scratch = scratch
         self._portions = _portions(graph)
+        self._names = names
+        self._has_minted = False
         run = graph.store.run
         run(
-            f"CREATE TABLE {scratch}.name AS SELECT id, {names} AS text FROM (SELECT n.id, n.prefix, n.local, "
-            f"p.iri || n.local AS iri FROM {graph.schema}.name n LEFT JOIN {graph.schema}.prefix p "
-            "ON p.prefix = n.prefix) n ORDER BY id"
+            f"CREATE TABLE {scratch}.minted AS SELECT id, {names} AS text FROM {self._parts_of_names('false')} n"
         )
         rows = graph.query("SELECT key, name, datatype, language FROM {graph}.attribute_key ORDER BY key")
         self.keys = [Key(*row) for row in rows]
@@ -113,7 +162,8 @@ class Projection:
             graph.query("SELECT prefix, iri FROM {graph}.prefix ORDER BY rowid")
         )
         self.bundles: list[tuple[int, Any]] = run(
-            f"SELECT b.id, n.text FROM {graph.schema}.bundle b JOIN {scratch}.name n ON n.id = b.id ORDER BY b.rowid"
+            f"SELECT b.id, n.text FROM {graph.schema}.bundle b "
+            f"JOIN {self.names(f'id IN (SELECT id FROM {graph.schema}.bundle)')} n ON n.id = b.id ORDER BY b.rowid"
         )
         self.blank_stem = _blank_stem(graph)
         self._spelling = "(SELECT 0)"
@@ -170,33 +220,75 @@ class Projection:
         """The kinds of record that a bundle has, in the order of documents; 0 is the document itself."""
         return (kind for kind in KINDS if (bundle, kind.number) in self._portions)
 
-    def rows(self, bundle: int, kind: RecordKind) -> Rows:
-        """The records of one kind in a bundle, in the order of the document."""
+    def mint(self, query: str) -> None:
+        """Give identifiers other texts than the usual; ``query`` is SQL of rows of ``id`` and text, once each."""
+        self.graph.store.run(f"INSERT INTO {self.scratch}.minted {query}")
+        self._has_minted = True
+
+    def names(self, condition: str = "true") -> str:
+        """SQL of a table (id, text) of the names that a condition on ``id`` selects."""
+        if not self._has_minted:
+            return f"(SELECT id, {self._names} AS text FROM {self._parts_of_names(condition)} n)"
+        return (
+            f"(SELECT n.id, coalesce(m.text, {self._names}) AS text FROM {self._parts_of_names(condition)} n "
+            f"LEFT JOIN (SELECT id, text FROM {self.scratch}.minted WHERE {condition}) m ON m.id = n.id)"
+        )
+
+    def _parts_of_names(self, condition: str) -> str:
+        schema = self.graph.schema
+        return (
+            "(SELECT n.id, n.prefix, n.local, p.iri || n.local AS iri "
+            f"FROM (SELECT * FROM {schema}.name WHERE {condition}) n LEFT JOIN {schema}.prefix p ON p.prefix = n.prefix)"
+        )
+
+    def rows(self, bundle: int, kind: RecordKind) -> Iterator[Rows]:
+        """The records of one kind in a bundle, in the order of the document, in parts."""
+        for part in self._portions[bundle, kind.number].parts:
+            self.graph.store.forget_files()
+            table = f"{self.graph.schema}.{'element' if kind.is_element else 'relation'}"
+            yield self.selected(
+                bundle,
+                kind,
+                part,
+                f"SELECT *, rowid AS place FROM {table} WHERE bundle = {bundle} AND kind = {kind.number} "
+                f"AND rowid BETWEEN {part.first} AND {part.last}",
+            )
+
+    def selected(self, bundle: int, kind: RecordKind, part: Part, selected: str) -> Rows:
+        """The records that a query selects, which are all of one kind in one bundle.
+
+        Names are looked for in the ranges of ``part``; where it has none, anywhere.
+        """
         portion = self._portions[bundle, kind.number]
-        table = "element" if kind.is_element else "relation"
-        selected = f"{self.graph.schema}.{table} WHERE bundle = {bundle} AND kind = {kind.number}"
         present = {
             name: column
-            for name, column, there in zip(kind.references, ARGUMENT_COLUMNS, portion.arguments, strict=False)
-            if there
+            for name, column in zip(kind.references, ARGUMENT_COLUMNS, strict=False)
+            if portion.counts[column]
         }
         columns = ("start_time", "end_time") if kind.is_element else ("time",)
         times = {
             name: f"r.{column}"
-            for name, column, there in zip(kind.times, columns, portion.times, strict=False)
-            if there
+            for name, column in zip(kind.times, columns, strict=False)
+            if portion.counts[column]
         }
         joined = {"n": "id"} if portion.identified else {}
         joined |= {f"n_{column}": column for column in present.values()}
-        names = f"{self.scratch}.name"
-        if portion.records < _FEW and joined:
-            wanted = " UNION ALL ".join(f"SELECT {column} FROM {selected}" for column in joined.values())
-            names = f"(SELECT * FROM {names} WHERE id IN ({wanted}))"
-        source = f"(SELECT *, rowid AS place FROM {selected}) r CROSS JOIN {self._spelling} s " + " ".join(
-            f"LEFT JOIN {names} {alias} ON {alias}.id = r.{column}" for alias, column in joined.items()
+        source = f"({in_order(selected)}) r CROSS JOIN {self._spelling} s " + " ".join(
+            f"LEFT JOIN {self.names(_used(selected, part, column))} {alias} ON {alias}.id = r.{column}"
+            for alias, column in joined.items()
         )
         arguments = {name: f"n_{column}.text" for name, column in present.items()}
-        return Rows(kind, portion, source, "n.text" if portion.identified else None, arguments, times)
+        own = "n.text" if portion.identified else None
+        return Rows(kind, portion, part, source, selected, own, arguments, times)
+
+    def id_ranges(self) -> Iterator[str]:
+        """Conditions on ``id``, so that each identifier meets one of them, and few enough any of them.
+
+        What has to find out which identifiers are repeated goes through them: a table of all would grow
+        with the graph.
+        """
+        greatest = self.graph.store.scalar(f"SELECT max(id) FROM {self.graph.schema}.name") or 0
+        return (f"id BETWEEN {least} AND {least + _IDS - 1}" for least in range(0, greatest + 1, _IDS))
 
 
 @contextmanager
@@ -213,27 +305,68 @@ def projecting(graph: Graph, names: str) -> Iterator[Projection]:
         yield Projection(graph, scratch, names)
 
 
+def in_order(selected: str) -> str:
+    """SQL of rows that keep their order on the way through joins and filters.
+
+    DuckDB's operators put pieces of fewer than 64 rows aside and bring them at the end, unless something
+    depends on the order; a window without ORDER BY does, and takes no time.
+    """
+    numbered = f"SELECT *, row_number() OVER () AS number FROM ({selected})"
+    return f"SELECT * EXCLUDE (number) FROM ({numbered}) WHERE number > 0"
+
+
 def _blank_stem(graph: Graph) -> str:
     stem = "n"
-    taken = graph.query("SELECT local FROM {graph}.name WHERE prefix = '_'")
-    while any(local.startswith(stem) and local[len(stem) :].isdecimal() for (local,) in taken):
+    blank = "SELECT 1 FROM {graph}.name WHERE prefix = '_' AND regexp_full_match(local, '"
+    while graph.query(f"{blank}{stem}\\p{{Nd}}+') LIMIT 1"):
         stem += "n"
     return stem
 
 
+def _used(selected: str, part: Part, column: str) -> str:
+    """A condition on the names that a column of some records uses: at most about as many as there are records."""
+    is_any = f"id IN (SELECT {column} FROM ({selected}))"
+    if not part.records:
+        return is_any
+    least, greatest = part.ranges.get(column, (1, 0))
+    within = f"id BETWEEN {least} AND {greatest}"
+    return within if greatest - least < 2 * part.records else f"{within} AND {is_any}"
+
+
+def _joined(one: Part, other: Part) -> Part:
+    """Two parts as one."""
+    ranges = dict(one.ranges)
+    for column, (least, greatest) in other.ranges.items():
+        lowest, highest = ranges.get(column, (least, greatest))
+        ranges[column] = min(lowest, least), max(highest, greatest)
+    return Part(one.first, other.last, one.records + other.records, ranges)
+
+
 def _portions(graph: Graph) -> dict[tuple[int, int], Portion]:
     """What there is, by bundle and number of kind."""
-    counted = "bundle, kind, count(*), count(id), count(DISTINCT id), count(attributes)"
-    arguments = ", ".join(f"count({column})" for column in ARGUMENT_COLUMNS)
-    elements = graph.query(
-        f"SELECT {counted}, count(start_time), count(end_time) FROM {{graph}}.element GROUP BY bundle, kind"
-    )
-    relations = graph.query(
-        f"SELECT {counted}, count(time), {arguments} FROM {{graph}}.relation GROUP BY bundle, kind"
-    )
     found: dict[tuple[int, int], Portion] = {}
-    for bundle, kind, records, identified, identifiers, attributed, *times in elements:
-        found[bundle, kind] = Portion(records, identified, identifiers, (), tuple(times), attributed)
-    for bundle, kind, records, identified, identifiers, attributed, time, *given in relations:
-        found[bundle, kind] = Portion(records, identified, identifiers, tuple(given), (time,), attributed)
+    relation = ("id", *ARGUMENT_COLUMNS)
+    for table, names, others in (
+        ("element", ("id",), ("start_time", "end_time", "attributes")),
+        ("relation", relation, ("time", "attributes")),
+    ):
+        for (bundle, kind), part, counts in _groups(graph, table, names, others):
+            found.setdefault((bundle, kind), Portion()).add(part, counts)
     return found
+
+
+def _groups(
+    graph: Graph, table: str, names: Sequence[str], others: Sequence[str]
+) -> Iterable[tuple[tuple[int, int], Part, dict[str, int]]]:
+    """What each stretch of a record table has of each bundle and kind, in the order of the document."""
+    columns = (*names, *others)
+    counts = ", ".join(f"count({column})" for column in columns)
+    ends = ", ".join(f"min({name}), max({name})" for name in names)
+    for bundle, kind, _, first, last, records, *values in graph.query(
+        f"SELECT bundle, kind, rowid // {_CHUNK} AS stretch, min(rowid), max(rowid), count(*), {counts}, {ends} "
+        f"FROM {{graph}}.{table} GROUP BY bundle, kind, stretch ORDER BY bundle, kind, stretch"
+    ):
+        given = dict(zip(columns, values, strict=False))
+        pairs = zip(names, values[len(columns) :: 2], values[len(columns) + 1 :: 2], strict=True)
+        ranges = {name: (least, greatest) for name, least, greatest in pairs if least is not None}
+        yield (bundle, kind), Part(first, last, records, ranges), given

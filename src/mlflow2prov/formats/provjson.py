@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import BinaryIO
 
-from mlflow2prov.formats.projection import Key, Projection, Rows, projecting
+from mlflow2prov.formats.projection import Key, Part, Projection, Rows, projecting
 from mlflow2prov.formats.provjson_reader import read
 from mlflow2prov.formats.text import write_strings
 from mlflow2prov.graph.graph import Graph
@@ -25,8 +25,7 @@ def write(graph: Graph, file: BinaryIO) -> None:
     """Write a graph as PROV-JSON to a binary file, streaming; memory does not grow with the graph."""
     with projecting(graph, _NAME) as projection:
         _spell(projection)
-        for table in ("element", "relation"):
-            _group_repeated(projection, table)
+        _find_repeated(projection)
         _write_document(projection, file)
 
 
@@ -52,8 +51,20 @@ def _around(key: Key) -> tuple[str, str]:
     return "", ""
 
 
-def _group_repeated(projection: Projection, table: str) -> None:
-    """Make a table with the members of those records that have several values of one attribute.
+def _find_repeated(projection: Projection) -> None:
+    """Make the table ``repeated`` of identifiers that several records of a kind have, each with its first record."""
+    run, scratch, schema = projection.graph.store.run, projection.scratch, projection.graph.schema
+    run(f"CREATE TABLE {scratch}.repeated (bundle INTEGER, kind UTINYINT, id INTEGER, place BIGINT)")
+    for table in ("element", "relation"):
+        for condition in projection.id_ranges():
+            run(
+                f"INSERT INTO {scratch}.repeated SELECT bundle, kind, id, min(rowid) FROM {schema}.{table} "
+                f"WHERE {condition} GROUP BY bundle, kind, id HAVING count(*) > 1"
+            )
+
+
+def _several_values(projection: Projection, rows: Rows) -> str:
+    """SQL of the members of those records that have several values of one attribute.
 
     They are few, and finding them apart from writing costs less.
     """
@@ -63,10 +74,9 @@ def _group_repeated(projection: Projection, table: str) -> None:
     member = f"concat(m, CASE WHEN len({values}) > 1 THEN concat('[', {joined}, ']') ELSE {joined} END)"
     names = f"list_sort(list_distinct(list_transform(r.attributes, lambda a: {name})))"
     members = f"array_to_string(list_transform({names}, lambda m: {member}), ',')"
-    projection.graph.store.run(
-        f"CREATE TABLE {projection.scratch}.{table} AS SELECT place, {members} AS members "
-        f"FROM (SELECT attributes, rowid AS place FROM {projection.graph.schema}.{table}) r "
-        f"CROSS JOIN {projection.scratch}.spelling s WHERE {_repeats(projection)}"
+    return (
+        f"(SELECT place, {members} AS members FROM ({rows.selected}) r "
+        f"CROSS JOIN {projection.scratch}.spelling s WHERE {_repeats(projection)})"
     )
 
 
@@ -106,27 +116,23 @@ def _write_prefixes(graph: Graph, file: BinaryIO) -> bytes:
 def _write_records(projection: Projection, bundle: int, file: BinaryIO, separator: bytes) -> bytes:
     for kind in projection.kinds(bundle):
         file.write(separator + json.dumps(kind.name).encode() + b": {")
-        sql = _records_sql(projection, projection.rows(bundle, kind))
-        write_strings(projection.graph.store, sql, file, skip=1)
+        for rows in projection.rows(bundle, kind):
+            sql = _records_sql(projection, bundle, rows)
+            write_strings(projection.graph.store, sql, file, skip=1 if rows.is_first else 0)
         file.write(b"\n}")
         separator = b",\n"
     return separator
 
 
-def _records_sql(projection: Projection, rows: Rows) -> str:
-    """SQL of the records of one kind: one string for each identifier, a comma and a line break before it."""
-    members = [f"'\"prov:{name}\":' || {text}" for name, text in rows.arguments.items()]
-    members += [f"'\"prov:{name}\":' || to_json({text})::VARCHAR" for name, text in rows.times.items()]
-    attribute = "concat(s.opening[a.k], to_json(a.v)::VARCHAR, s.after[a.k])"
-    members.append(f"coalesce(g.members, {projection.attributes(attribute)})")
-    body = f"concat('{{', concat_ws(',', {', '.join(members)}), '}}')"
-    table = "element" if rows.kind.is_element else "relation"
-    source = f"{rows.source} LEFT JOIN {projection.scratch}.{table} g ON g.place = r.place"
-    anonymous = f"concat('\"_:{projection.blank_stem}', r.place + 1, '\"')"
-    if rows.name is None:
-        return f"SELECT concat(',', chr(10), {anonymous}, ':', {body}) FROM {source}"
-    key = f"CASE WHEN r.id IS NULL THEN {anonymous} ELSE {rows.name} END"
-    if rows.portion.identified == rows.portion.identifiers:
+def _records_sql(projection: Projection, bundle: int, rows: Rows) -> str:
+    """SQL of a part of the records of one kind: one string for each identifier, a comma and a line break before it."""
+    is_repeated = f"bundle = {bundle} AND kind = {rows.kind.number}"
+    repeated = f"(SELECT id, place FROM {projection.scratch}.repeated WHERE {is_repeated})"
+    has_repeated = bool(projection.graph.store.run(f"SELECT 1 FROM {repeated} LIMIT 1"))
+    if has_repeated:
+        rows = _with_later(projection, bundle, rows, repeated)
+    key, body, source = _record(projection, rows)
+    if not has_repeated:
         return f"SELECT concat(',', chr(10), {key}, ':', {body}) FROM {source}"
     several = (
         "CASE WHEN count(*) > 1 THEN concat('[', string_agg(body, ',' ORDER BY place), ']')"
@@ -136,3 +142,32 @@ def _records_sql(projection: Projection, rows: Rows) -> str:
     return (
         f"SELECT concat(',', chr(10), name, ':', {several}) FROM ({bodies}) GROUP BY name ORDER BY min(place)"
     )
+
+
+def _with_later(projection: Projection, bundle: int, rows: Rows, repeated: str) -> Rows:
+    """Those rows of a part that no row before it shares its identifier with, and all rows that share theirs."""
+    part = rows.part
+    table = f"{projection.graph.schema}.{'element' if rows.kind.is_element else 'relation'}"
+    earlier = f"SELECT id FROM {repeated} WHERE place < {part.first}"
+    here = f"SELECT id FROM {repeated} WHERE place BETWEEN {part.first} AND {part.last}"
+    sql = (
+        f"SELECT * FROM ({rows.selected}) WHERE id IS NULL OR id NOT IN ({earlier}) UNION ALL "
+        f"SELECT *, rowid AS place FROM {table} WHERE bundle = {bundle} AND kind = {rows.kind.number} "
+        f"AND rowid > {part.last} AND id IN ({here})"
+    )
+    return projection.selected(bundle, rows.kind, Part(part.first, part.last, 0, {}), sql)
+
+
+def _record(projection: Projection, rows: Rows) -> tuple[str, str, str]:
+    """SQL of the text of a record's key, of its members, and of where they come from."""
+    members = [f"'\"prov:{name}\":' || {text}" for name, text in rows.arguments.items()]
+    members += [f"'\"prov:{name}\":' || to_json({text})::VARCHAR" for name, text in rows.times.items()]
+    source = rows.source
+    if rows.portion.attributed:
+        attribute = "concat(s.opening[a.k], to_json(a.v)::VARCHAR, s.after[a.k])"
+        members.append(f"coalesce(g.members, {projection.attributes(attribute)})")
+        source += f" LEFT JOIN {_several_values(projection, rows)} g ON g.place = r.place"
+    body = f"concat('{{', concat_ws(',', {', '.join(members or ['NULL'])}), '}}')"
+    anonymous = f"concat('\"_:{projection.blank_stem}', r.place + 1, '\"')"
+    key = anonymous if rows.name is None else f"CASE WHEN r.id IS NULL THEN {anonymous} ELSE {rows.name} END"
+    return key, body, source

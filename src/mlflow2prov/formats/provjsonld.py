@@ -70,7 +70,6 @@ class _Writer:
         iri = f"s.iris[list_position(s.prefixes, {prefix})] || {local}"
         self._qualified = f"to_json({_spelling(prefix, local, spelled, '', iri)})::VARCHAR"
         self._spell_keys()
-        self._repeated: dict[_Terms, str] = {}
 
     def _spell_keys(self) -> None:
         """Say what stands around the values of each attribute key, for each set of words allowed."""
@@ -116,32 +115,22 @@ class _Writer:
             return self._projection.prefixes[prefix] + local
         return self._spelled.get(prefix, f"{prefix}:") + local
 
-    def _group_repeated(self, terms: _Terms) -> str:
-        """Make a table with the members of those records that have several values of one attribute.
+    def _several_values(self, rows: Rows, number: int) -> str:
+        """SQL of the members of those records that have several values of one attribute.
 
         They are few, and finding them apart from writing costs less.
         """
-        if terms in self._repeated:
-            return self._repeated[terms]
-        projection, number = self._projection, _NUMBERS[terms]
-        kinds = [kind for kind in KINDS if _VARIANTS[kind.name] == terms]
         name = f"s.name{number}[a.k]"
         value = f"concat(s.before{number}[a.k], {self._value()}, s.after{number}[a.k])"
         values = f"list_transform(list_filter(r.attributes, lambda a: {name} = m), lambda a: {value})"
         names = f"list_sort(list_distinct(list_transform(r.attributes, lambda a: {name})))"
         member = f"concat(m, array_to_string({values}, ','), ']')"
         members = f"array_to_string(list_transform({names}, lambda m: {member}), ',')"
-        table, listed = (
-            "element" if kinds[0].is_element else "relation",
-            ", ".join(str(kind.number) for kind in kinds),
+        several = f"SELECT * FROM ({rows.selected}) WHERE len(attributes) > 1"
+        return (
+            f"(SELECT place, {members} AS members FROM ({several}) r "
+            f"CROSS JOIN {self._projection.scratch}.spelling s WHERE {self._repeats(number)})"
         )
-        made = self._repeated[terms] = f"{projection.scratch}.repeated{number}"
-        projection.graph.store.run(
-            f"CREATE TABLE {made} AS SELECT place, {members} AS members FROM (SELECT attributes, rowid AS place "
-            f"FROM {projection.graph.schema}.{table} WHERE kind IN ({listed}) AND len(attributes) > 1) r "
-            f"CROSS JOIN {projection.scratch}.spelling s WHERE {self._repeats(number)}"
-        )
-        return made
 
     def _repeats(self, number: int) -> str:
         """SQL of the condition that ``r.attributes`` has several values of one attribute."""
@@ -174,8 +163,9 @@ class _Writer:
     def _statements(self, bundle: int, file: BinaryIO, separator: bytes) -> bytes:
         for kind in self._projection.kinds(bundle):
             file.write(separator)
-            sql = self._statements_sql(self._projection.rows(bundle, kind))
-            write_strings(self._projection.graph.store, sql, file, skip=1)
+            for rows in self._projection.rows(bundle, kind):
+                skip = 1 if rows.is_first else 0
+                write_strings(self._projection.graph.store, self._statements_sql(rows), file, skip=skip)
             separator = b","
         return separator
 
@@ -196,11 +186,11 @@ class _Writer:
         source = rows.source
         if rows.portion.attributed:
             terms = _VARIANTS[kind.name]
-            number, table = _NUMBERS[terms], self._group_repeated(terms)
+            number = _NUMBERS[terms]
             around = f"concat(s.opening{number}[a.k], {{}}, s.closing{number}[a.k])"
             listed = self._projection.attributes(
                 around.format("to_json(a.v)::VARCHAR"), around.format(self._qualified)
             )
             members.append(f"coalesce(g.members, {listed})")
-            source = f"{source} LEFT JOIN {table} g ON g.place = r.place"
+            source = f"{source} LEFT JOIN {self._several_values(rows, number)} g ON g.place = r.place"
         return f"SELECT concat(',', chr(10), '{{', concat_ws(',', {', '.join(members)}), '}}') FROM {source}"

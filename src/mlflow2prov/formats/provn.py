@@ -83,9 +83,10 @@ def _write_document(projection: Projection, names: Names, file: BinaryIO) -> Non
         if prefix:
             file.write(f"  prefix {prefix} <{iri}>\n".encode())
     _write_records(projection, names, 0, file, "  ")
+    schema = projection.graph.schema
     bundles = projection.graph.store.run(
-        f"SELECT b.id, n.text FROM {projection.graph.schema}.bundle b "
-        f"JOIN {projection.scratch}.name n ON n.id = b.id ORDER BY b.rowid"
+        f"SELECT b.id, n.text FROM {schema}.bundle b "
+        f"JOIN {projection.names(f'id IN (SELECT id FROM {schema}.bundle)')} n ON n.id = b.id ORDER BY b.rowid"
     )  # not projection.bundles, which has no minted names
     for number, name in bundles:
         file.write(f"\n  bundle {name}".encode())
@@ -96,8 +97,8 @@ def _write_document(projection: Projection, names: Names, file: BinaryIO) -> Non
 
 def _write_records(projection: Projection, names: Names, bundle: int, file: BinaryIO, indent: str) -> None:
     for kind in projection.kinds(bundle):
-        sql = _records_sql(projection, names, projection.rows(bundle, kind), indent)
-        write_strings(projection.graph.store, sql, file)
+        for rows in projection.rows(bundle, kind):
+            write_strings(projection.graph.store, _records_sql(projection, names, rows, indent), file)
 
 
 def _records_sql(projection: Projection, names: Names, rows: Rows, indent: str) -> str:

@@ -273,8 +273,9 @@ class Names:
         arguments = [f"r.a{n}" for n in range(1, 6)]
         iris = ", ".join(f"coalesce(n_{a[2:]}.iri, '')" for a in arguments)
         named = f"(SELECT n.id, coalesce(p.iri, '_:') || n.local AS iri FROM {schema}.name n "
-        named += f"LEFT JOIN {schema}.prefix p ON p.prefix = n.prefix)"
-        joins = " ".join(f"LEFT JOIN {named} n_{a[2:]} ON n_{a[2:]}.id = {a}" for a in arguments)
+        named += f"LEFT JOIN {schema}.prefix p ON p.prefix = n.prefix WHERE n.id IN (SELECT {{}} FROM "
+        named += f"{schema}.relation r WHERE r.id IN (SELECT id {blank})))"
+        joins = " ".join(f"LEFT JOIN {named.format(a)} n_{a[2:]} ON n_{a[2:]}.id = {a}" for a in arguments)
         content = f"concat_ws(chr(10), r.kind, {iris}, r.time, r.attributes::VARCHAR)"
         run(
             f"CREATE TABLE {self._scratch}.blank AS SELECT b.id, CASE WHEN regexp_full_match(b.local, '[0-9a-f]{{32}}') "
@@ -282,10 +283,7 @@ class Names:
             f"FROM (SELECT id, local {blank}) b LEFT JOIN (SELECT r.id, {content} AS content FROM {schema}.relation r "
             f"{joins} WHERE r.id IN (SELECT id {blank})) r ON r.id = b.id GROUP BY b.id, b.local"
         )
-        run(
-            f"UPDATE {projection.scratch}.name SET text = '{self._genid}:' || b.local FROM {self._scratch}.blank b "
-            f"WHERE b.id = name.id"
-        )
+        projection.mint(f"SELECT id, '{self._genid}:' || local FROM {self._scratch}.blank")
 
 
 def prefix_of(token: str) -> str:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.projection import Key, Projection, Rows
+from mlflow2prov.formats.provo_repeated import find_again, find_copies
 from mlflow2prov.formats.provo_terms import (
     AT_TIME,
     DATE_TIME,
@@ -40,7 +41,7 @@ from mlflow2prov.formats.text import literal, write_strings
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import PROV
-from mlflow2prov.prov.records import KIND_BY_NAME, KINDS, RecordKind
+from mlflow2prov.prov.records import KINDS, RecordKind
 
 _TIMES = {"startTime": PROV + "startedAtTime", "endTime": PROV + "endedAtTime", "time": AT_TIME}
 _LABEL_CHARACTERS = "[A-Za-z0-9]+"
@@ -111,7 +112,6 @@ class Records:
     def __init__(self, projection: Projection, syntax: Syntax) -> None:
         self._projection = projection
         self._syntax = syntax
-        self._run = projection.graph.store.run
         self._types = [
             key.is_qualified and self._iri(key.name) in (PROV + "type", TYPE) for key in projection.keys
         ]
@@ -124,9 +124,9 @@ class Records:
         self._syntax = syntax or self._syntax
         projection = self._projection
         for kind in projection.kinds(bundle):
-            rows = projection.rows(bundle, kind)
-            sql = self._element(rows) if kind.is_element else self._relation(rows)
-            write_strings(projection.graph.store, sql, file)
+            for rows in projection.rows(bundle, kind):
+                sql = self._element(rows) if kind.is_element else self._relation(rows)
+                write_strings(projection.graph.store, sql, file)
 
     def write_empty_bundles(self, file: BinaryIO) -> None:
         """Write, into the document itself, that there are bundles without records."""
@@ -136,7 +136,7 @@ class Records:
         schema = projection.graph.schema
         sql = (
             f"SELECT concat({text}) FROM (SELECT id, rowid AS place FROM {schema}.bundle WHERE {is_empty.format(schema)}) b "
-            f"JOIN {projection.scratch}.name n ON n.id = b.id ORDER BY place"
+            f"JOIN {projection.names(f'id IN (SELECT id FROM {schema}.bundle)')} n ON n.id = b.id ORDER BY place"
         )
         write_strings(projection.graph.store, sql, file)
 
@@ -179,8 +179,8 @@ class Records:
     def _source(self, rows: Rows) -> str:
         scratch = self._projection.scratch
         return (
-            f"{rows.source} LEFT JOIN {scratch}.again again ON again.place = r.place "
-            f"LEFT JOIN {scratch}.copy copy ON copy.place = r.place"
+            f"{rows.source} LEFT JOIN {rows.place_of(f'{scratch}.again')} again ON again.place = r.place "
+            f"LEFT JOIN {rows.place_of(f'{scratch}.copy')} copy ON copy.place = r.place"
         )
 
     def _times(self, rows: Rows) -> list[str]:
@@ -269,53 +269,34 @@ class Records:
         )
 
     def _find_repeated(self) -> None:
-        """Find relations that others say, too.
-
-        Table ``again`` has the plain relations whose triple another one has as well; ``copy`` those
-        without identifier that another one before is equal to, with their number.
-        """
-        scratch, table = self._projection.scratch, f"{self._projection.graph.schema}.relation"
-        mention = KIND_BY_NAME["mentionOf"].number
-        second = f"CASE WHEN r.kind = {mention} THEN 0 ELSE r.a2 END"
-        kinds = ", ".join(
+        """Make the tables ``again`` and ``copy`` of relations that others say, too."""
+        cases = " ".join(
             f"WHEN {kind.number} THEN {self._is_plain(kind)}" for kind in KINDS if not kind.is_element
         )
-        plain = f"CASE r.kind {kinds.replace(', WHEN', ' WHEN')} END"
-        self._run(
-            f"CREATE TABLE {scratch}.again AS SELECT r.rowid AS place FROM {table} r SEMI JOIN (SELECT bundle, kind, a1, "
-            f"{second} AS a2 FROM {table} r WHERE a1 IS NOT NULL GROUP BY ALL HAVING count(*) > 1) g "
-            f"ON g.bundle = r.bundle AND g.kind = r.kind AND g.a1 = r.a1 AND g.a2 = {second} WHERE {plain}"
-        )
-        said = f"bundle, kind, {', '.join(ARGUMENT_COLUMNS)}, time, list_sort(attributes)"
-        nameless = f"(SELECT id FROM {self._projection.graph.schema}.name WHERE prefix = '_')"
-        self._run(
-            f"CREATE TABLE {scratch}.copy AS SELECT place, number FROM (SELECT place, row_number() OVER (PARTITION BY said "
-            f"ORDER BY place) AS number FROM (SELECT rowid AS place, hash({said}) AS said FROM {table} "
-            f"WHERE id IS NULL OR id IN {nameless}) r SEMI JOIN (SELECT hash({said}) AS said FROM {table} "
-            f"WHERE id IS NULL OR id IN {nameless} GROUP BY said HAVING count(*) > 1) g ON g.said = r.said) WHERE number > 1"
-        )
+        graph, scratch = self._projection.graph, self._projection.scratch
+        find_again(graph, scratch, f"CASE r.kind {cases} END")
+        find_copies(graph, scratch)
 
     def _name_blank_relations(self) -> None:
         """Give relations with blank names, to which derivations refer, the IRIs of relations without names."""
         if not self._projection.graph.query("SELECT 1 FROM {graph}.name WHERE prefix = '_' LIMIT 1"):
             return
-        scratch = self._projection.scratch
         numbers = [0, *(number for number, _ in self._projection.bundles)]
-        portions = [
-            self._projection.rows(bundle, kind)
-            for bundle in numbers
-            for kind in self._projection.kinds(bundle)
-            if not kind.is_element
-        ]
-        for rows in sorted(portions, key=lambda rows: rows.kind.name == "wasDerivedFrom"):
-            if rows.name is None:
+        portions = [(bundle, kind) for bundle in numbers for kind in self._projection.kinds(bundle)]
+        for bundle, kind in sorted(portions, key=lambda portion: portion[1].name == "wasDerivedFrom"):
+            if kind.is_element:
                 continue
-            iri = self._generated(rows)
-            self._run(
-                f"CREATE OR REPLACE TABLE {scratch}.blank AS SELECT r.id, {{'t': {self._syntax.node(iri)}, 'i': {iri}}} "
-                f"AS text FROM {self._source(rows)} WHERE starts_with({rows.name}.i, '_:')"
-            )
-            self._run(f"UPDATE {scratch}.name n SET text = b.text FROM {scratch}.blank b WHERE b.id = n.id")
+            for rows in self._projection.rows(bundle, kind):  # one after the other: they see what is minted
+                if rows.name is not None:
+                    self._mint(rows)
+
+    def _mint(self, rows: Rows) -> None:
+        iri = self._generated(rows)
+        text = f"{{'t': {self._syntax.node(iri)}, 'i': {iri}}}"
+        self._projection.mint(
+            f"SELECT r.id, arg_min({text}, r.place) FROM {self._source(rows)} "
+            f"WHERE starts_with({rows.name}.i, '_:') GROUP BY r.id"
+        )
 
     def _node(self, rows: Rows) -> str:
         """SQL of the text of a qualified relation's node."""

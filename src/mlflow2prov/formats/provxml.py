@@ -156,8 +156,8 @@ class _Writer:
 
     def _records(self, bundle: int, file: BinaryIO) -> None:
         for kind in self._projection.kinds(bundle):
-            sql = self._records_sql(self._projection.rows(bundle, kind))
-            write_strings(self._projection.graph.store, sql, file)
+            for rows in self._projection.rows(bundle, kind):
+                write_strings(self._projection.graph.store, self._records_sql(rows), file)
 
     def _records_sql(self, rows: Rows) -> str:
         """SQL of the records of one kind, one element each."""

@@ -71,6 +71,10 @@ ROW_GROUP = 100_000
 """Fewer rows than this are always in one row group of DuckDB's (122,880), which one thread scans."""
 
 
+_MOST_CACHED_BYTES = 2**24
+"""So much of attached files may be cached after a piece of them was gone through."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """How much of the machine a store may use.
@@ -116,6 +120,7 @@ class Store:
         if settings.threads is not None:
             self.connection.execute(f"SET threads = {int(settings.threads)}")
         self._ordered = False
+        self._memory_limit = settings.memory_limit
         self._threads = int(self.scalar("SELECT current_setting('threads')"))
         self.connection.execute("ATTACH ':memory:' AS graphs (COMPRESS)")
 
@@ -157,6 +162,24 @@ class Store:
                 yield batch
         finally:
             cursor.close()
+
+    def forget_files(self) -> None:
+        """Let go of what is cached of attached files, where it is much.
+
+        What goes through a file piece by piece does not read it again, so that memory need not grow with
+        it. Tables in memory stay: the engine drops what it can read again before all else.
+        """
+        held, files = self.run(
+            "SELECT sum(memory_usage_bytes)::BIGINT, "
+            "coalesce(sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE'), 0)::BIGINT FROM duckdb_memory()"
+        )[0]
+        if files <= _MOST_CACHED_BYTES:
+            return
+        try:
+            with suppress(GraphError):  # another query needs all that is there
+                self.run(f"SET memory_limit = '{held - files + _MOST_CACHED_BYTES // 2}B'")
+        finally:
+            self.run(f"SET memory_limit = '{self._memory_limit}'")
 
     def append(self, table: str, data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> None:
         """Append Arrow data, whose columns are those of the table by name, to a table."""

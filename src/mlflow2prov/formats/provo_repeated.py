@@ -1,0 +1,66 @@
+"""Relations that say what others say, too: RDF has a triple once, so that each needs a node of its own.
+
+They are found in passes over the relations, of which each looks at as many as memory is to hold.
+"""
+
+from __future__ import annotations
+
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.prov.records import KIND_BY_NAME
+
+_AT_ONCE = 2**20
+"""So many relations at most are grouped at a time."""
+
+
+def find_again(graph: Graph, scratch: str, plain: str) -> None:
+    """Make the table ``again``: the places of plain relations whose triple another relation has as well.
+
+    ``plain`` is SQL of the condition that a relation ``r`` has nothing but what its triple says.
+    """
+    table, run = f"{graph.schema}.relation", graph.store.run
+    second = f"CASE WHEN r.kind = {KIND_BY_NAME['mentionOf'].number} THEN 0 ELSE r.a2 END"
+    run(f"CREATE TABLE {scratch}.again (place BIGINT)")
+    for of_pass in _passes(graph.count("relation"), f"r.bundle, r.kind, r.a1, {second}"):
+        run(
+            f"INSERT INTO {scratch}.again SELECT r.rowid FROM {table} r SEMI JOIN (SELECT bundle, kind, a1, "
+            f"{second} AS a2 FROM {table} r WHERE a1 IS NOT NULL AND {of_pass} GROUP BY ALL HAVING count(*) > 1) g "
+            f"ON g.bundle = r.bundle AND g.kind = r.kind AND g.a1 = r.a1 AND g.a2 = {second} WHERE {plain}"
+        )
+
+
+def find_copies(graph: Graph, scratch: str) -> None:
+    """Make the table ``copy``: the places of relations without names that one before is equal to, with their number."""
+    run = graph.store.run
+    nameless = f"(id IS NULL OR id IN (SELECT id FROM {graph.schema}.name WHERE prefix = '_'))"
+    rows = f"(SELECT *, rowid AS place FROM {graph.schema}.relation WHERE {nameless})"
+    formal = f"bundle, kind, {', '.join(ARGUMENT_COLUMNS)}, time"
+    run(f"CREATE TABLE {scratch}.alike (place BIGINT)")
+    for of_pass in _passes(graph.count("relation"), formal):  # without attributes, which cost the most
+        run(f"INSERT INTO {scratch}.alike SELECT place FROM ({_repeated(rows, formal, of_pass)})")
+    run(f"CREATE TABLE {scratch}.copy (place BIGINT, number BIGINT)")
+    said = f"{formal}, list_sort(attributes)"
+    alike = f"(SELECT * FROM {rows} WHERE place IN (SELECT place FROM {scratch}.alike))"
+    for of_pass in _passes(int(graph.store.scalar(f"SELECT count(*) FROM {scratch}.alike")), said):
+        numbered = "SELECT place, row_number() OVER (PARTITION BY said ORDER BY place) AS number"
+        run(
+            f"INSERT INTO {scratch}.copy SELECT * FROM ({numbered} FROM ({_repeated(alike, said, of_pass)})) "
+            "WHERE number > 1"
+        )
+
+
+def _repeated(rows: str, said: str, of_pass: str) -> str:
+    """SQL of the places of those rows that say what another one of the pass says, with a hash of it."""
+    hashed = f"(SELECT place, hash({said}) AS said FROM {rows} r WHERE {of_pass})"
+    return (
+        f"SELECT place, r.said FROM {hashed} r "
+        f"SEMI JOIN (SELECT said FROM {hashed} GROUP BY said HAVING count(*) > 1) g ON g.said = r.said"
+    )
+
+
+def _passes(rows: int, said: str) -> list[str]:
+    """Conditions on relations ``r``: each relation meets one, and those that say the same meet the same one."""
+    if rows == 0:
+        return []
+    passes = -(-rows // _AT_ONCE)
+    return [f"hash({said}) % {passes} = {number}" for number in range(passes)] if passes > 1 else ["true"]
