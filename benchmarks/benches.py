@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.cache_bench import cache, cache_by_http
 from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
 from benchmarks.formats_bench import formats
+from benchmarks.git_real import real
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.memory_bench import memory
@@ -309,6 +310,14 @@ BENCHES: dict[str, Bench] = {
             about="`extract` of a made repository, each of whose commits touches five files, against"
             " `git log --all --raw -M -z` on it.",
             run=_git,
+        ),
+        Bench(
+            name="real",
+            title="Histories of other people",
+            about="`extract` of repositories that are given by `--repository NAME=PATH`, against"
+            " `git log --all --raw -M -z`; the counts agree with `git rev-list --count --all`,"
+            " `git log --raw -M --no-merges` and `git ls-tree -r HEAD`.",
+            run=real,
         ),
         Bench(
             name="mlflow",

@@ -140,8 +140,8 @@ def model_page() -> str:
         f"| `git` | `{GIT}` | commits, files, revisions and trees: the same in every clone |",
         f"| `agent` | `{AGENT}` | people known by e-mail address; programs |",
         f"| `extraction` | `{EXTRACTION}` | extractions |",
-        "| `repo` | from the URL of `origin`, else host and path; or `--repository_namespace` "
-        "| branches and tags |",
+        "| `repo`, of further repositories `repo2` … | from the URL of `origin`, else host and path; or "
+        "`--repository_namespace` | branches and tags |",
         "| `mlflow` | from the tracking URI, for a local store host and path; or `--mlflow_namespace` "
         "| everything of the store |",
         "",

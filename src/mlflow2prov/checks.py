@@ -15,13 +15,17 @@ Options = dict[str, Any]
 
 
 def check_extract(options: Options) -> None:
-    """Raise an error if times can't be read, or there is no store to select from, or whose runs name trees.
+    """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
 
     Raises:
         UsageError: so it is.
     """
+    from mlflow2prov.sources.git_given import check_given
+    from mlflow2prov.sources.git_narrowing import Narrowing
     from mlflow2prov.sources.mlflow.selection import Selection
 
+    check_given(options["repository_path"], options["repository_namespace"])
+    Narrowing.of(options["refs"], options["paths"], options["commits_since"], options["commits_until"])
     selection = Selection.of(
         experiments=options["experiment"],
         runs=options["run"],

@@ -93,6 +93,45 @@ _SELECTION = (
 )
 """The options that choose a part of an MLflow store."""
 
+_HISTORY = (
+    Option(
+        name="repository_cache",
+        help="Keep clones of repositories that URLs name in this folder.",
+        metavar="DIR",
+        needs="repository_path",
+        shown_default="the variable MLFLOW2PROV_REPOSITORY_CACHE, else mlflow2prov/repositories in the user's cache",
+    ),
+    Option(
+        name="refs",
+        help="Read these branches and tags only, such as main or v1.*, and what runs name.",
+        default=(),
+        repeatable=True,
+        metavar="PATTERN",
+        needs="repository_path",
+    ),
+    Option(
+        name="paths",
+        help="Tell of files only that ever stood here, as Git's pathspecs say it, and of entry points.",
+        default=(),
+        repeatable=True,
+        metavar="PATHSPEC",
+        needs="repository_path",
+    ),
+    Option(
+        name="commits_since",
+        help="Tell of commits only that were committed then or later, ISO 8601, and of what they need.",
+        metavar="TIME",
+        needs="repository_path",
+    ),
+    Option(
+        name="commits_until",
+        help="Likewise, before.",
+        metavar="TIME",
+        needs="repository_path",
+    ),
+)
+"""The options of where repositories are kept, and of which part of a history is told."""
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="extract",
@@ -103,7 +142,11 @@ COMMANDS: tuple[Command, ...] = (
         one_of=("repository_path", "mlflow_url"),
         options=(
             Option(
-                name="repository_path", help="A Git repository: a work tree or a bare one.", metavar="PATH"
+                name="repository_path",
+                help="A Git repository: a work tree, a bare one, or a URL (https, ssh, git, file, host:path).",
+                default=(),
+                repeatable=True,
+                metavar="PATH|URL",
             ),
             Option(
                 name="mlflow_url",
@@ -117,9 +160,12 @@ COMMANDS: tuple[Command, ...] = (
             ),
             Option(
                 name="repository_namespace",
-                help="Names the repository's branches and tags in this namespace.",
+                help="Names the repository's branches and tags in this namespace; one for each of several.",
+                default=(),
+                repeatable=True,
                 metavar="IRI",
             ),
+            *_HISTORY,
             Option(
                 name="find_copies",
                 help="Also find files of the repository that were copied from one that the same commit changed.",

@@ -57,6 +57,22 @@ class Surroundings:
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
+def repository_cache(environment: Mapping[str, str]) -> Path:
+    """Return the folder where clones of repositories are kept, if no other is named.
+
+    >>> repository_cache({"XDG_CACHE_HOME": "/var/cache/ada"}).as_posix()
+    '/var/cache/ada/mlflow2prov/repositories'
+    >>> repository_cache({"MLFLOW2PROV_REPOSITORY_CACHE": "/clones", "HOME": "/home/ada"}).as_posix()
+    '/clones'
+    """
+    named = environment.get("MLFLOW2PROV_REPOSITORY_CACHE")
+    if named:
+        return Path(named)
+    base = environment.get("XDG_CACHE_HOME", "")
+    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+    return folder / "mlflow2prov" / "repositories"
+
+
 def say_size(needed_bytes: int, folder: Path, what: str) -> None:
     """Say beforehand what a large output needs, and what there is."""
     if needed_bytes < LARGE_BYTES or not folder.is_dir():

@@ -355,11 +355,11 @@ def test_a_history_is_read_again_only_when_it_changed(made: Made, monkeypatch: p
     made.insert(*tags("ab" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py"))
     made.cached(**options)
     readings = []
-    from mlflow2prov.sources import git
+    from mlflow2prov.sources import git_given
 
-    read = git.read_repository
+    read = git_given.read_repositories
     monkeypatch.setattr(
-        git, "read_repository", lambda *given, **more: readings.append(1) or read(*given, **more)
+        git_given, "read_repositories", lambda *given, **more: readings.append(1) or read(*given, **more)
     )
     made.insert(
         run("cd" * 16), *tags("cd" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py")

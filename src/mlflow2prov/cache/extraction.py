@@ -51,7 +51,7 @@ class Sources:
         repository: the Git history, with the commits and sources that runs name; None where there is none.
         state: what tells whether the history is as it was.
         redaction: makes the SQL of a text without the credentials in it.
-        names: the names of a document, by the remote and the path of the repository.
+        names: the names of a document, by the remotes and the paths of the repositories.
         now_ms: the clock.
     """
 
@@ -61,7 +61,7 @@ class Sources:
     repository: Callable[[list[tuple[str, str]]], Batches] | None
     state: Callable[[], str] | None
     redaction: Callable[[str], str]
-    names: Callable[[str | None, str], Names]
+    names: Callable[[list[tuple[str | None, str]]], Names]
     now_ms: Callable[[], int]
 
 
@@ -261,8 +261,8 @@ class _Extraction:
         report_counts(counts)
 
     def _names(self, schema: str) -> Names:
-        rows = self._store.run(f"SELECT remote, path FROM {schema}.git_repository")
-        return self._sources.names(*(rows[0] if rows else (None, "")))
+        found = f"SELECT remote, path FROM {schema}.git_repository ORDER BY repository"
+        return self._sources.names(self._store.run(found))
 
     def _set_unmapped(self, counts: Mapping[str, int]) -> None:
         self._store.run(f"DELETE FROM {self._cache.own}.unmapped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlflow2prov.model.declare import (
+    REPOSITORY,
     Element,
     Event,
     associated,
@@ -301,14 +302,15 @@ BRANCHES = Event(
     name="branches",
     doc="A branch points at a commit, and so at its tree.",
     rows="""
-        SELECT g.name, g.commit, t.tree_ref, min(g.full_name) AS full_name FROM git_ref g
+        SELECT x.prefix, g.name, g.commit, t.tree_ref, min(g.full_name) AS full_name FROM git_ref g
+        JOIN repository_prefixes x ON x.repository = g.repository
         JOIN source_trees t ON t.commit = g.commit
-        WHERE g.kind = 'branch' GROUP BY ALL ORDER BY full_name
+        WHERE g.kind = 'branch' GROUP BY ALL ORDER BY x.prefix, full_name
     """,
     elements={
         "branch_ref": Element(
             kind="entity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("Branch", "name", "=commit"),
             types=("m2p:Branch",),
             label="name",
@@ -322,18 +324,19 @@ TAGS = Event(
     name="tags",
     doc="A tag names a commit; an annotated one was made by its tagger.",
     rows="""
-        SELECT DISTINCT ON (g.name, g.commit) g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref,
+        SELECT DISTINCT ON (x.prefix, g.name, g.commit) x.prefix, g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref,
                instant_s(g.tagged_s) AS tagged
         FROM git_ref g
+        JOIN repository_prefixes x ON x.repository = g.repository
         JOIN source_trees t ON t.commit = g.commit
         JOIN commits c ON c.commit = g.commit
         LEFT JOIN people p ON g.is_annotated AND p.person_key = person(g.tagger_email, NULL, g.tagger_name)
-        WHERE g.kind = 'tag' ORDER BY g.full_name, g.name, g.commit
+        WHERE g.kind = 'tag' ORDER BY x.prefix, g.full_name, g.name, g.commit
     """,
     elements={
         "tag_ref": Element(
             kind="entity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("Tag", "name", "=commit"),
             types=("m2p:Tag",),
             label="name",
@@ -347,7 +350,7 @@ TAGS = Event(
         ),
         "tag_creation_ref": Element(
             kind="activity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("TagCreation", "name", "=commit"),
             types=("m2p:TagCreation",),
             label="concat('tag ', name)",

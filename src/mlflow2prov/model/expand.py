@@ -64,11 +64,24 @@ class Names:
     """The IRIs in which things of the sources are named, and what the document says of its making."""
 
     repository: str | None
+    """That of the first repository."""
     store: str | None
     version: str
     settings: str
+    more_repositories: tuple[str, ...] = ()
+    """Those of the second repository and of those after it; several may have one."""
     is_whole: bool = True
     """Whether all registered and logged models were read: what is not there then is deleted."""
+
+    @property
+    def prefixes(self) -> dict[str, str]:
+        """The prefix of each distinct IRI of repositories: ``repo``, ``repo2`` and so on.
+
+        >>> Names(repository="a#", store=None, version="1", settings="", more_repositories=("b#", "a#")).prefixes
+        {'a#': 'repo', 'b#': 'repo2'}
+        """
+        iris = dict.fromkeys((self.repository or "", *self.more_repositories))
+        return {iri: f"repo{number if number > 1 else ''}" for number, iri in enumerate(iris, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,9 @@ def settle(cursor: DuckDBPyConnection, names: Names) -> None:
     cursor.execute("CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR, is_whole BOOLEAN)")
     settings = [names.version, names.settings, names.is_whole]
     cursor.execute("INSERT INTO extraction_settings VALUES (?, ?, ?)", settings)
+    cursor.execute("CREATE TABLE repository_prefixes (repository BIGINT, prefix VARCHAR)")
+    for number, iri in enumerate((names.repository or "", *names.more_repositories), 1):
+        cursor.execute("INSERT INTO repository_prefixes VALUES (?, ?)", [number, names.prefixes[iri]])
 
 
 class _Interpreter:
@@ -149,8 +165,7 @@ class _Interpreter:
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
         prefixes = [VOCABULARY_PREFIX, ("agent", AGENT), ("extraction", EXTRACTION), ("git", GIT)]
-        if names.repository:
-            prefixes.append(("repo", names.repository))
+        prefixes += [(prefix, iri) for iri, prefix in names.prefixes.items() if iri]
         if names.store:
             prefixes.append(("mlflow", names.store))
         declare_prefixes(self._graph, prefixes)

@@ -75,6 +75,7 @@ _TABLES = (
     _table(
         "git_repository",
         "the repository itself, one row for each",
+        repository=_INT,  # its number, from 1, in the order in which repositories are given
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
         heads=_NAMES,  # "<sha> <full ref name>" of every ref that is history, sorted
@@ -153,6 +154,7 @@ _TABLES = (
     _table(
         "git_ref",
         "a branch, or a tag that peels to a commit",
+        repository=_INT,  # the number of the one whose it is
         kind=_NAME,  # branch or tag
         name=_TEXT,  # short name: main, origin/main, v1.0
         full_name=_NAME,
