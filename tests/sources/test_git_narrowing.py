@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from git_maker import Repository, text
-from test_git_random_histories import make
+from random_histories import make
 from test_git_several import Records, records
 from tests.model.made_stores import run, tags
 from tests.sources.mlflow.stores import fill_schema, insert
@@ -33,7 +33,8 @@ def _of_commits(found: Records, shas: set[str]) -> Records:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_part_of_a_random_history_is_a_part_of_the_whole(seed: int, tmp_path: Path) -> None:
-    repository = make(tmp_path / "r", seed, size=30)
+    made = make(tmp_path / "r", range(seed, seed + 1))
+    repository, tip = made.repository, len(made.histories[seed]) - 1
     rnd = random.Random(seed)
     whole = records(extract(repository.path, repository_namespace=_IRI), tmp_path)
     log = repository.git("log", "--all", "--format=%ct %H").split("\n")
@@ -44,8 +45,8 @@ def test_a_part_of_a_random_history_is_a_part_of_the_whole(seed: int, tmp_path: 
     for name, options in {
         "time": span,
         "paths": {"paths": ["src/deep", "*/a.py"]},
-        "refs": {"refs": ["b1?", "heads/b2"]},
-        "all": {**span, "paths": [":!src"], "refs": ["b[12]*"]},
+        "refs": {"refs": [f"h{seed}/{tip}"]},
+        "all": {**span, "paths": [":!src"], "refs": ["h[0-9]*/*1", f"heads/h{seed}/{tip}"]},
     }.items():
         graph = extract(repository.path, repository_namespace=_IRI, **options)  # type: ignore[arg-type]
         parts[name] = records(graph, tmp_path)
