@@ -19,6 +19,7 @@ LAYERS = {
     "formats": {"errors", "prov", "graph"},
     "sinks": {"errors", "prov", "graph", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
+    "linking": {"errors", "prov", "graph", "sources"},
     "progress": set(),
     "terminal": {"progress"},
     "checks": {"errors", "prov", "graph", "formats", "sources", "sinks"},
@@ -62,7 +63,7 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", "formats"), ("graph/graph.py", "sinks")}
+CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "sinks")}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

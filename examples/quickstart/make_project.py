@@ -43,6 +43,9 @@ NOTES = {
     "step 0, which MLflow links to the model, and those of runs that judge it; files and folders: as "
     "found in the model's folder.",
     "model_versions": "A copied version has its source's tags, description, run and model.",
+    "imports": "Files of the repository that a run's script imports.",
+    "work_tree": "dirty: of a run that had MLflow record it, in a work tree with changes that nobody committed; "
+    "nothing is known of the others.",
     "deleted": "Deleting an experiment deletes its runs, not its logged models.",
 }
 

@@ -22,12 +22,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A script of the project, executed at a commit."""
+    """A script of the project, executed at a commit.
+
+    ``edit`` maps paths to pairs of old and new text: changes that are made before, and undone after it,
+    without anybody committing them.
+    """
 
     command: tuple[str, ...]
     user: Person
     experiment: str
     fails: bool = False
+    edit: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,14 @@ BEN_TOO = Person(name="ben okafor", email="ben@example.org", login="ben")
 CHLOE = Person(name="Chloé Durand", email="chloe@example.org", login="chloe")
 
 FOREST = "feature/forest"
+
+UNCOMMITTED = """    from mlflow.genai import enable_git_model_versioning
+
+    with Run("judge") as run:
+        said = enable_git_model_versioning().active_model
+        run.count["models"].append({"model_id": said.model_id, "name": said.name, "params": 0, "metric_points": 0})
+"""
+"""A change that nobody committed: it has MLflow record the state of the work tree."""
 
 STORY = (
     Commit(
@@ -225,5 +238,13 @@ STORY = (
         author=BEN,
         at="2024-03-15T09:30:00-05:00",
         edit={"README.md": ("scikit-learn.", "scikit-learn, first published in 1991.")},
+        trainings=(
+            Training(
+                command=("src/evaluate.py",),
+                user=BEN,
+                experiment="wine-quality",
+                edit={"src/evaluate.py": ('    with Run("judge") as run:\n', UNCOMMITTED)},
+            ),
+        ),
     ),
 )

@@ -40,6 +40,10 @@ def check_extract(options: Options) -> None:
         raise UsageError(
             "extract --tree_members does nothing without --mlflow_url: it lists the trees of runs"
         )
+    if options["follow_imports"] and not (options["repository_path"] and options["mlflow_url"]):
+        raise UsageError(
+            "extract --follow_imports does nothing without both --repository_path and --mlflow_url: give them"
+        )
 
 
 def check_load(options: Options) -> None:

@@ -217,6 +217,12 @@ COMMANDS: tuple[Command, ...] = (
                 shown_default=str(CONCURRENCY),
             ),
             Option(
+                name="follow_imports",
+                help="Find the files of the repository that runs' code imports, too.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
                 name="database",
                 help="Keep the graph in this DuckDB file, which load reads.",
                 metavar="FILE",
@@ -259,9 +265,15 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="transform",
         check=checks.check_transform,
-        help="Change each document: select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
+        help="Change each document: link, select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
         example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
         options=(
+            Option(
+                name="link",
+                help="Link runs to commits, trees and files, where Git and MLflow were extracted apart and merged.",
+                kind="flag",
+                default=False,
+            ),
             Option(
                 name="types",
                 help="Keep elements of these types only, such as Metric, m2p:Run, activity.",

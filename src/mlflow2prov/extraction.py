@@ -57,6 +57,7 @@ def extract(
     artifact_digests: bool = False,
     artifact_server: str | None = None,
     concurrency: int | None = None,
+    follow_imports: bool = False,
     database: str | Path | None = None,
     cache: str | Path | None = None,
     surroundings: Surroundings | None = None,
@@ -94,6 +95,7 @@ def extract(
         artifact_digests: read every artifact for its SHA-256.
         artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
             where ``mlflow_url`` is a database or a file store.
+        follow_imports: find the files of the repository that runs' entry points import, too.
         concurrency: how many requests to a server may be under way at once.
         database: keep the graph in this DuckDB file.
         cache: remember in this file what was read, and read only what changed since; the graph stands in
@@ -131,6 +133,10 @@ def extract(
         selection=selection,
         artifact_digests=artifact_digests,
     )
+    if follow_imports and not (repository_path and mlflow_url):
+        raise UsageError(
+            "imports of runs' code are followed where there are both a repository and an MLflow store"
+        )
     ways = Ways(surroundings, artifact_server, concurrency)
     iris = mlflow_namespace, tuple(namespaces)
     clones = Clones(
@@ -138,7 +144,12 @@ def extract(
         environment=surroundings.environment,
     )
     narrowing = Narrowing.of(refs, paths, commits_since, commits_until)
-    history = GitWanted(find_copies=find_copies, tree_members=tree_members, narrowing=narrowing)
+    history = GitWanted(
+        find_copies=find_copies,
+        tree_members=tree_members,
+        follow_imports=follow_imports,
+        narrowing=narrowing,
+    )
     given = Given(paths=listed(repository_path), wanted=history, clones=clones)
     if cache is not None:
         made = _extract_with_cache(Path(cache), given, mlflow_url, iris, wanted, ways)
@@ -157,7 +168,7 @@ def extract(
         sources = stack.enter_context(store.scratch("sources"))
         batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
         names = _take_in_sources(store, sources, given, mlflow_url, batches, selection, surroundings)
-        _expand(graph, sources, _names(names, iris, wanted), surroundings.report)
+        _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
     return made
@@ -171,14 +182,18 @@ def _sources_shown(given: Given, mlflow_url: str | None) -> str:
     return " and ".join(source for source in (*repositories, shown_url(mlflow_url or "")) if source)
 
 
-def _settings_shown(wanted: Wanted) -> str:
+def _settings_shown(wanted: Wanted, history: GitWanted) -> str:
     """What an extraction's result depends on besides its sources."""
     from mlflow2prov.prov.credentials import without_credentials
     from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
 
     skipped, selection = sorted(wanted.skip - {TRACE_DETAILS}), wanted.selection
-    asked = ("traces", TRACE_DETAILS not in wanted.skip), ("artifact digests", wanted.artifact_digests)
-    more = [name for name, is_on in asked if is_on]
+    asked = {
+        "traces": TRACE_DETAILS not in wanted.skip,
+        "artifact digests": wanted.artifact_digests,
+        "imports": history.follow_imports,
+    }
+    more = [name for name, is_on in asked.items() if is_on]
     settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
     settings += [f"without: {', '.join(skipped)}"] if skipped else []
     settings += [f"with: {', '.join(more)}"] if more else []
@@ -209,6 +224,7 @@ def _take_in_sources(
     from mlflow2prov.cache.ahead import Ahead
     from mlflow2prov.model.ids import store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.git_points import points_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
     from mlflow2prov.sources.mlflow.selected import keep_selected
 
@@ -228,13 +244,8 @@ def _take_in_sources(
         say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
         store_iri = store_namespace(resolved_url(mlflow_url, surroundings.environment), surroundings.host)
     if given.paths:
-        points = store.run(
-            f"SELECT DISTINCT c.value, coalesce(s.value, '') FROM {sources}.mlflow_tag c "
-            f"LEFT JOIN {sources}.mlflow_tag s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
-            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
-            f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
-            "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
-        )
+        asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
+        points = store.run(f"{asked} ORDER BY ALL")
         with given.at_hand() as repositories, Ahead() as ahead:
             history = ahead.batches(repositories.read(points))
             watched = watched_batches("Git history", history, surroundings.report)
@@ -258,7 +269,7 @@ def _counts(counts: Mapping[str, int], *tables: str) -> list[str]:
     return [f"{counts[table]:,}" for table in tables]
 
 
-def _names(found: _Namespaces, iris: _Iris, wanted: Wanted) -> Names:
+def _names(found: _Namespaces, iris: _Iris, wanted: Wanted, history: GitWanted) -> Names:
     """The namespaces of a document, those that a person gave before those that were found, and its settings."""
     from mlflow2prov.model.expand import Names
     from mlflow2prov.prov.credentials import without_credentials
@@ -270,7 +281,7 @@ def _names(found: _Namespaces, iris: _Iris, wanted: Wanted) -> Names:
         more_repositories=given[1:],
         store=without_credentials(store_iri or "") or found.store,
         version=__version__,
-        settings=_settings_shown(wanted),
+        settings=_settings_shown(wanted, history),
         is_whole=wanted.selection.is_everything
         and wanted.skip.isdisjoint({"registered_models", "logged_models"}),
     )
@@ -317,7 +328,7 @@ def _extract_with_cache(
         "MLflow_store": store_iri or "",
         "Git_repository": ", ".join(given.names),
         "namespace": " ".join(without_credentials(iri) for iri in (iris[0], *iris[1]) if iri),
-        "choice_of_parts": _settings_shown(wanted),
+        "choice_of_parts": _settings_shown(wanted, given.wanted),
         "choice_of_history": "; ".join(filter(None, [given.wanted.shown, *given.wanted.narrowing.shown])),
         "artifact_server": without_credentials(ways.artifact_server or ""),
     }
@@ -341,7 +352,9 @@ def _cached_sources(
     around = ways.surroundings
 
     def names(found: list[tuple[str | None, str]]) -> Names:
-        return _names(_Namespaces(_repository_iris(found, around.host), store_iri), iris, wanted)
+        return _names(
+            _Namespaces(_repository_iris(found, around.host), store_iri), iris, wanted, repositories.wanted
+        )
 
     def watched(name: str, batches: Batches) -> Batches:
         return watched_batches(name, batches, around.report)
@@ -352,7 +365,7 @@ def _cached_sources(
     def new(url: str) -> Callable[[Known], Batches]:
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
-    def history(points: list[tuple[str, str]]) -> Batches:
+    def history(points: list[tuple[str, ...]]) -> Batches:
         return watched("Git history", repositories.read(points))
 
     return Sources(

@@ -129,6 +129,8 @@ def _transform_step(
 def _transforms(options: dict[str, Any], surroundings: Surroundings) -> Iterator[Callable[[Graph], Graph]]:
     """What a transform does, in its order; files that it needs are read first, and once."""
     selection = {word: options[word] for word in ("types", "exclude_types", "since", "until")}
+    if options["link"]:
+        yield lambda graph: graph.link()
     if any(selection.values()):
         yield lambda graph: graph.select(**selection)
     people = _people(options["merge_aliased_agents"], options["mailmap"])

@@ -72,6 +72,7 @@ def test_the_counts_per_type_are_those_of_what_was_done(demo_project: DemoProjec
         "m2p:RegisteredModelAlias": mlflow["aliases"],
         "m2p:RegisteredModelVersion": mlflow["model_versions"],
         "m2p:RegisteredModelVersionTag": mlflow["model_version_tags"],
+        "m2p:WorkTreeDiff": sum(run["work_tree"] == "dirty" for run in runs),
         "m2p:Creation": things,
         "m2p:Deletion": deleted,
     }
@@ -114,6 +115,41 @@ def test_every_run_is_linked_to_its_commit_its_tree_and_the_file_that_ran(
         revision = revisions[run["entry_point"], last_change(history, run["commit"], run["entry_point"])]
         assert (creation, revision) in used
         assert (creation, revision) in plans
+
+
+def test_every_run_says_what_it_imports_and_whether_its_work_tree_was_dirty(
+    demo_project: DemoProject, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"follow_imports": True}
+    with extract(demo_project.repository, f"sqlite:///{demo_project.database}", **options) as followed:
+        saved = followed.save(tmp_path / "followed").read_text(encoding="utf-8")
+    document: Document = json.loads(saved)
+    history = demo_project.truth["git"]["commits"]
+    by_role: dict[tuple[str, str], set[str]] = {}
+    bounds = set()
+    for body in document["used"].values():
+        key = body["prov:activity"], body.get("prov:role", {}).get("$", "")
+        by_role.setdefault(key, set()).add(body["prov:entity"])
+        if "m2p:is_lower_bound" in body:
+            bounds.add(body["prov:activity"])
+    revisions = {
+        (body["m2p:path"], body["m2p:commit"]): name
+        for name, body in document["entity"].items()
+        if name.startswith("git:FileRevision.")
+    }
+    dirty = set()
+    for run in demo_project.truth["mlflow"]["runs"]:
+        creation = f"mlflow:Creation.run--{run['run_id']}"
+        expected = {revisions[path, last_change(history, run["commit"], path)] for path in run["imports"]}
+        assert by_role[creation, "m2p:ImportedModule"] == expected
+        assert document["entity"][f"mlflow:Run.{run['run_id']}"]["m2p:work_tree"] == run["work_tree"]
+        if run["work_tree"] == "dirty":
+            dirty.add(creation)
+            (diff,) = by_role[creation, "m2p:WorkTreeDiff"]
+            assert "src/evaluate.py" in document["entity"][diff]["m2p:diff"]
+            derived = links(document, "wasDerivedFrom")
+            assert (diff, f"git:SourceTree.{run['commit']}") in {pair[:2] for pair in derived}
+    assert bounds == dirty != set()
 
 
 def last_change(history: list[dict[str, Any]], sha: str, path: str) -> str:

@@ -23,16 +23,6 @@ _REGISTRY = (
 )
 
 
-def points_sql(tags: str) -> str:
-    """SQL of the commits and sources that runs name, from the rows of their tags."""
-    return (
-        f"SELECT DISTINCT c.value AS commit, coalesce(s.value, '') AS source FROM {tags} c "
-        f"LEFT JOIN {tags} s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
-        "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
-        f"UNION SELECT value, '' FROM {tags} WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> ''"
-    )
-
-
 @dataclass(slots=True)
 class Change:
     """What is to be written to the cache; its methods are called within a transaction.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow2prov.cache.ahead import Ahead
-from mlflow2prov.cache.change import Change, digest, points_sql, set_aside_models
+from mlflow2prov.cache.change import Change, digest, set_aside_models
 from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
 from mlflow2prov.cache.context import Context
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
@@ -30,6 +30,7 @@ from mlflow2prov.model.events_git import GIT_NAMES
 from mlflow2prov.model.events_mlflow import USERS
 from mlflow2prov.model.expand import EVENTS, Empty, Names, attribute_keys, expand, shapes_of
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
+from mlflow2prov.sources.git_points import points_sql
 from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -58,7 +59,7 @@ class Sources:
     store: Callable[[Finished], Batches] | None
     at_once: bool
     changes: Callable[[Known], Batches] | None
-    repository: Callable[[list[tuple[str, str]]], Batches] | None
+    repository: Callable[[list[tuple[str, ...]]], Batches] | None
     state: Callable[[], str] | None
     redaction: Callable[[str], str]
     names: Callable[[list[tuple[str | None, str]]], Names]
@@ -179,7 +180,8 @@ class _Extraction:
                 )
         if self._sources.repository and self._sources.state:
             state = self._sources.state()
-            points = self._store.run(f"{points_sql(f'{cache.sources}.mlflow_tag')} ORDER BY ALL")
+            asked = points_sql(f"{cache.sources}.mlflow_tag", f"{cache.sources}.mlflow_logged_model_tag")
+            points = self._store.run(f"{asked} ORDER BY ALL")
             take_in(
                 self._store,
                 cache.sources,
@@ -189,7 +191,7 @@ class _Extraction:
             )
             with cache.transaction():
                 run(f"DELETE FROM {cache.own}.asked")
-                run(f"INSERT INTO {cache.own}.asked {points_sql(f'{cache.sources}.mlflow_tag')}")
+                run(f"INSERT INTO {cache.own}.asked {asked}")
                 cache.set_meta({"git_state": state})
         with cache.transaction():
             cache.set_meta({"state": READ, "begun_ms": str(begun)})
@@ -314,8 +316,8 @@ class _Extraction:
             return None
         state = self._sources.state()
         asked = f"{found.arrived.schema}.asked"
-        tags = f"({found.after('mlflow_tag')})"
-        self._store.run(f"CREATE TABLE {asked} AS {points_sql(tags)}")
+        tags = [f"({found.after(table)})" for table in ("mlflow_tag", "mlflow_logged_model_tag")]
+        self._store.run(f"CREATE TABLE {asked} AS {points_sql(*tags)}")
         known = f"{self._cache.own}.asked"
         is_other = self._store.run(
             f"SELECT 1 FROM ((FROM {asked} EXCEPT FROM {known}) UNION ALL (FROM {known} EXCEPT FROM {asked})) LIMIT 1"

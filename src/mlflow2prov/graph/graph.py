@@ -258,6 +258,15 @@ class Graph:
 
         return eliminate_duplicates(self)
 
+    def link(self) -> Graph:
+        """Return the graph with its runs linked to its commits, as if extracted together.
+
+        See :func:`mlflow2prov.linking.link.link`.
+        """
+        from mlflow2prov.linking.link import link
+
+        return link(self)
+
     def to_prov(self) -> ProvDocument:
         """Return the graph as a document of the ``prov`` library (extra ``mlflow2prov[prov]``).
 

@@ -23,11 +23,13 @@ TYPES = words(
     "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision FormerState Image Job "
     "LoggedModel LoggedModelTag Metric ModelArtifact Notebook Param Prompt PromptVersion RegisteredModel "
     "RegisteredModelAlias RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run "
-    "RunTag SoftwareAgent SourceFolder SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
+    "RunTag SoftwareAgent SourceFolder SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User "
+    "WorkTreeDiff"
 )
 """The types of the vocabulary; identifiers begin with one of them and a dot."""
 
 ROLES = words(
+    "ImportedModule ProjectFile WorkTreeDiff "
     "AddedAssessment AddedEvaluationDataset AssessmentAuthor CIJob ContainerImage EvaluationDatasetAuthor Job "
     "Notebook Prompt TaggedUser TraceAuthor TracedModel "
     "AddedExperiment AddedExperimentTag AddedLoggedModel AddedRegisteredModel AddedRegisteredModelVersion "
@@ -53,7 +55,9 @@ RESOURCES = (
 
 WORDS = frozenset(
     f"m2p:{word}"
-    for word in words("field lifecycle_stage resource_type schema_version settings source_type stage status")
+    for word in words(
+        "field lifecycle_stage resource_type schema_version settings source_type stage status work_tree mode"
+    )
 )
 """Attributes whose values are words of ours or of MLflow's."""
 

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 
 DRIVEN: Mapping[str, tuple[str, ...]] = {
     "run_facts": ("mlflow_run",),
+    "model_facts": ("mlflow_logged_model",),
+    "imports": ("git_import",),
+    "imported_modules": ("imports",),
+    "model_code": ("logged_models", "commits"),
     "ci_facts": ("mlflow_tag",),
     "tagged_users": ("mlflow_tag",),
     "trace_counts": ("mlflow_trace_count",),

@@ -18,6 +18,7 @@ from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
 from mlflow2prov.model.driven import DRIVEN
+from mlflow2prov.model.events_code import CODE_EVENTS
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
 from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
 from mlflow2prov.model.events_files import FILE_EVENTS
@@ -49,6 +50,7 @@ EVENTS: tuple[Event, ...] = (
     *RUN_EVENTS,
     *FILE_EVENTS,
     *MODEL_EVENTS,
+    *CODE_EVENTS,
     *PROMPT_EVENTS,
     *SURROUNDING_EVENTS,
     *EVALUATION_EVENTS,

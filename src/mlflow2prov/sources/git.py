@@ -13,7 +13,8 @@ from pathlib import Path
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_ahead import look_ahead
-from mlflow2prov.sources.git_entry_points import EntryPoints
+from mlflow2prov.sources.git_code import RunCode
+from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_log import log_arguments, reading_log
 from mlflow2prov.sources.git_members import TreeMembers
@@ -34,7 +35,7 @@ _FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
 def read_repository(
     path: str | Path,
     *,
-    entry_points: Collection[tuple[str, str]] = (),
+    entry_points: Collection[tuple[str, ...]] = (),
     wanted: GitWanted | None = None,
 ) -> Batches:
     """Yield a Git repository's source tables; see :func:`read_repositories`."""
@@ -44,7 +45,7 @@ def read_repository(
 def read_repositories(
     paths: Sequence[str | Path],
     *,
-    entry_points: Collection[tuple[str, str]] = (),
+    entry_points: Collection[tuple[str, ...]] = (),
     wanted: GitWanted | None = None,
 ) -> Batches:
     """Yield the source tables of some Git repositories, in batches of 50,000 rows at most.
@@ -61,8 +62,9 @@ def read_repositories(
 
     Args:
         paths: of each a work tree or a folder in it, or a bare repository.
-        entry_points: pairs of a commit's full object name and of the source that a run at that commit
-            names; each pair whose commit exists gives a row of ``git_entry_point``.
+        entry_points: a commit's full object name, the source that a run at that commit names, and, which
+            may be left out, the name of a project's entry point; each whose commit exists gives a row of
+            ``git_entry_point``.
         wanted: what to read beyond what is always read, and which part to give.
 
     Raises:
@@ -152,7 +154,7 @@ class _Part:
     layout: _Layout
     refs: list[Ref]
     head: bytes | None
-    points: list[tuple[str, str]]
+    points: list[Source]
 
     @property
     def starts(self) -> set[bytes]:
@@ -160,11 +162,11 @@ class _Part:
         return (
             {ref.commit for ref in self.refs}
             | ({self.head} if self.head else set())
-            | {sha.encode() for sha, _ in self.points}
+            | {source.commit.encode() for source in self.points}
         )
 
 
-def _part(number: int, git: Git, entry_points: Collection[tuple[str, str]], wanted: GitWanted) -> _Part:
+def _part(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted) -> _Part:
     layout, narrowing = _layout(git), wanted.narrowing
     refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
     if narrowing.refs and not refs:
@@ -203,19 +205,14 @@ def _read_as_one(parts: Sequence[_Part], wanted: GitWanted) -> Batches:
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
 
 
-def _entry_points(parts: Sequence[_Part]) -> list[EntryPoints]:
-    """Return the sources of runs, those together whose commits the same repositories have."""
-    having: dict[tuple[str, str], list[int]] = {}
-    for position, part in enumerate(parts):
-        for pair in part.points:
-            having.setdefault(pair, []).append(position)
-    together: dict[tuple[int, ...], list[tuple[str, str]]] = {}
-    for pair, positions in having.items():
-        together.setdefault(tuple(positions), []).append(pair)
-    return [
-        EntryPoints(pairs, [root for n in positions for root in _roots(parts[n].git, parts[n].layout)])
-        for positions, pairs in together.items()
-    ]
+def _code(parts: Sequence[_Part], wanted: GitWanted) -> RunCode:
+    """Return the sources of runs, each with the work trees of the repositories that have its commit."""
+    roots = [_roots(part.git, part.layout) if part.points else [] for part in parts]
+    having: dict[Source, list[str]] = {}
+    for part, own in zip(parts, roots, strict=True):
+        for source in part.points:
+            having.setdefault(source, []).extend(own)
+    return RunCode(having.items(), follow_imports=wanted.follow_imports)
 
 
 def _layout(git: Git) -> _Layout:
@@ -287,11 +284,14 @@ class _Reading:
         if narrowing.is_of_history:
             with reading_log(git, arguments, self._names) as log:
                 history, matched = History(dict(self._ahead.children)), narrowing.matched(git, self._starts)
-                kept = narrowing.kept(log, matched, history, _entry_points(self._parts))
-        points = list[tuple[object, ...]]()
-        told = {sha for part in self._parts for sha, _ in part.points} if wanted.tree_members else set[str]()
+                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
+        told = (
+            {source.commit for part in self._parts for source in part.points}
+            if wanted.tree_members
+            else set[str]()
+        )
         with reading_log(git, arguments, self._names) as log:
-            history, found = History(self._ahead.children), _entry_points(self._parts)
+            history, code = History(self._ahead.children), _code(self._parts, wanted)
             commits = CommitRows(self._mail_map, self._ahead.signatures)
             revisions, members = RevisionRows(history, kept), TreeMembers(history, told)
             for commit in log:
@@ -299,15 +299,14 @@ class _Reading:
                 message = self._ahead.messages.get(commit.sha)
                 if kept is None or kept.commits[len(history.commits) - 1]:
                     commits.add(commit if message is None else commit._replace(message=message))
-                for sources in found:
-                    points += sources.rows(history.commits[-1], state, history)
+                code.note(history.commits[-1], state)
                 members.add(history.commits[-1], state)
                 if max(commits.pending, history.pending, members.pending) >= BATCH_ROWS:
                     for rows in (commits, revisions, members):
                         yield from rows.take()
         for rows in (commits, revisions, members):
             yield from rows.take()
-        yield from batches_of_rows("git_entry_point", points)
+        yield from code.batches(git, history, kept)
         _report(", ".join(part.layout.path for part in self._parts), history, commits.undated)
 
 
@@ -336,16 +335,17 @@ def _must_be_exact(alone: Git, parts: Sequence[_Part], starts: list[bytes], find
 
 
 def _existing(
-    git: Git, entry_points: Collection[tuple[str, str]], tips: Iterable[bytes], is_partial: bool
-) -> list[tuple[str, str]]:
-    """Return those pairs, each once, whose commit is in the repository with all that it reaches."""
-    pairs = [pair for pair in dict.fromkeys(entry_points) if _is_plain(*pair)]
-    asked = sorted({sha.encode() for sha, _ in pairs})
+    git: Git, entry_points: Collection[tuple[str, ...]], tips: Iterable[bytes], is_partial: bool
+) -> list[Source]:
+    """Return those sources, each once, whose commit is in the repository with all that it reaches."""
+    given = dict.fromkeys(Source(*point) for point in entry_points)
+    pairs = [pair for pair in given if _is_plain(pair.commit, pair.source + pair.entry)]
+    asked = sorted({pair.commit.encode() for pair in pairs})
     answers = git.output("cat-file", "--batch-check", lines=asked).splitlines() if asked else []
     kinds = [answer.split(b" ")[1:2] for answer in answers]
     there = [sha for sha, kind in zip(asked, kinds, strict=True) if kind == [b"commit"]]
     whole = set(_whole(git, there, [b"^" + tip for tip in tips], is_partial))
-    return [pair for pair in pairs if pair[0].encode() in whole]
+    return [pair for pair in pairs if pair.commit.encode() in whole]
 
 
 def _is_plain(sha: str, source: str) -> bool:

@@ -27,7 +27,7 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_rows import WHOLE, Kept, seconds_of
 
 if TYPE_CHECKING:
-    from mlflow2prov.sources.git_entry_points import EntryPoints
+    from mlflow2prov.sources.git_code import RunCode
 
 _NEEDED = 1
 
@@ -113,28 +113,28 @@ class Narrowing:
 
     def kept(
         self,
+        git: Git,
         log: Iterable[LoggedCommit],
         matched: set[bytes] | None,
         history: History,
-        found: Sequence[EntryPoints],
+        code: RunCode,
     ) -> Kept:
         """Return what of a history is given; memory: 20 bytes for each revision beside the history's.
 
         Args:
+            git: the repository.
             log: all of its commits.
             matched: what :meth:`matched` says.
             history: a new one.
-            found: the sources of runs.
+            code: the sources of runs.
         """
         noted = _Noted()
         for commit in log:
             state = history.add(commit)
-            rows = [row for sources in found for row in sources.rows(history.commits[-1], state, history)]
-            noted.take(history, is_asked=self._is_in_time(commit.committed), is_named=bool(rows))
-            for _, _, _, path, path_bytes, _ in rows:
-                if isinstance(path, str):
-                    exact = path_bytes if isinstance(path_bytes, bytes) else path.encode()
-                    noted.entry_points.append(state[history.paths.number[exact]])
+            code.note(history.commits[-1], state)
+            is_named = code.is_named(history.commits[-1])
+            noted.take(history, is_asked=self._is_in_time(commit.committed), is_named=is_named)
+        noted.code = code.named_in(git, history)
         files = None if matched is None else _files_at(matched, history)
         return noted.kept(history, files)
 
@@ -165,7 +165,7 @@ class _Noted:
 
     def __init__(self) -> None:
         self.commits = bytearray()
-        self.entry_points: list[int] = []
+        self.code: set[int] = set()
         self._pairs = (array("i"), array("i"))
         self._deleted = array("i")
 
@@ -188,7 +188,7 @@ class _Noted:
         asked = bytes(revisions)
         for number in self._deleted:
             revisions[number] |= files is None or file_of[number] in files
-        for number in self.entry_points:
+        for number in self.code:
             revisions[number] = 1
         for revision, previous in zip(*self._pairs, strict=True):
             revisions[previous] |= asked[revision]

@@ -212,14 +212,25 @@ class Git:
             self._judge(arguments[0], process.returncode, complaints.read())
         return output.removesuffix(b"\n")
 
-    def contents(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the names and contents of some objects, one at a time; those that are missing are left out."""
+    def contents(
+        self, names: Iterable[bytes], most_bytes: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the names and contents of some objects, one at a time.
+
+        Those that are missing are left out, and those of more than ``most_bytes``, which are not held.
+        """
         with self.running("cat-file", "--batch", "--buffer", lines=names) as output:
             for line in output:
                 name, *said = line.split()
-                if len(said) == 2:
-                    yield name, output.read(int(said[1]))
-                    output.read(1)
+                if len(said) != 2:
+                    continue
+                size = int(said[1])
+                if most_bytes is None or size <= most_bytes:
+                    yield name, output.read(size)
+                else:
+                    while size > 0:
+                        size -= len(output.read(min(size, _PIPE_BYTES))) or size
+                output.read(1)
 
     def _start(
         self, arguments: Iterable[str], given: IO[bytes], complaints: IO[bytes]

@@ -154,6 +154,8 @@ class RevisionRows:
             yield from batches_of("git_derivation", self._derivations())
         if history.deletions:
             yield from batches_of("git_deletion", self._deletions())
+        if history.merged:
+            yield from batches_of("git_merged", self._merged())
         self._taken = len(history.commit_of)
         history.take()
 
@@ -165,6 +167,9 @@ class RevisionRows:
         numbers = [number for number in made if is_kept(number)]
         history.new_revisions = [history.new_revisions[number - made.start] for number in numbers]
         history.derivations = [row for row in history.derivations if is_kept(row[0]) and is_kept(row[2])]
+        history.merged = [
+            row for row in history.merged if kept.commits[row[0]] and (row[2] < 0 or is_kept(row[2]))
+        ]
         history.deletions = [
             row for row in history.deletions if kept.commits[row[0]] == WHOLE and is_kept(row[1])
         ]
@@ -197,6 +202,12 @@ class RevisionRows:
             [value if end else None for value, end in zip(column, ends, strict=True)] for column in files
         ]
         return [self._commits(commits), *self._made(last), *ended]
+
+    def _merged(self) -> list[Column]:
+        commits, paths, revisions = zip(*self._history.merged, strict=True)
+        commit_of = self._history.commit_of
+        makers = [self._history.commits[commit_of[made]] if made >= 0 else None for made in revisions]
+        return [self._commits(commits), *self._paths(paths), makers]
 
     def _made(self, revisions: Iterable[int]) -> list[Column]:
         """Return the columns that name revisions: the commit, the path, its bytes."""

@@ -14,11 +14,13 @@ class GitWanted:
     Attributes:
         find_copies: also find the files that were copied from one that the same commit changed.
         tree_members: list the files of the trees of the commits that runs name.
+        follow_imports: also find the files that entry points of runs import (see ``git_imports``).
         narrowing: which part of it.
     """
 
     find_copies: bool = False
     tree_members: bool = False
+    follow_imports: bool = False
     narrowing: Narrowing = EVERYTHING
 
     @property
@@ -28,5 +30,9 @@ class GitWanted:
         >>> GitWanted(find_copies=True, tree_members=True).shown
         'copies, tree members'
         """
-        asked = ("copies", self.find_copies), ("tree members", self.tree_members)
+        asked = (
+            ("copies", self.find_copies),
+            ("tree members", self.tree_members),
+            ("imports", self.follow_imports),
+        )
         return ", ".join(word for word, is_asked in asked if is_asked)

@@ -152,6 +152,23 @@ _TABLES = (
         file_path_bytes=_BYTES,
     ),
     _table(
+        "git_merged",
+        "a path of a merge at which something else stands than in its first parent, without the merge having made it",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        revision_commit=_NAME,  # the commit that made the revision there; NULL where no file is there
+    ),
+    _table(
+        "git_declared",
+        "a name that can be run, as a revision of an MLproject file or of a Python project's settings declares it",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        name=_TEXT,  # of a project's entry point or of a console script
+        target=_TEXT,  # a command, or package.module:function
+    ),
+    _table(
         "git_ref",
         "a branch, or a tag that peels to a commit",
         repository=_INT,  # the number of the one whose it is
@@ -171,10 +188,24 @@ _TABLES = (
         "where a file that a run names as its source stood at the run's commit",
         commit=_NAME,
         source=_NAME,  # as the run spells it
+        entry=_NAME,  # the entry point of a project that the run names, else empty
         candidates=_INT,  # how many files of the commit's tree could be meant
         path=_NAME,  # the file, where there is exactly one candidate
         path_bytes=_BYTES,
         revision_commit=_NAME,  # the commit that made its revision
+        project_path=_NAME,  # likewise of the MLproject file that says to run it
+        project_path_bytes=_BYTES,
+        project_commit=_NAME,
+    ),
+    _table(
+        "git_import",
+        "a file that an entry point imports at a commit, by itself or through others",
+        commit=_NAME,
+        entry_path=_NAME,
+        entry_path_bytes=_BYTES,
+        path=_NAME,
+        path_bytes=_BYTES,
+        revision_commit=_NAME,
     ),
     _table(
         "git_folder",
