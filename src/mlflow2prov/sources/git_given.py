@@ -48,7 +48,7 @@ class AtHand:
     paths: tuple[str | Path, ...]
     wanted: GitWanted
 
-    def read(self, entry_points: Collection[tuple[str, str]]) -> Batches:
+    def read(self, entry_points: Collection[tuple[str, ...]]) -> Batches:
         """Yield their source tables."""
         return read_repositories(self.paths, entry_points=entry_points, wanted=self.wanted)
 

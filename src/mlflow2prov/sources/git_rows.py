@@ -167,9 +167,7 @@ class RevisionRows:
         numbers = [number for number in made if is_kept(number)]
         history.new_revisions = [history.new_revisions[number - made.start] for number in numbers]
         history.derivations = [row for row in history.derivations if is_kept(row[0]) and is_kept(row[2])]
-        history.merged = [
-            row for row in history.merged if kept.commits[row[0]] and (row[2] < 0 or is_kept(row[2]))
-        ]
+        history.merged = [row for row in history.merged if kept.commits[row[0]]]
         history.deletions = [
             row for row in history.deletions if kept.commits[row[0]] == WHOLE and is_kept(row[1])
         ]
