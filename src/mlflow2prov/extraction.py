@@ -224,6 +224,7 @@ def _take_in_sources(
     from mlflow2prov.cache.ahead import Ahead
     from mlflow2prov.model.ids import store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
     from mlflow2prov.sources.git_points import points_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
     from mlflow2prov.sources.mlflow.selected import keep_selected
@@ -246,8 +247,10 @@ def _take_in_sources(
     if given.paths:
         asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
         points = store.run(f"{asked} ORDER BY ALL")
+        tables = (f"{sources}.{name}" for name in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
+        datasets = store.run(f"{datasets_of_runs_sql(*tables)} ORDER BY ALL")
         with given.at_hand() as repositories, Ahead() as ahead:
-            history = ahead.batches(repositories.read(points))
+            history = ahead.batches(repositories.read(points, datasets))
             watched = watched_batches("Git history", history, surroundings.report)
             counts = take_in(store, sources, watched, redaction_sql)
         log.info(
@@ -365,8 +368,8 @@ def _cached_sources(
     def new(url: str) -> Callable[[Known], Batches]:
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
-    def history(points: list[tuple[str, ...]]) -> Batches:
-        return watched("Git history", repositories.read(points))
+    def history(points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]]) -> Batches:
+        return watched("Git history", repositories.read(points, datasets))
 
     return Sources(
         store=everything(mlflow_url) if mlflow_url else None,

@@ -146,8 +146,9 @@ class Change:
                     run(f"DELETE FROM {own}.{noted} WHERE owner = '{kind}' AND owner_id IN ({ids})")
                     run(f"INSERT INTO {own}.{noted} SELECT '{kind}', {key}, {self.begun_ms} FROM ({ids})")
         if "asked" in there and self.found.arrived.git:
-            run(f"DELETE FROM {own}.asked")
-            run(f"INSERT INTO {own}.asked FROM {schema}.asked")
+            for asked in ("asked", "asked_data"):
+                run(f"DELETE FROM {own}.{asked}")
+                run(f"INSERT INTO {own}.{asked} FROM {schema}.{asked}")
         git = {"git_state": self.git_state} if self.git_state is not None else {}
         self.cache.set_meta({"begun_ms": str(self.begun_ms), **git})
 

@@ -96,6 +96,7 @@ class Context:
             ("git_entry_point", "commit"),
             ("git_import", "commit"),
             ("git_member", "tree"),
+            ("git_dataset_match", "commit"),
         ):
             columns = columns_of(table)
             sides = (
@@ -214,6 +215,7 @@ class Context:
             "git_declared": revisions,
             "git_parent": whole,
             "git_merged": whole,
+            "git_dataset_match": "true",
             "git_repository": "true",
             "mlflow_store": "true",
         }

@@ -19,6 +19,7 @@ from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
 from mlflow2prov.model.driven import DRIVEN
 from mlflow2prov.model.events_code import CODE_EVENTS
+from mlflow2prov.model.events_data import DATA_EVENTS, DATASET_EVENTS
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
 from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
 from mlflow2prov.model.events_files import FILE_EVENTS
@@ -47,8 +48,10 @@ EVENTS: tuple[Event, ...] = (
     *LEDGER_FACTS,
     *GIT_EVENTS,
     *TREE_EVENTS,
+    *DATA_EVENTS,
     *RUN_EVENTS,
     *FILE_EVENTS,
+    *DATASET_EVENTS,
     *MODEL_EVENTS,
     *CODE_EVENTS,
     *PROMPT_EVENTS,

@@ -14,6 +14,7 @@ from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_code import RunCode
+from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_log import log_arguments, reading_log
@@ -36,16 +37,18 @@ def read_repository(
     path: str | Path,
     *,
     entry_points: Collection[tuple[str, ...]] = (),
+    datasets: Collection[tuple[str, str, str, str]] = (),
     wanted: GitWanted | None = None,
 ) -> Batches:
     """Yield a Git repository's source tables; see :func:`read_repositories`."""
-    yield from read_repositories([path], entry_points=entry_points, wanted=wanted)
+    yield from read_repositories([path], entry_points=entry_points, datasets=datasets, wanted=wanted)
 
 
 def read_repositories(
     paths: Sequence[str | Path],
     *,
     entry_points: Collection[tuple[str, ...]] = (),
+    datasets: Collection[tuple[str, str, str, str]] = (),
     wanted: GitWanted | None = None,
 ) -> Batches:
     """Yield the source tables of some Git repositories, in batches of 50,000 rows at most.
@@ -65,6 +68,9 @@ def read_repositories(
         entry_points: a commit's full object name, the source that a run at that commit names, and, which
             may be left out, the name of a project's entry point; each whose commit exists gives a row of
             ``git_entry_point``.
+        datasets: a commit's full object name, and the name, the digest and the source (as JSON) of a dataset
+            that a run at that commit took in; each that is data or a file there gives a row of
+            ``git_dataset_match``. Their commits must be those of ``entry_points``.
         wanted: what to read beyond what is always read, and which part to give.
 
     Raises:
@@ -83,7 +89,7 @@ def read_repositories(
             len(entry_points),
         )
     for same in parts.values():
-        yield from _read_as_one(same, wanted)
+        yield from _read_as_one(same, datasets, wanted)
 
 
 def repository_state(*paths: str | Path) -> str:
@@ -181,7 +187,9 @@ def _all(parts: Mapping[str, list[_Part]]) -> Iterator[_Part]:
         yield from same
 
 
-def _read_as_one(parts: Sequence[_Part], wanted: GitWanted) -> Batches:
+def _read_as_one(
+    parts: Sequence[_Part], datasets: Collection[tuple[str, str, str, str]], wanted: GitWanted
+) -> Batches:
     """Yield the rows of repositories whose objects may lie in one."""
     mail_maps = [read_mail_map(part.git, Path(part.layout.path)) for part in parts]
     mail_map = mail_maps[0][0].before([mail_map for mail_map, _ in mail_maps[1:]])
@@ -200,7 +208,7 @@ def _read_as_one(parts: Sequence[_Part], wanted: GitWanted) -> Batches:
             if not part.starts:
                 _LOG.warning("The Git repository %s has no commits.", part.layout.path)
         if starts:
-            yield from reading.batches()
+            yield from reading.batches(datasets)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
 
@@ -276,8 +284,8 @@ class _Reading:
         self._ahead = look_ahead(git, lines, self._names, keys)
         self.signatures = self._ahead.signatures
 
-    def batches(self) -> Batches:
-        """Yield the rows."""
+    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
+        """Yield the rows; of data only where the whole history is given."""
         wanted, git = self._asked.wanted, self._git
         arguments = log_arguments(wanted.find_copies, self._asked.exact_renames, walks=False)
         narrowing, kept = wanted.narrowing, None
@@ -290,7 +298,9 @@ class _Reading:
             if wanted.tree_members
             else set[str]()
         )
-        with reading_log(git, arguments, self._names) as log:
+        roots = [root for part in self._parts if part.points for root in _roots(part.git, part.layout)]
+        data = GitData(datasets, roots, ", ".join(part.layout.path for part in self._parts))
+        with data.reading(git), reading_log(git, arguments, self._names) as log:
             history, code = History(self._ahead.children), _code(self._parts, wanted)
             commits = CommitRows(self._mail_map, self._ahead.signatures)
             revisions, members = RevisionRows(history, kept), TreeMembers(history, told)
@@ -301,10 +311,14 @@ class _Reading:
                     commits.add(commit if message is None else commit._replace(message=message))
                 code.note(history.commits[-1], state)
                 members.add(history.commits[-1], state)
-                if max(commits.pending, history.pending, members.pending) >= BATCH_ROWS:
-                    for rows in (commits, revisions, members):
+                if kept is None:
+                    data.add(state, history)
+                if max(commits.pending, history.pending, members.pending, data.rows.pending) >= BATCH_ROWS:
+                    for rows in (commits, revisions, members, data.rows):
                         yield from rows.take()
-        for rows in (commits, revisions, members):
+            if kept is None:
+                data.finish(history)
+        for rows in (commits, revisions, members, data.rows):
             yield from rows.take()
         yield from code.batches(git, history, kept)
         _report(", ".join(part.layout.path for part in self._parts), history, commits.undated)

@@ -48,9 +48,11 @@ class AtHand:
     paths: tuple[str | Path, ...]
     wanted: GitWanted
 
-    def read(self, entry_points: Collection[tuple[str, ...]]) -> Batches:
+    def read(
+        self, entry_points: Collection[tuple[str, ...]], datasets: Collection[tuple[str, str, str, str]] = ()
+    ) -> Batches:
         """Yield their source tables."""
-        return read_repositories(self.paths, entry_points=entry_points, wanted=self.wanted)
+        return read_repositories(self.paths, entry_points=entry_points, datasets=datasets, wanted=self.wanted)
 
     def state(self) -> str:
         """Return a digest of the state that they are in."""

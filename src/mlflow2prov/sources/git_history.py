@@ -239,6 +239,14 @@ class History:
         start = revision * self._width
         return self._modes.get(_GITLINK) == int.from_bytes(self._content[start : start + 2])
 
+    def content(self, revision: int) -> str | None:
+        """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
+        start = revision * self._width
+        mode = int.from_bytes(self._content[start : start + 2])
+        if mode not in (self._modes.get(b"100644"), self._modes.get(b"100755")):
+            return None
+        return self._content[start + 2 : start + self._width].hex()
+
     def _moved(self, file: int, origin: int, path: int) -> None:
         known = self._other_paths.setdefault(file, [origin])
         if path not in known:

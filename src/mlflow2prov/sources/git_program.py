@@ -232,8 +232,20 @@ class Git:
                         size -= len(output.read(min(size, _PIPE_BYTES))) or size
                 output.read(1)
 
+    @contextmanager
+    def talking(self, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Run a command that answers line by line, and give what it is asked through and answers through."""
+        with TemporaryFile() as complaints:
+            process = self._start(arguments, subprocess.PIPE, complaints)
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                yield process.stdin, process.stdout
+            finally:
+                process.kill()
+                process.communicate()
+
     def _start(
-        self, arguments: Iterable[str], given: IO[bytes], complaints: IO[bytes]
+        self, arguments: Iterable[str], given: IO[bytes] | int, complaints: IO[bytes]
     ) -> subprocess.Popen[bytes]:
         pairs = [*_SETTINGS.items(), *(("safe.directory", folder) for folder in self.allowed)]
         settings = [part for name, value in pairs for part in ("-c", f"{name}={value}")]
