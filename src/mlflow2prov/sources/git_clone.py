@@ -121,7 +121,7 @@ class Clones:
                 stack.enter_context(_locked(self.folder / f".{name}.reading", fcntl.LOCK_SH))
             except OSError as error:
                 raise SourceError(
-                    f"can't keep a clone of {shown_url(plain)} in {self.folder} ({error.strerror}):"
+                    f"can't keep a clone of {without_credentials(plain)} in {self.folder} ({error.strerror}):"
                     " name another folder with --repository_cache"
                 ) from error
             fcntl.flock(lock, fcntl.LOCK_UN)

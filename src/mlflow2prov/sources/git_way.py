@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from mlflow2prov.errors import SourceError
-from mlflow2prov.prov.credentials import shown_url, without_credentials
+from mlflow2prov.prov.credentials import without_credentials
 
 PATIENCE_S = 120.0
 """How long a server may say nothing, not even how far it is."""
@@ -157,8 +157,8 @@ class Way:
         said = said or (lines[-1] if lines else f"it ended with code {done.code}")
         for pattern, meaning in _MEANINGS:
             if re.search(pattern, done.said, re.IGNORECASE):
-                return SourceError(f"{shown_url(self.shown)} {meaning} (Git says `{said}`)")
-        return SourceError(f"can't clone {shown_url(self.shown)}: Git says `{said}`")
+                return SourceError(f"{self.shown} {meaning} (Git says `{said}`)")
+        return SourceError(f"can't clone {self.shown}: Git says `{said}`")
 
     def _heard(self, process: subprocess.Popen[bytes]) -> bytes:
         """Return all that a program complains about until it ends."""
@@ -169,7 +169,7 @@ class Way:
                 ready, _, _ = select.select([pipe], [], [], self.patience_s)
                 if not ready:
                     raise SourceError(
-                        f"{shown_url(self.shown)} does not answer: nothing was heard for {self.patience_s:g} s"
+                        f"{self.shown} does not answer: nothing was heard for {self.patience_s:g} s"
                     )
                 piece = os.read(pipe.fileno(), 1 << 16)
                 if not piece:
