@@ -200,3 +200,21 @@ def test_writing_a_section_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
         "# Title\n\n<!-- begin git -->\nnew \\1\n<!-- end git -->\n\nlast words\n"
         "\n<!-- begin help -->\nmore\n<!-- end help -->\n"
     )
+
+
+def test_any_repository_is_measured_and_what_is_read_agrees_with_git(tmp_path: Path) -> None:
+    from benchmarks.git_history import make_repository
+    from benchmarks.git_real import git_says, mlflow2prov_says
+
+    make_repository(tmp_path / "r", 60, merge_every=7, rename_every=3)
+    counts = git_says(tmp_path / "r")
+    assert counts == mlflow2prov_says(tmp_path / "r")
+    assert counts.commits == 60 and counts.changes > 200 and counts.live
+    command = [sys.executable, "-m", "benchmarks", "--size", "smoke", "--only", "real"]
+    command += ["--repository", f"ada/wine={tmp_path / 'r'}", "--folder", str(tmp_path / "data")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"ada/wine: commits, changes, live files: 60, {counts.changes:,}, {len(counts.live)}" in done.stdout
+    )
+    assert str(tmp_path) not in done.stdout
