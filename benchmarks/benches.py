@@ -20,6 +20,7 @@ from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
+from benchmarks.ways_bench import ways
 
 _HISTORY_RUNS = 100
 """How many runs MLflow takes in one request for histories."""
@@ -346,6 +347,15 @@ BENCHES: dict[str, Bench] = {
             about="Reading the same store in a server on this machine into source tables, against taking all"
             " columns of the same tables by ADBC and looking at none, which was the fastest way to scan them.",
             run=postgresql,
+        ),
+        Bench(
+            name="ways",
+            title="Every way into MLflow",
+            about="`extract` of stores with the same runs by each way in, in whole processes, once each; beside it"
+            " MLflow's own client takes the runs of the same store in pages of 1,000, with the latest points of"
+            " their metrics alone. Of servers the CPU counts, too. Growth is without what a store of five runs"
+            " takes.",
+            run=ways,
         ),
         Bench(
             name="prov",

@@ -74,6 +74,19 @@ def test_a_benchmark_measures_and_writes_its_table(name: str, rows: list[str], t
     assert not list((tmp_path / "data").glob("out-*")), "what was written while measuring is still there"
 
 
+def test_growth_is_told_without_what_takes_time_at_any_size() -> None:
+    from benchmarks.ways_bench import growth
+
+    assert growth(1.0, (10, 2.0), (100, 11.0)) == pytest.approx(1)
+    assert growth(1.0, (10, 2.0), (100, 101.0)) == pytest.approx(2)
+
+
+def test_rows_are_written_as_database_servers_copy_them() -> None:
+    from benchmarks.sql_servers import word
+
+    assert [word(value) for value in ("a\tb\\\n", None, 0.1, 3)] == ["a\\tb\\\\\\n", "\\N", "0.1", "3"]
+
+
 def test_requests_are_counted_as_the_client_logs_them(caplog: pytest.LogCaptureFixture) -> None:
     from benchmarks.benches import requests_in
 

@@ -237,7 +237,8 @@ def _telling_keys(tags: str) -> str:
     spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
     listed = ", ".join(f"'{variable}'" for variable in spelled)
     return (
-        f"SELECT key FROM (SELECT DISTINCT key FROM {tags}) WHERE starts_with(key, 'mlflow.docker.') "
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {tags}) "  # else each row's key is looked at
+        "SELECT key FROM found WHERE starts_with(key, 'mlflow.docker.') "
         f"OR starts_with(key, 'mlflow.databricks.') "
         f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"
     )

@@ -176,11 +176,12 @@ class _Interpreter:
         declare_prefixes(self._graph, prefixes)
 
     def finish(self) -> None:
-        for (name, datatype), key in self._keys.items():
-            self._cursor.execute(
-                f"INSERT INTO {self._graph.schema}.attribute_key VALUES (?, ?, ?, NULL)",
-                [key, name, datatype],
-            )
+        names, datatypes = zip(*self._keys, strict=True) if self._keys else ((), ())
+        self._cursor.execute(
+            f"INSERT INTO {self._graph.schema}.attribute_key "
+            "SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), NULL",
+            [list(self._keys.values()), list(names), list(datatypes)],
+        )
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
@@ -205,7 +206,7 @@ class _Interpreter:
             return
         with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
-                self._insert_element(event.name, alias, element)
+                self._insert_element(event.name, alias, element, None if event.view else count)
             for relation in event.relations:
                 self._insert_relation(event.name, relation)
         if event.elements:
@@ -221,7 +222,7 @@ class _Interpreter:
         identifier = f"({base} + n)::INTEGER"
         return f"CASE WHEN {element.when} THEN {identifier} END" if element.when else identifier
 
-    def _insert_element(self, view: str, alias: str, element: Element) -> None:
+    def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
         self._cursor.execute(
@@ -232,13 +233,16 @@ class _Interpreter:
             ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
+        listed = self._attribute_list(self._settled(view, count, attributes))
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
-            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {self._attribute_list(self._settled(view, attributes))} "
+            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
             f"FROM {view}{where}"
         )
 
-    def _settled(self, view: str, attributes: list[tuple[str, Attribute]]) -> list[tuple[str, Attribute]]:
+    def _settled(
+        self, view: str, count: int | None, attributes: list[tuple[str, Attribute]]
+    ) -> list[tuple[str, Attribute]]:
         """The attributes, those marked as always there that are never NULL in a large event.
 
         Those that are always NULL there are left out.
@@ -246,7 +250,9 @@ class _Interpreter:
         Looking first costs less than looking at each of millions of attribute lists.
         """
         open_ones = [position for position, (_, attribute) in enumerate(attributes) if not attribute.always]
-        total = self._count(view) if open_ones else 0
+        total = 0
+        if open_ones:
+            total = self._count(view) if count is None else count
         if total < _LARGE:
             return attributes
         looks = ", ".join(f"count({attributes[position][1].sql})" for position in open_ones)
