@@ -20,6 +20,7 @@ from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
+from benchmarks.validate_bench import validation
 from benchmarks.ways_bench import ways
 
 _HISTORY_RUNS = 100
@@ -379,6 +380,14 @@ BENCHES: dict[str, Bench] = {
             about="Graphs of three sizes, kept in DuckDB files, are saved by a process each; its largest resident set"
             " must not grow with the graph.",
             run=memory,
+        ),
+        Bench(
+            name="validate",
+            title="Validation",
+            about="PROV-CONSTRAINTS on graphs that are kept in DuckDB files, by whole processes: records of runs; and"
+            " graphs that are hard to order, such as one chain of derivations through all records. Growth leaves out"
+            " what a graph of 100 records takes.",
+            run=validation,
         ),
         Bench(
             name="http",

@@ -20,10 +20,11 @@ LAYERS = {
     "sinks": {"errors", "prov", "graph", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
     "linking": {"errors", "prov", "graph", "sources"},
+    "validation": {"errors", "prov", "graph", "formats", "model"},
     "progress": set(),
     "terminal": {"progress"},
     "checks": {"errors", "prov", "graph", "formats", "sources", "sinks"},
-    "commands": {"errors", "prov", "graph", "formats", "sources", "checks", "sinks"},
+    "commands": {"errors", "prov", "graph", "formats", "sources", "checks", "sinks", "validation"},
     "surroundings": {"graph", "progress"},
     "store_ways": {"prov", "sources", "surroundings"},
     "extraction": {
@@ -47,6 +48,7 @@ LAYERS = {
         "sinks",
         "progress",
         "surroundings",
+        "validation",
     },
     "config": {"errors", "commands"},
     "cli": {
@@ -63,7 +65,7 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "sinks")}
+CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "sinks", "validation")}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

@@ -16,6 +16,7 @@ from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
 from mlflow2prov.sinks import addresses
 from mlflow2prov.sources.mlflow.parts import CONCURRENCY, PARTS
+from mlflow2prov.validation.report import REPORT_FORMATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,6 +412,26 @@ COMMANDS: tuple[Command, ...] = (
                 default="table",
             ),
             Option(name="plot", help="Draw counts over time into this SVG file.", metavar="FILE"),
+        ),
+    ),
+    Command(
+        name="validate",
+        help="Print what violates PROV-CONSTRAINTS in each document, and pass it on: exit code 1 in the end if any does.",
+        example="mlflow2prov load --input a.json validate --format json",
+        options=(
+            Option(
+                name="format",
+                help="How to print the violations.",
+                kind="choice",
+                choices=REPORT_FORMATS,
+                default=REPORT_FORMATS[0],
+            ),
+            Option(
+                name="shapes",
+                help="Check against the SHACL shapes of the vocabulary as well (extra shacl; for small graphs).",
+                kind="flag",
+                default=False,
+            ),
         ),
     ),
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.checks import formats_to_save, targets
 from mlflow2prov.commands import Step
-from mlflow2prov.errors import UsageError
+from mlflow2prov.errors import InvalidError, UsageError
 from mlflow2prov.extraction import extract
 from mlflow2prov.graph.files import (
     refuse_existing,
@@ -32,11 +32,18 @@ log = logging.getLogger(__name__)
 
 
 def run(steps: Iterable[Step], surroundings: Surroundings) -> int:
-    """Run a chain of steps; return how many documents came out of it."""
+    """Run a chain of steps; return how many documents came out of it.
+
+    Raises:
+        InvalidError: ``validate`` found documents that are not valid; all steps have been carried out.
+    """
     documents: Iterator[Graph] = iter(())
     for step in steps:
         documents = STEPS[step.command.name](documents, step.options, surroundings)
-    return sum(1 for _ in documents)
+    count = sum(1 for _ in documents)
+    if surroundings.invalid:
+        raise InvalidError(f"not valid: {', '.join(surroundings.invalid)}")
+    return count
 
 
 def load(
@@ -288,6 +295,38 @@ def _statistics_step(
         graph = following
 
 
+def _validate_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    _check_output(surroundings)
+    if options["shapes"]:
+        from mlflow2prov.validation.shapes import require_shapes
+
+        require_shapes()
+    for graph, number in _numbering(_some(documents, "validate")):
+        name = graph.origin or "the document"
+        surroundings.report(f"validating {name}", {})
+        report = graph.validate(shapes=options["shapes"])
+        if number:
+            report = replace(report, document=f"{number}: {name}")
+        surroundings.stdout.write(report.text(options["format"]).encode(errors="backslashreplace"))
+        surroundings.stdout.flush()
+        if not report.is_valid:
+            surroundings.invalid.append(report.document or name)
+        yield graph
+
+
+def _numbering(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
+    """Each document with its number, from 1 on; a single one has 0."""
+    numbered = 0
+    graph = next(documents, None)
+    while graph is not None:
+        following = next(documents, None)
+        numbered += 1 if numbered or following is not None else 0
+        yield graph, numbered
+        graph = following
+
+
 def _check_output(surroundings: Surroundings) -> None:
     if surroundings.stdout is None:
         raise UsageError("standard output is closed")
@@ -315,5 +354,6 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "save": _save_step,
     "push": _push_step,
     "statistics": _statistics_step,
+    "validate": _validate_step,
 }
 """A step for each command."""

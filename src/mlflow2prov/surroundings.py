@@ -40,6 +40,7 @@ class Surroundings:
         now_ms: the clock, in milliseconds since 1970, for caches.
         ask_password: asks a person for the password of a user at a database; None where nobody is there.
         random_key: of pseudonyms, where no key is given.
+        invalid: the names of documents that a step found invalid, which fails the run after its last step.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -55,6 +56,7 @@ class Surroundings:
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     ask_password: Callable[[str], str] | None = None
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    invalid: list[str] = field(default_factory=list)
 
 
 def repository_cache(environment: Mapping[str, str]) -> Path:

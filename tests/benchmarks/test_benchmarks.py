@@ -63,6 +63,7 @@ def bench(name: str, folder: Path) -> str:
             ],
         ),
         ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
+        ("validate", ["runs: 2,000 records, CPU", "circle: 2,000 records, CPU", "chain: growth of CPU time"]),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mlflow2prov.graph.agents import Person
     from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.validation.report import Report
 
 
 class Graph:
@@ -203,6 +204,19 @@ class Graph:
         from mlflow2prov.graph.statistics import statistics
 
         return statistics(self, resolution)
+
+    def validate(self, *, shapes: bool = False) -> Report:
+        """Return every violation of PROV-CONSTRAINTS, in the document and in each of its bundles.
+
+        Args:
+            shapes: check against the SHACL shapes of the vocabulary as well (extra ``mlflow2prov[shacl]``).
+
+        >>> Graph.empty().validate().is_valid
+        True
+        """
+        from mlflow2prov.validation.engine import validate
+
+        return validate(self, shapes=shapes)
 
     def plot(self, file: str | Path) -> Path:
         """Draw counts over time into an SVG file; return its path.

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sql_servers import MARIADB, PASSWORD, POSTGRESQL, QUOTED_PASSWORD, Server, program, running
 from stores import HUGE, REVISIONS, SCHEMAS, fill_schema, insert
 from tests.cache.test_cache import told
 from tests.conftest import DemoProject
@@ -32,6 +31,7 @@ from mlflow2prov.sources.mlflow.database_dialects import POSTGRESQL as POSTGRESQ
 from mlflow2prov.sources.mlflow.database_tables import READINGS
 from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+from sql_servers import MARIADB, PASSWORD, POSTGRESQL, QUOTED_PASSWORD, Server, program, running
 
 Rows = list[dict[str, Any]]
 NO_ARTIFACTS = frozenset({"artifacts"})
