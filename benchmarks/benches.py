@@ -14,6 +14,7 @@ from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_pro
 from benchmarks.formats_bench import formats
 from benchmarks.git_real import real
 from benchmarks.inputs import Inputs
+from benchmarks.lineage_bench import lineage
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
@@ -388,6 +389,13 @@ BENCHES: dict[str, Bench] = {
             " graphs that are hard to order, such as one chain of derivations through all records. Growth leaves out"
             " what a graph of 100 records takes.",
             run=validation,
+        ),
+        Bench(
+            name="lineage",
+            title="Lineage",
+            about="A made graph, kept in a DuckDB file, is opened by a process of its own, which asks for the lineage of"
+            " an entity five times, and once for that of the last one.",
+            run=lineage,
         ),
         Bench(
             name="http",

@@ -18,6 +18,7 @@ class Size:
         server_runs: of the store that a server is read over.
         ways_runs: of the stores that are read by every way in, the smaller one first.
         records: that the ``prov`` library is compared on.
+        relations: of the graph that lineage is asked of.
         library_records: that the ``prov`` library writes and reads in each format.
         repeats: of what takes seconds; the best one counts.
         is_judged: whether the limits are meant for this size.
@@ -31,6 +32,7 @@ class Size:
     server_runs: int
     ways_runs: tuple[int, int]
     records: int
+    relations: int
     library_records: int
     repeats: int
     is_judged: bool = False
@@ -48,6 +50,7 @@ SIZES: dict[str, Size] = {
             server_runs=500,
             ways_runs=(2_000, 20_000),
             records=1_000_000,
+            relations=10_000_000,
             library_records=20_000,
             repeats=3,
             is_judged=True,
@@ -61,6 +64,7 @@ SIZES: dict[str, Size] = {
             server_runs=200,
             ways_runs=(100, 500),
             records=100_000,
+            relations=1_000_000,
             library_records=5_000,
             repeats=3,
         ),
@@ -73,6 +77,7 @@ SIZES: dict[str, Size] = {
             server_runs=5,
             ways_runs=(10, 20),
             records=2_000,
+            relations=10_000,
             library_records=500,
             repeats=1,
         ),

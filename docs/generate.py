@@ -16,6 +16,8 @@ import click
 from mlflow2prov import cli, config
 from mlflow2prov.commands import COMMANDS
 from mlflow2prov.formats import FORMATS, Format
+from mlflow2prov.graph.references import REFERENCE_KINDS
+from mlflow2prov.graph.steps import CLASSES, DETAIL, LEADING_ON, STEPS, Step
 from mlflow2prov.graph.store import TABLES
 from mlflow2prov.model.declare import Event, Relation
 from mlflow2prov.model.expand import EVENTS
@@ -23,6 +25,8 @@ from mlflow2prov.model.ontology import KIND_CLASSES, Described, described, ontol
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
+from mlflow2prov.query.sandbox import TABLE_FUNCTIONS
+from mlflow2prov.query.views import View, views
 from mlflow2prov.sources import tables as source_tables
 from mlflow2prov.validation.declare import Rule
 from mlflow2prov.validation.rules import RULES
@@ -122,11 +126,12 @@ def cli_page() -> str:
             NOTE,
             "",
             "Commands chain: documents flow from each to the next. `extract` adds one document, `load` one",
-            "for each file, `transform` changes each, `merge` makes one of all, `save`, `statistics` and `validate` pass",
-            "on what they were given. Options that have an underscore can be spelled with hyphens, too.",
-            "What `save --output -` and `statistics` give goes to standard output, all messages to standard",
-            "error. Counts of several documents are told with the name of each: as a heading, as the column",
-            "`document` of CSV, as the member `document` of one JSON object after the other.",
+            "for each file, `transform` changes each, `merge` makes one of all, `lineage` reduces each, `save`,",
+            "`push`, `statistics`, `query` and `validate` pass on what they were given. Options that have an underscore",
+            "can be spelled with hyphens, too.",
+            "What `save --output -`, `statistics`, `lineage --print`, `query` and `validate` give goes to standard output,",
+            "all messages to standard error. Counts of several documents are told with the name of each: as a",
+            "heading, as the column `document` of CSV, as the member `document` of one JSON object after the other.",
             "[Exit codes](exit-codes.md) and the [YAML configuration](configuration.md) have pages of",
             "their own.",
             *(f"\n## {name}\n\n```text\n{text.rstrip()}\n```" for name, text in pages),
@@ -466,6 +471,131 @@ def _rule_row(rule: Rule) -> str:
     return f"| {rule.code} | `{rule.name}` | {rule.says} | {rule.how} |"
 
 
+def lineage_page() -> str:
+    """Return the page of references and of the steps of lineage."""
+    return "\n".join(
+        [
+            "# References and lineage",
+            "",
+            NOTE,
+            "",
+            "[How to ask for lineage](../how-to/lineage.md) is told elsewhere.",
+            "",
+            "## References",
+            "",
+            REFERENCES_INTRODUCTION,
+            "| form | example | what is meant |",
+            "| --- | --- | --- |",
+            *(f"| {_form(kind.form)} | `{kind.example}` | {kind.doc} |" for kind in REFERENCE_KINDS),
+            "",
+            "## Steps",
+            "",
+            STEPS_INTRODUCTION,
+            "| relation | from | to what it came from | upstream | downstream | the other way round | why |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *map(_step_row, STEPS),
+            "",
+            "The classes are these types of ours; an element that has none of them is of no class:",
+            "",
+            "| class | types |",
+            "| --- | --- |",
+            *(
+                f"| {name} | {', '.join(f'`m2p:{word}`' for word in words)} |"
+                for name, words in CLASSES.items()
+            ),
+            "",
+            "## What is left out",
+            "",
+            f"What is of the class *{DETAIL}* would drown an answer, and so would what leads to nothing. Without",
+            "`--with_details` details are left out, unless one is asked for, and so is, where a walk does not lead on",
+            "from it to something else:",
+            "",
+            *(f"- {direction}: {', '.join(names) or 'nothing'}" for direction, names in LEADING_ON.items()),
+            "",
+            "What is one step away stays all the same, unless it is an artifact or an agent was asked for. The document",
+            "that is passed on has what was met and all relations among that, also those that lineage does not go along.",
+            "",
+        ]
+    )
+
+
+REFERENCES_INTRODUCTION = """\
+A reference is looked for in each of these ways whose form it has, in any PROV document. Of several things that
+one way finds, those that still are go before those that were invalidated. A reference that means several things,
+or nothing, is wrong usage (exit code 2); the error lists the nearest, with what each one is.
+"""
+
+STEPS_INTRODUCTION = """\
+Upstream a walk goes from a thing to what it came from, downstream to what came of it. The first row that fits a
+relation holds, by its kind, its arguments, and the classes of these where the row names any. The rows without
+classes are PROV's own semantics, which hold for any document. Roles don't matter. A walk never turns round, so
+that what two things share (a person, an environment, a dataset) does not lead from one to the other.
+*start*: only from what was asked for. *history*: only with `--history`. Identifiers are one thing whatever bundle
+describes them.
+"""
+
+
+def _form(form: str) -> str:
+    return f"`{form}`" if re.fullmatch(r"[a-z]*:?/?[A-Z_@/]+", form) else form
+
+
+def _step_row(step: Step) -> str:
+    later, earlier = step.classes
+    without = f", where there is no {step.without}" if step.without else ""
+    cells = (
+        step.kind,
+        f"{step.later}{f' ({later})' if later else ''}{without}",
+        f"{step.earlier}{f' ({earlier})' if earlier else ''}",
+        step.upstream,
+        step.downstream,
+        "" if step.back == "never" else step.back,
+        step.why,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def views_page() -> str:
+    """Return the page of the views that queries see."""
+    return "\n".join(
+        [
+            "# Views",
+            "",
+            NOTE,
+            "",
+            VIEWS_INTRODUCTION,
+            "The functions that make tables are "
+            + ", ".join(f"`{name}`" for name in sorted(TABLE_FUNCTIONS))
+            + ".",
+            "",
+            "## Records of PROV",
+            "",
+            *(line for view in views().values() if view.schema == "prov" for line in _view_section(view)),
+            "## Types of the vocabulary",
+            "",
+            *(line for view in views().values() if view.schema == "m2p" for line in _view_section(view)),
+        ]
+    )
+
+
+VIEWS_INTRODUCTION = """\
+`query --sql`, `Graph.sql` and `Graph.to_arrow` see these tables, in the schemas `prov` and `m2p`. Names need their
+schema only where they are words of SQL, as in `m2p.User` and `m2p."Table"`; case does not matter. The language is
+[DuckDB's SQL](https://duckdb.org/docs/stable/sql/introduction).
+
+`id`, and all columns of relations that name things, are identifiers as the document spells them; `bundle` is NULL
+in the document itself. What a record does not have is NULL, or an empty list. Instants are `TIMESTAMPTZ`, in UTC;
+a lexical form that is none of the column's type is NULL. A view of a type has a row for each identifier, with
+the values of all its records, of which columns that are no lists show the first.
+
+A query is one `SELECT` and can only read: the engine has no access to files, the network or its settings.
+"""
+
+
+def _view_section(view: View) -> list[str]:
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in view.columns.items())
+    return [f"### {view.schema}.{view.name}", "", view.doc, "", columns, ""]
+
+
 def schema_text() -> str:
     """Return the JSON Schema of the configuration."""
     return json.dumps(config.schema(), indent=2) + "\n"
@@ -474,9 +604,12 @@ def schema_text() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/formats.md": formats_page,
+    "docs/reference/lineage.md": lineage_page,
     "docs/reference/model.md": model_page,
     "docs/reference/tables.md": tables_page,
     "docs/reference/validation.md": validation_page,
+    "docs/reference/lineage.md": lineage_page,
+    "docs/reference/views.md": views_page,
     "src/mlflow2prov/configuration.schema.json": schema_text,
     "src/mlflow2prov/model/ontology.ttl": ontology,
 }

@@ -18,6 +18,7 @@ LAYERS = {
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
     "sinks": {"errors", "prov", "graph", "formats"},
+    "query": {"errors", "prov", "graph", "model", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
     "linking": {"errors", "prov", "graph", "sources"},
     "validation": {"errors", "prov", "graph", "formats", "model"},
@@ -45,6 +46,7 @@ LAYERS = {
         "checks",
         "commands",
         "extraction",
+        "query",
         "sinks",
         "progress",
         "surroundings",
@@ -65,7 +67,7 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "sinks", "validation")}
+CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "query", "sinks", "validation")}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

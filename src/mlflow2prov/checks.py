@@ -13,6 +13,9 @@ from mlflow2prov.errors import UsageError
 
 Options = dict[str, Any]
 
+ANSWER_FORMATS = ("table", "csv", "json", "parquet")
+"""The forms of answers to queries."""
+
 
 def check_extract(options: Options) -> None:
     """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
@@ -65,6 +68,55 @@ def check_transform(options: Options) -> None:
     from mlflow2prov.prov.instants import window_of
 
     window_of(options["since"], options["until"])
+
+
+def check_query(options: Options) -> None:
+    """Raise an error if there are two questions, one can't be read, or its answer has no place to go to.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if options["sql"] and options["sparql"]:
+        raise UsageError("query takes one question: --sql or --sparql, not both")
+    question(options)
+    answer_format(options)
+
+
+def question(options: Options) -> str:
+    """Return the question that is asked: the text itself, or that of the file that it names.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    given = str(options["sql"] or options["sparql"])
+    is_name = not any(char.isspace() for char in given) and Path(given).suffix in (".sql", ".rq", ".sparql")
+    try:
+        if not is_name and not Path(given).is_file():
+            return given
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if not is_name:  # a long question is no name of a file
+            return given
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"can't read the question in {given}: {reason}") from error
+
+
+def answer_format(options: Options) -> str:
+    """Return the format to write an answer in: the one asked for, else the one that the suffix tells.
+
+    Raises:
+        UsageError: the suffix tells another one, or it can't be shown on a screen.
+
+    >>> answer_format({"format": None, "output": "runs.csv"}), answer_format({"format": None, "output": None})
+    ('csv', 'table')
+    """
+    output, asked = options["output"], options["format"]
+    told = Path(output).suffix[1:].lower() if output and output != "-" else ""
+    if asked and told in ANSWER_FORMATS and told != asked:
+        raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
+    if asked == "parquet" and output is None:
+        raise UsageError("--format parquet needs --output: it is nothing to look at")
+    return asked or (told if told in ANSWER_FORMATS else "table")
 
 
 def check_save(options: Options) -> None:

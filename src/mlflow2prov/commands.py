@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow2prov import checks
+from mlflow2prov.checks import ANSWER_FORMATS
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
+from mlflow2prov.graph.steps import WAYS
 from mlflow2prov.sinks import addresses
 from mlflow2prov.sources.mlflow.parts import CONCURRENCY, PARTS
 from mlflow2prov.validation.report import REPORT_FORMATS
@@ -431,6 +433,85 @@ COMMANDS: tuple[Command, ...] = (
                 help="Check against the SHACL shapes of the vocabulary as well (extra shacl; for small graphs).",
                 kind="flag",
                 default=False,
+            ),
+        ),
+    ),
+    Command(
+        name="lineage",
+        help="Reduce each document to where a thing came from, or what came of it, and pass that on.",
+        example="mlflow2prov load --input a.json lineage --of models:/wine/3 --print save --output wine.svg",
+        options=(
+            Option(
+                name="of",
+                help="The thing: models:/NAME/VERSION, runs:/ID, a commit, a file, a dataset, an e-mail, an identifier, …",
+                required=True,
+                metavar="REF",
+            ),
+            Option(
+                name="direction",
+                help="Where it came from, what came of it, or both.",
+                kind="choice",
+                choices=WAYS,
+                default="upstream",
+            ),
+            Option(name="depth", help="Go so many steps at most.", kind="number", metavar="N"),
+            Option(
+                name="through",
+                help="Go on only from elements of these types, such as Run, m2p:Commit, activity.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="stop_at",
+                help="Don't go on from elements of these types.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="history",
+                help="Go upstream from a commit to all commits before it, too.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
+                name="with_details",
+                help="With metrics, params, tags, traces, and what leads to nothing.",
+                kind="flag",
+                default=False,
+            ),
+            Option(name="print", help="Print it as a tree.", kind="flag", default=False),
+        ),
+    ),
+    Command(
+        name="query",
+        check=checks.check_query,
+        help="Answer a question to each document in SQL or SPARQL that can only read, and pass the document on.",
+        example='mlflow2prov load --input a.json query --sql "SELECT name, count(*) FROM Run GROUP BY name"',
+        one_of=("sql", "sparql"),
+        options=(
+            Option(
+                name="sql",
+                help="The question in DuckDB's SQL over documented views, or the name of a file that holds it.",
+                metavar="TEXT|FILE",
+            ),
+            Option(
+                name="sparql",
+                help="The question in SPARQL over the document as PROV-O, or the name of a file that holds it.",
+                metavar="TEXT|FILE",
+            ),
+            Option(
+                name="format",
+                help="How to write the answer.",
+                kind="choice",
+                choices=ANSWER_FORMATS,
+                shown_default="by the suffix of FILE, else table",
+            ),
+            Option(
+                name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
             ),
         ),
     ),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow2prov.checks import formats_to_save, targets
+from mlflow2prov.checks import answer_format, formats_to_save, question, targets
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import InvalidError, UsageError
 from mlflow2prov.extraction import extract
@@ -27,6 +28,7 @@ from mlflow2prov.surroundings import Surroundings, say_size
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
+    from mlflow2prov.query.answers import Answer
 
 log = logging.getLogger(__name__)
 
@@ -327,6 +329,73 @@ def _numbering(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
         graph = following
 
 
+def _lineage_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    from mlflow2prov.graph.lineage import lineage
+
+    is_shown, settings = options["print"], {name: options[name] for name in options if name != "print"}
+    if is_shown:
+        _check_output(surroundings)
+    for graph in _some(documents, "lineage"):
+        surroundings.report("lineage", {})
+        found = lineage(graph, **settings)
+        if is_shown:
+            _print(found.tree(), surroundings)
+        yield found.part()
+
+
+def _query_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    text, format_name, output = question(options), answer_format(options), options["output"]
+    if output in (None, "-"):
+        _check_output(surroundings)
+    else:
+        require_folder(Path(output))
+    numbered, waiting = 0, _some(documents, "query")
+    graph: Graph | None = next(waiting)
+    while graph is not None:
+        following = next(waiting, None)
+        numbered += 1 if numbered or following is not None else 0
+        surroundings.report("answering a query", {})
+        with _answer(graph, text, is_sql=bool(options["sql"])) as answer:
+            _write_answer(answer, format_name, output, numbered, surroundings)
+        yield graph
+        graph = following
+
+
+@contextmanager
+def _answer(graph: Graph, text: str, *, is_sql: bool) -> Iterator[Answer]:
+    from mlflow2prov.query.sandbox import sql_answer
+    from mlflow2prov.query.sparql import sparql_answer
+
+    if is_sql:
+        with sql_answer(graph, text) as answer:
+            yield answer
+    else:
+        yield sparql_answer(graph, text)
+
+
+def _write_answer(
+    answer: Answer, format_name: str, output: str | None, number: int, surroundings: Surroundings
+) -> None:
+    from mlflow2prov.graph.files import whole_file
+    from mlflow2prov.query.answers import write
+
+    if output in (None, "-"):
+        write(answer, surroundings.stdout, format_name)
+        surroundings.stdout.flush()
+        return
+    with whole_file(_numbered(Path(str(output)), number)) as unfinished, unfinished.open("wb") as file:
+        write(answer, file, format_name)
+
+
+def _print(text: str, surroundings: Surroundings) -> None:
+    surroundings.stdout.write(text.encode(errors="backslashreplace"))
+    surroundings.stdout.flush()
+
+
 def _check_output(surroundings: Surroundings) -> None:
     if surroundings.stdout is None:
         raise UsageError("standard output is closed")
@@ -355,5 +424,7 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "push": _push_step,
     "statistics": _statistics_step,
     "validate": _validate_step,
+    "lineage": _lineage_step,
+    "query": _query_step,
 }
 """A step for each command."""
