@@ -608,7 +608,6 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/model.md": model_page,
     "docs/reference/tables.md": tables_page,
     "docs/reference/validation.md": validation_page,
-    "docs/reference/lineage.md": lineage_page,
     "docs/reference/views.md": views_page,
     "src/mlflow2prov/configuration.schema.json": schema_text,
     "src/mlflow2prov/model/ontology.ttl": ontology,
