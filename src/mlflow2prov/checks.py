@@ -16,6 +16,12 @@ Options = dict[str, Any]
 ANSWER_FORMATS = ("table", "csv", "json", "parquet")
 """The forms of answers to queries."""
 
+TABLE_FORMATS = ("table", "csv", "json", "markdown")
+"""The forms of answers to questions."""
+
+SUFFIXES = {"md": "markdown", "htm": "html", "txt": "table"}
+"""What suffixes tell that are no names of forms."""
+
 
 def check_extract(options: Options) -> None:
     """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
@@ -117,6 +123,59 @@ def answer_format(options: Options) -> str:
     if asked == "parquet" and output is None:
         raise UsageError("--format parquet needs --output: it is nothing to look at")
     return asked or (told if told in ANSWER_FORMATS else "table")
+
+
+def check_ask(options: Options) -> None:
+    """Raise an error if there is no such question, or its parameters are not what it takes.
+
+    Raises:
+        UsageError: so it is.
+    """
+    from mlflow2prov.graph.questions import checked, named
+
+    form_of(options, TABLE_FORMATS)
+    given = parameters_of(options["param"])
+    if options["list"] and options["name"]:
+        raise UsageError("ask --list lists the questions: leave the name out")
+    if options["name"]:
+        checked(named(options["name"]), given)
+
+
+def parameters_of(given: Sequence[str]) -> dict[str, str]:
+    """Return the names and values of parameters.
+
+    Raises:
+        UsageError: one has no name, or is given twice.
+
+    >>> parameters_of(["model=models:/wine/3"])
+    {'model': 'models:/wine/3'}
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--param is {one!r}, but has to be NAME=VALUE")
+        if name.strip() in found:
+            raise UsageError(f"the parameter {name.strip()} is given twice")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def form_of(options: Options, forms: Sequence[str]) -> str:
+    """Return the form of a page or an answer: the one asked for, else what the suffix tells, else the first.
+
+    Raises:
+        UsageError: the suffix tells another one.
+
+    >>> form_of({"format": None, "output": "a.md"}, TABLE_FORMATS)
+    'markdown'
+    """
+    output, asked = options["output"], options["format"]
+    suffix = Path(output).suffix[1:].lower() if output and output != "-" else ""
+    told = SUFFIXES.get(suffix, suffix)
+    if asked and told in forms and told != asked:
+        raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
+    return str(asked or (told if told in forms else forms[0]))
 
 
 def check_save(options: Options) -> None:

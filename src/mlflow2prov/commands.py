@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow2prov import checks
-from mlflow2prov.checks import ANSWER_FORMATS
+from mlflow2prov.checks import ANSWER_FORMATS, TABLE_FORMATS
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
@@ -38,6 +38,7 @@ class Option:
         shown_default: what help says where no default can be shown.
         shorthands: words of the configuration that stand for a value, such as ``fine: true``.
         needs: another option, without which this one would do nothing.
+    positional: how many of its values the command line also takes without its name.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Option:
     shown_default: str | None = None
     shorthands: tuple[str, ...] = ()
     needs: str | None = None
+    positional: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,6 +510,34 @@ COMMANDS: tuple[Command, ...] = (
                 help="How to write the answer.",
                 kind="choice",
                 choices=ANSWER_FORMATS,
+                shown_default="by the suffix of FILE, else table",
+            ),
+            Option(
+                name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
+            ),
+        ),
+    ),
+    Command(
+        name="ask",
+        check=checks.check_ask,
+        help="Answer one of the shipped questions about each document, and pass the document on; alone, list them.",
+        example="mlflow2prov load --input a.json ask models-of-dataset --param dataset=wine-train",
+        options=(
+            Option(name="name", help="The question, by its name.", metavar="NAME", positional=1),
+            Option(
+                name="param",
+                help="A parameter of the question, such as model=models:/wine/3.",
+                default=(),
+                repeatable=True,
+                metavar="NAME=VALUE",
+                needs="name",
+            ),
+            Option(name="list", help="List the questions.", kind="flag", default=False),
+            Option(
+                name="format",
+                help="How to write the answer.",
+                kind="choice",
+                choices=TABLE_FORMATS,
                 shown_default="by the suffix of FILE, else table",
             ),
             Option(

@@ -13,7 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow2prov.checks import answer_format, formats_to_save, question, targets
+from mlflow2prov.checks import (
+    TABLE_FORMATS,
+    answer_format,
+    form_of,
+    formats_to_save,
+    parameters_of,
+    question,
+    targets,
+)
 from mlflow2prov.commands import Step
 from mlflow2prov.errors import InvalidError, UsageError
 from mlflow2prov.extraction import extract
@@ -365,6 +373,46 @@ def _query_step(
         graph = following
 
 
+def _ask_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    from mlflow2prov.graph.questions import ask, missing_types, named
+    from mlflow2prov.query.answers import Answer, table_of_questions
+
+    form = form_of(options, TABLE_FORMATS)
+    _check_place(options["output"], surroundings)
+    if not options["name"]:
+        _write_answer(table_of_questions(), form, options["output"], 0, surroundings)
+        yield from documents
+        return
+    question_, given = named(options["name"]), parameters_of(options["param"])
+    for graph, number in _counted(_some(documents, "ask")):
+        surroundings.report(question_.title, {})
+        if missing := missing_types(graph, question_):
+            log.warning("nothing in %s is of type %s", graph.origin or "the document", ", ".join(missing))
+        table = ask(graph, question_.name, given)
+        answer = Answer(table.schema, iter(table.to_batches()))
+        _write_answer(answer, form, options["output"], number, surroundings)
+        yield graph
+
+
+def _check_place(output: str | None, surroundings: Surroundings) -> None:
+    if output in (None, "-"):
+        _check_output(surroundings)
+    else:
+        require_folder(Path(str(output)))
+
+
+def _counted(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
+    """The documents, numbered from 1 on where there are several, else 0."""
+    number, graph = 0, next(documents, None)
+    while graph is not None:
+        following = next(documents, None)
+        number += 1 if number or following is not None else 0
+        yield graph, number
+        graph = following
+
+
 @contextmanager
 def _answer(graph: Graph, text: str, *, is_sql: bool) -> Iterator[Answer]:
     from mlflow2prov.query.sandbox import sql_answer
@@ -426,5 +474,6 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "validate": _validate_step,
     "lineage": _lineage_step,
     "query": _query_step,
+    "ask": _ask_step,
 }
 """A step for each command."""

@@ -348,6 +348,16 @@ class Graph:
 
         return sparql_answer(self, query).table()
 
+    def ask(self, name: str, **parameters: str) -> pa.Table:
+        """Return the answer to one of the shipped questions (see :mod:`mlflow2prov.graph.questions`).
+
+        >>> Graph.empty().ask("failed-runs").to_pylist()
+        []
+        """
+        from mlflow2prov.graph.questions import ask
+
+        return ask(self, name, parameters)
+
     def to_arrow(self, view: str = "edge") -> pa.Table:
         """Return a documented view, such as ``entity``, ``edge`` or ``Run``, as an Arrow table."""
         from mlflow2prov.query.export import to_arrow

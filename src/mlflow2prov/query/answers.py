@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 10_000
 """How many rows a table for people shows."""
 
-_WIDEST = 80
+_WIDEST = 100
 """How many characters of a value a table for people shows."""
 
 
@@ -47,8 +47,29 @@ class Answer:
             yield from (list(row) for row in zip(*columns, strict=True))
 
 
+def table_of_questions() -> Answer:
+    """Return the list of the shipped questions."""
+    import pyarrow as pa
+
+    from mlflow2prov.graph.questions import questions
+
+    rows = [
+        {
+            "name": one.name,
+            "parameters": ", ".join(
+                f"[{each.name}]" if each.default is not None or each.may_be_missing else each.name
+                for each in one.parameters
+            ),
+            "question": one.title,
+        }
+        for one in questions().values()
+    ]
+    table = pa.Table.from_pylist(rows)
+    return Answer(table.schema, iter(table.to_batches()))
+
+
 def write(answer: Answer, file: BinaryIO, format: str) -> None:  # noqa: A002
-    """Write an answer to a binary file: as ``table``, ``csv``, ``json`` or ``parquet``.
+    """Write an answer to a binary file: as ``table``, ``csv``, ``json``, ``markdown`` or ``parquet``.
 
     All but ``table``, which is for people and shows some rows, hold one batch of rows at a time.
 
@@ -161,10 +182,29 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _joined(value: Any) -> str:
+    return ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+
+
+def _write_markdown(answer: Answer, file: BinaryIO) -> None:
+    """A table of GitHub's dialect, with all rows and whole values."""
+    from mlflow2prov.prov.text import markdown_cell
+
+    names = answer.schema.names
+    marks = ["---:" if _is_number(field.type) else "---" for field in answer.schema]
+    lines = [[markdown_cell(name) for name in names], marks]
+    for line in lines:
+        file.write(f"| {' | '.join(line)} |\n".encode(errors="backslashreplace"))
+    for row in answer.rows():
+        cells = " | ".join(markdown_cell(_joined(value)) for value in row)
+        file.write(f"| {cells} |\n".encode(errors="backslashreplace"))
+
+
 WRITERS: dict[str, Callable[[Answer, BinaryIO], None]] = {
     "table": _write_table,
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,
+    "markdown": _write_markdown,
 }
 """The forms of an answer."""
