@@ -67,7 +67,9 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", part) for part in ("formats", "linking", "query", "sinks", "validation")}
+CONVENIENCES = {
+    ("graph/graph.py", part) for part in ("formats", "linking", "query", "sinks", "sources", "validation")
+}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

@@ -19,6 +19,9 @@ ANSWER_FORMATS = ("table", "csv", "json", "parquet")
 TABLE_FORMATS = ("table", "csv", "json", "markdown")
 """The forms of answers to questions."""
 
+PAGE_FORMATS = ("markdown", "html", "json", "table")
+"""The forms of pages."""
+
 SUFFIXES = {"md": "markdown", "htm": "html", "txt": "table"}
 """What suffixes tell that are no names of forms."""
 
@@ -139,6 +142,28 @@ def check_ask(options: Options) -> None:
         raise UsageError("ask --list lists the questions: leave the name out")
     if options["name"]:
         checked(named(options["name"]), given)
+
+
+def check_page(options: Options) -> None:
+    """Raise an error if the form of a page is not that of its file.
+
+    Raises:
+        UsageError: so it is.
+    """
+    form_of(options, PAGE_FORMATS)
+
+
+def check_compare(options: Options) -> None:
+    """Raise an error if there is one thing to compare, or more than two.
+
+    Raises:
+        UsageError: so it is.
+    """
+    form_of(options, PAGE_FORMATS)
+    if len(options["of"]) not in (0, 2):
+        raise UsageError(
+            f"compare takes two references, or none for two documents; there are {len(options['of'])}"
+        )
 
 
 def parameters_of(given: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow2prov import checks
-from mlflow2prov.checks import ANSWER_FORMATS, TABLE_FORMATS
+from mlflow2prov.checks import ANSWER_FORMATS, PAGE_FORMATS, TABLE_FORMATS
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
@@ -136,6 +136,18 @@ _HISTORY = (
     ),
 )
 """The options of where repositories are kept, and of which part of a history is told."""
+
+_PAGE = (
+    Option(
+        name="format",
+        help="How to write the page.",
+        kind="choice",
+        choices=PAGE_FORMATS,
+        shown_default="by the suffix of FILE, else markdown",
+    ),
+    Option(name="output", help="Write the page to this file; - is standard output.", metavar="FILE"),
+)
+"""The options of commands that write pages."""
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -543,6 +555,60 @@ COMMANDS: tuple[Command, ...] = (
             Option(
                 name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
             ),
+        ),
+    ),
+    Command(
+        name="why",
+        check=checks.check_page,
+        help="Tell about each document why a thing is as it is, on a page with what is missing, and pass the document on.",
+        example="mlflow2prov load --input a.json why models:/wine@champion --output why.html",
+        options=(
+            Option(
+                name="of",
+                help="The thing: models:/NAME/VERSION, models:/NAME@ALIAS, runs:/ID, a run's name, an identifier, …",
+                required=True,
+                metavar="REF",
+                positional=1,
+            ),
+            Option(
+                name="repository_path",
+                help="The Git repository, for the text of what changed since the version before.",
+                metavar="PATH",
+            ),
+            *_PAGE,
+        ),
+    ),
+    Command(
+        name="impact",
+        check=checks.check_page,
+        help="Tell what is affected if a thing was wrong, live models first, and pass the document on.",
+        example="mlflow2prov load --input a.json impact 4c30775",
+        options=(
+            Option(
+                name="of",
+                help="The thing: a commit, a file, a dataset, an e-mail, package:NAME==VERSION, an identifier, …",
+                required=True,
+                metavar="REF",
+                positional=1,
+            ),
+            *_PAGE,
+        ),
+    ),
+    Command(
+        name="compare",
+        check=checks.check_compare,
+        help="Tell what differs between two runs or model versions, and what is the same; or between two documents.",
+        example="mlflow2prov load --input a.json compare models:/wine/2 models:/wine/3",
+        options=(
+            Option(
+                name="of",
+                help="A run, a model version or a model; two of them, or none to compare two documents.",
+                default=(),
+                repeatable=True,
+                metavar="REF",
+                positional=2,
+            ),
+            *_PAGE,
         ),
     ),
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.checks import (
+    PAGE_FORMATS,
     TABLE_FORMATS,
     answer_format,
     form_of,
@@ -36,6 +37,7 @@ from mlflow2prov.surroundings import Surroundings, say_size
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
+    from mlflow2prov.graph.pages import Page
     from mlflow2prov.query.answers import Answer
 
 log = logging.getLogger(__name__)
@@ -396,6 +398,50 @@ def _ask_step(
         yield graph
 
 
+def _page_step(
+    command: str, make: Callable[[Graph, dict[str, Any]], Page]
+) -> Callable[[Iterator[Graph], dict[str, Any], Surroundings], Iterator[Graph]]:
+    """A step that writes one page about each document."""
+
+    def step(
+        documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+    ) -> Iterator[Graph]:
+        _check_place(options["output"], surroundings)
+        for graph, number in _counted(_some(documents, command)):
+            surroundings.report(command, {})
+            _write_page(make(graph, options), options, number, surroundings)
+            yield graph
+
+    return step
+
+
+def _compare_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    if options["of"]:
+        make = _page_step("compare", lambda graph, given: graph.compare(*given["of"]))
+        yield from make(documents, options, surroundings)
+        return
+    _check_place(options["output"], surroundings)
+    graphs = list(_some(documents, "compare"))
+    if len(graphs) != 2:
+        raise UsageError(f"compare without references takes two documents; there is {len(graphs)}: load both")
+    surroundings.report("compare", {})
+    _write_page(graphs[0].compare(graphs[1]), options, 0, surroundings)
+    yield from graphs
+
+
+def _write_page(page: Page, options: dict[str, Any], number: int, surroundings: Surroundings) -> None:
+    from mlflow2prov.graph.files import whole_file
+
+    output, text = options["output"], page.text(form_of(options, PAGE_FORMATS))
+    if output in (None, "-"):
+        _print(text, surroundings)
+        return
+    with whole_file(_numbered(Path(output), number)) as unfinished:
+        unfinished.write_bytes(text.encode(errors="backslashreplace"))
+
+
 def _check_place(output: str | None, surroundings: Surroundings) -> None:
     if output in (None, "-"):
         _check_output(surroundings)
@@ -475,5 +521,8 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "lineage": _lineage_step,
     "query": _query_step,
     "ask": _ask_step,
+    "why": _page_step("why", lambda graph, given: graph.why(given["of"], given["repository_path"])),
+    "impact": _page_step("impact", lambda graph, given: graph.impact(given["of"])),
+    "compare": _compare_step,
 }
 """A step for each command."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow2prov.errors import GraphError
+from mlflow2prov.errors import GraphError, UsageError
 from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of, create_tables, default_store
 from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from prov.model import ProvDocument
 
     from mlflow2prov.graph.agents import Person
+    from mlflow2prov.graph.pages import Page
     from mlflow2prov.graph.statistics import Statistics
     from mlflow2prov.validation.report import Report
 
@@ -357,6 +359,35 @@ class Graph:
         from mlflow2prov.graph.questions import ask
 
         return ask(self, name, parameters)
+
+    def why(self, of: str, repository_path: str | Path | None = None) -> Page:
+        """Return the page that tells why a thing is as it is (see :func:`mlflow2prov.graph.why.why`).
+
+        With a repository, it has the text of what changed in the files since the version before.
+        """
+        from mlflow2prov.graph.why import why
+        from mlflow2prov.sources.git_difference import difference
+
+        return why(self, of, None if repository_path is None else partial(difference, repository_path))
+
+    def impact(self, of: str) -> Page:
+        """Return the page of what is affected if a thing was wrong (see :func:`mlflow2prov.graph.impact.impact`)."""
+        from mlflow2prov.graph.impact import impact
+
+        return impact(self, of)
+
+    def compare(self, first: str | Graph, second: str | None = None) -> Page:
+        """Return the page that compares two things of the graph, or the graph with another one.
+
+        See :func:`mlflow2prov.graph.comparison.compare`.
+        """
+        from mlflow2prov.graph.comparison import compare, compare_documents
+
+        if isinstance(first, Graph):
+            return compare_documents(self, first)
+        if second is None:
+            raise UsageError("compare takes two references, or one other graph")
+        return compare(self, first, second)
 
     def to_arrow(self, view: str = "edge") -> pa.Table:
         """Return a documented view, such as ``entity``, ``edge`` or ``Run``, as an Arrow table."""

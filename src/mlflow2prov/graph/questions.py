@@ -286,6 +286,8 @@ class Asking:
     def __init__(self, graph: Graph, scratch: str) -> None:
         self.graph, self.scratch, self.words = graph, scratch, Words(graph)
         self.walks: dict[str, Walk] = {}
+        self.tables: set[str] = set()
+        """Names of further tables in the scratch schema that may stand in braces."""
 
     def answer(self, question: Question, values: Mapping[str, Any]) -> None:
         """Make the table ``answer``."""
@@ -294,7 +296,7 @@ class Asking:
         types = {walk.type for walk in self.walks.values()}
         self.gather(types | {word for text in texts for word in types_in(text)})
         for name, walk in self.walks.items():
-            self._reach(name, walk, values)
+            self.reach(name, walk, values)
         self.run(f"CREATE TABLE {self.scratch}.answer AS {self.expand(question.sql)}", values)
 
     def run(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -331,7 +333,7 @@ class Asking:
             return self._relation(name)
         if name in PIECES:
             return self.expand(PIECES[name])
-        if name in self.walks:
+        if name in self.walks or name in self.tables:
             return f"{self.scratch}.{name}"
         if name == "anything":
             return self._anything()
@@ -368,7 +370,7 @@ class Asking:
             f"FROM {self.graph.schema}.element e JOIN {self.graph.schema}.name n ON n.id = e.id)"
         )
 
-    def _reach(self, name: str, walk: Walk, values: Mapping[str, Any]) -> None:
+    def reach(self, name: str, walk: Walk, values: Mapping[str, Any]) -> None:
         """Make the table of a walk; it takes some 0.3 µs for each relation of its kind between such elements."""
         import pyarrow as pa
 
