@@ -1,6 +1,6 @@
 """Writes every file that is made of declarations: reference pages, the vocabulary, the JSON Schema.
 
-``python docs/generate.py`` writes them all. A test fails when one of them is not what it would write.
+``python docs/generate.py demo`` writes them all, with the answers of the demo project in the folder ``demo``. A test fails when one of them is not what it would write.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mlflow2prov import cli, config
+from mlflow2prov import Graph, cli, config, extract
 from mlflow2prov.commands import COMMANDS
 from mlflow2prov.formats import FORMATS, Format
+from mlflow2prov.graph.pages import shown
+from mlflow2prov.graph.questions import Parameter, Question, ask, questions
 from mlflow2prov.graph.references import REFERENCE_KINDS
 from mlflow2prov.graph.steps import CLASSES, DETAIL, LEADING_ON, STEPS, Step
 from mlflow2prov.graph.store import TABLES
@@ -25,6 +30,7 @@ from mlflow2prov.model.ontology import KIND_CLASSES, Described, described, ontol
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
+from mlflow2prov.prov.text import markdown_cell
 from mlflow2prov.query.sandbox import TABLE_FUNCTIONS
 from mlflow2prov.query.views import View, views
 from mlflow2prov.sources import tables as source_tables
@@ -596,6 +602,68 @@ def _view_section(view: View) -> list[str]:
     return [f"### {view.schema}.{view.name}", "", view.doc, "", columns, ""]
 
 
+QUESTIONS_INTRODUCTION = """\
+`ask NAME` answers these, with a `--param NAME=VALUE` for each parameter; [how to ask](../how-to/ask.md) is told
+elsewhere. Parameters in brackets can be left out. The answers are those on the demo project that `make demo`
+makes; what differs each time that it is made stands as `…`.
+"""
+
+
+def questions_page(graph: Graph) -> str:
+    """Return the page of the shipped questions, with their answers on a graph of the demo project."""
+    lines = ["# Questions", "", NOTE, "", QUESTIONS_INTRODUCTION]
+    topic, success = "", _successful_run(graph)
+    for question in questions().values():
+        if question.topic != topic:
+            topic = question.topic
+            lines += [f"## {topic}", ""]
+        lines += [f"### {question.name}", "", question.title, ""]
+        lines += [question.note, ""] if question.note else []
+        lines += [f"- `{_bracketed(one)}` ({one.kind}): {one.doc}" for one in question.parameters]
+        lines += [""] if question.parameters else []
+        given = {one.name: one.example for one in question.parameters if one.default is None}
+        asked = "".join(
+            f" --param {name}={shlex.quote(one.replace('{success}', 'RUN_ID'))}"
+            for name, one in given.items()
+        )
+        lines += ["```text", f"ask {question.name}{asked}", "```", ""]
+        exact = {name: one.replace("{success}", success) for name, one in given.items()}
+        answer = ask(graph, question.name, exact)
+        lines += [*_answer_table(question, answer.to_pylist()), ""]
+        lines += [*(f"- `{name}`: {meaning}" for name, meaning in question.columns.items()), ""]
+    return "\n".join(lines)
+
+
+def _successful_run(graph: Graph) -> str:
+    """The identifier of the run that was executed at the demo's merge."""
+    rows = graph.sql("SELECT run_id FROM Run WHERE starts_with(source_git_commit, 'a99681f')").to_pylist()
+    return str(rows[0]["run_id"])
+
+
+def _bracketed(parameter: Parameter) -> str:
+    needed = parameter.default is None and not parameter.may_be_missing
+    return parameter.name if needed else f"[{parameter.name}]"
+
+
+def _answer_table(question: Question, rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return ["No rows."]
+    hidden = {*question.varies, "run_id", "model_id"}
+    columns = list(rows[0])
+    table = [
+        [
+            "…" if name in hidden and row[name] is not None else _stable(markdown_cell(shown(row[name])))
+            for name in columns
+        ]
+        for row in rows
+    ]
+    return [f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *table]]
+
+
+def _stable(text: str) -> str:
+    return re.sub(r"\bm-[0-9a-f]{8}\b", "m-…", text)
+
+
 def schema_text() -> str:
     """Return the JSON Schema of the configuration."""
     return json.dumps(config.schema(), indent=2) + "\n"
@@ -615,14 +683,22 @@ GENERATED: dict[str, Callable[[], str]] = {
 """Every file that is made of declarations, and what makes it."""
 
 
-def write(names: Iterable[str] = GENERATED) -> None:
+FROM_THE_DEMO: dict[str, Callable[[Graph], str]] = {"docs/reference/questions.md": questions_page}
+"""Those that tell what the demo project answers, too; ``docs/generate.py DEMO_FOLDER`` writes them as well."""
+
+
+def write(demo: Path | None = None) -> None:
     """Write the files whose text has changed, and say which."""
-    for name in names:
-        path, text = ROOT / name, GENERATED[name]()
+    made = {name: make() for name, make in GENERATED.items()}
+    if demo is not None:
+        with extract(demo / "wine-quality", f"sqlite:///{(demo / 'mlflow.db').resolve()}") as graph:
+            made |= {name: make(graph) for name, make in FROM_THE_DEMO.items()}
+    for name, text in made.items():
+        path = ROOT / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {name}")
 
 
 if __name__ == "__main__":
-    write()
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -10,7 +10,7 @@ _FILE = Parameter(
     name="file", kind="file", doc="A file, by a path that it has or had.", example="src/train.py"
 )
 _PERSON = Parameter(name="person", kind="person", doc="A person.", example="ben@example.org")
-_METRIC = Parameter(name="metric", kind="text", doc="The name of the metric.", example="accuracy")
+_METRIC = Parameter(name="metric", kind="text", doc="The name of the metric.", example="best accuracy")
 _LOWEST = Parameter(
     name="best",
     kind="text",

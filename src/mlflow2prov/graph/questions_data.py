@@ -58,6 +58,7 @@ QUESTIONS = (
             "role": "what for",
             "source": "where it came from",
         },
+        varies=("digest",),
         sql="SELECT DISTINCT e.name AS dataset, e.digest, d.role, "
         "coalesce(list_sort(e.source_uri)[1], list_sort(e.source_name)[1]) AS source FROM {made_of} m "
         "JOIN {run_data} d ON d.run = m.run JOIN {Dataset: name, digest, source_uri[], source_name[]} e ON e.id "

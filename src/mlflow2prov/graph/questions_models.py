@@ -233,7 +233,7 @@ QUESTIONS = (
         "deleted FROM {LoggedModel: name, model_id} e "
         "JOIN {wasGeneratedBy} g ON g.entity = e.id LEFT JOIN {execution} x ON x.creation = g.activity "
         "LEFT JOIN {Run} r ON r.id = x.run WHERE e.id NOT IN (SELECT d.usedEntity FROM {wasDerivedFrom} d "
-        "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity) ORDER BY ALL",
+        "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity) ORDER BY model, run, deleted, e.model_id",
     ),
     Question(
         name="live-models-with-commit",

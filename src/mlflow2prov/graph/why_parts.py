@@ -119,7 +119,8 @@ SECTIONS = (
         name="code",
         title="From which commit and file",
         empty="Which code made it is not known.",
-        sql='SELECT c.sha AS commit, c.title, c.end_time AS committed, f.path AS file, f.commit[:12] AS "last changed in", f.blob '
+        sql="SELECT c.sha AS commit, c.title, c.end_time AS committed, f.path AS file, "
+        'f.commit[:12] AS "last changed in", f.blob '
         "FROM {subject} s LEFT JOIN {Commit: sha, title} c ON c.id = s.commit "
         "LEFT JOIN {FileRevision: path, commit, blob} f ON f.id = s.script WHERE c.id IS NOT NULL OR f.id IS "
         "NOT NULL",
