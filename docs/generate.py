@@ -1,6 +1,7 @@
 """Writes every file that is made of declarations: reference pages, the vocabulary, the JSON Schema.
 
-``python docs/generate.py demo`` writes them all, with the answers of the demo project in the folder ``demo``. A test fails when one of them is not what it would write.
+``python docs/generate.py demo`` writes them all, with the answers of the demo project in the folder
+``demo``. A test fails when one of them is not what it would write.
 """
 
 from __future__ import annotations

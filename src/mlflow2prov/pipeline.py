@@ -384,8 +384,8 @@ def _ask_step(
     form = form_of(options, TABLE_FORMATS)
     _check_place(options["output"], surroundings)
     if not options["name"]:
-        _write_answer(table_of_questions(), form, options["output"], 0, surroundings)
         yield from documents
+        _write_answer(table_of_questions(), form, options["output"], 0, surroundings)
         return
     question_, given = named(options["name"]), parameters_of(options["param"])
     for graph, number in _counted(_some(documents, "ask")):

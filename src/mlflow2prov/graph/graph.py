@@ -350,7 +350,7 @@ class Graph:
 
         return sparql_answer(self, query).table()
 
-    def ask(self, name: str, **parameters: str) -> pa.Table:
+    def ask(self, name: str, /, **parameters: str) -> pa.Table:
         """Return the answer to one of the shipped questions (see :mod:`mlflow2prov.graph.questions`).
 
         >>> Graph.empty().ask("failed-runs").to_pylist()

@@ -41,7 +41,7 @@ QUESTIONS = (
             Parameter(name="time", kind="time", doc="The instant, in ISO 8601.", example="2100-01-01"),
             Parameter(name="alias", kind="text", doc="The alias.", example="champion", default="champion"),
             Parameter(
-                name="name",
+                name="of",
                 kind="registered model",
                 doc="Of this registered model only.",
                 example="models:/wine-candidate",
@@ -69,8 +69,8 @@ QUESTIONS = (
         "LEFT JOIN {wasDerivedFrom} w ON w.generatedEntity = a.id AND w.activity IS NOT NULL "
         "LEFT JOIN {wasInvalidatedBy} s ON s.entity = w.usedEntity LEFT JOIN {Deletion: not_after} h ON h.id = "
         "w.activity "
-        "WHERE a.name = $alias AND ($name::INTEGER IS NULL OR v.id IN "
-        "(SELECT specificEntity FROM {specializationOf} WHERE generalEntity = $name)) "
+        "WHERE a.name = $alias AND ($of::INTEGER IS NULL OR v.id IN "
+        "(SELECT specificEntity FROM {specializationOf} WHERE generalEntity = $of)) "
         "GROUP BY a.id, a.label, v.label HAVING coalesce(since, registered, $time::TIMESTAMPTZ) <= "
         "$time::TIMESTAMPTZ "
         "AND coalesce(until > $time::TIMESTAMPTZ, true) ORDER BY a.label, v.label",

@@ -43,6 +43,7 @@ QUESTIONS = (
         ),
         columns={
             "run": "the run that failed",
+            "run_id": "its identifier",
             "status": "its status",
             "start": "when it started",
             "person": "who executed it",
@@ -50,7 +51,7 @@ QUESTIONS = (
         },
         varies=("start",),
         note="Runs of the same experiment that executed the same file, after the last success before this one.",
-        sql="WITH same AS (SELECT r.id, r.label, r.status, c.start_time AS start FROM {run_experiment} e "
+        sql="WITH same AS (SELECT r.id, r.label, r.run_id, r.status, c.start_time AS start FROM {run_experiment} e "
         "JOIN {run_experiment} o ON o.experiment = e.experiment JOIN {Run: status} r ON r.id = o.run "
         "JOIN {execution} x ON x.run = r.id JOIN {Creation} c ON c.id = x.creation LEFT JOIN {run_script} s ON "
         "s.run = r.id "
@@ -60,7 +61,7 @@ QUESTIONS = (
         "WHERE s.run = $run)), this AS (SELECT max(start) AS start FROM same WHERE id = $run), "
         "before AS (SELECT max(same.start) AS start FROM same, this WHERE same.start < this.start AND status = "
         "'FINISHED') "
-        "SELECT DISTINCT s.label AS run, s.status, s.start, u.label AS person, c.sha[:7] AS commit FROM same s "
+        "SELECT DISTINCT s.label AS run, s.run_id, s.status, s.start, u.label AS person, c.sha[:7] AS commit FROM same s "
         "LEFT JOIN {run_person} p ON p.run = s.id LEFT JOIN {User} u ON u.id = p.person "
         "LEFT JOIN {run_commit} rc ON rc.run = s.id LEFT JOIN {Commit: sha} c ON c.id = rc.commit, this, before "
         "WHERE s.status IN ('FAILED', 'KILLED') AND s.start < this.start AND s.start >= coalesce(before.start, "
