@@ -93,6 +93,24 @@ def test_without_the_repository_the_commit_is_missing(demo_project: DemoProject)
     assert "the commit of the code: the run names none" not in missing
 
 
+@pytest.mark.parametrize(("value", "is_missing"), [("true", True), ("False", False)])
+def test_a_dirty_tree_is_told_from_a_clean_one(value: str, is_missing: bool) -> None:
+    document = ProvDocument()
+    document.add_namespace("m2p", "https://w3id.org/mlflow2prov#")
+    document.add_namespace("ex", "http://example.org/")
+    word = document.valid_qualified_name
+    run = document.entity("ex:r", {"prov:type": word("m2p:Run"), "m2p:run_id": "r"})
+    tag = {"prov:type": word("m2p:RunTag"), "m2p:name": "mlflow.source.git.dirty", "m2p:value": value}
+    document.wasGeneratedBy(
+        run, document.activity("ex:c", other_attributes={"prov:type": word("m2p:Creation")})
+    )
+    document.hadMember(run, document.entity("ex:t", tag))
+    with Graph.from_prov(document) as graph:
+        missing = {row["missing"] for row in told(graph.why("ex:r"), "missing")}
+    assert "whether the work tree had changes that were not committed" not in missing
+    assert any("the work tree was dirty" in one for one in missing) is is_missing
+
+
 def foreign() -> ProvDocument:
     document = ProvDocument()
     document.add_namespace("ex", "http://example.org/")

@@ -251,6 +251,11 @@ _TAGS = (
     "(SELECT m.collection AS owner, t.name, t.value FROM {hadMember} m JOIN (SELECT * FROM {RunTag: name, value} "
     "UNION ALL SELECT * FROM {LoggedModelTag: name, value}) t ON t.id = m.entity)"
 )
+_DIRTY = (
+    f"{_TAGS} t, {{subject}} s "
+    "WHERE t.name IN ('mlflow.source.git.dirty', 'mlflow.git.dirty', 'git.dirty', 'git_dirty') "
+    "AND (t.owner = s.run OR t.owner IN (SELECT entity FROM {wasGeneratedBy} WHERE activity = s.creation))"
+)
 _USED_DATA = f"{_DATA} d, {{subject}} s WHERE d.activity = s.creation"
 
 GAPS = (
@@ -284,12 +289,16 @@ GAPS = (
         known="SELECT script IS NOT NULL FROM {subject}",
     ),
     Gap(
-        name="clean_tree",
+        name="tree_state",
         missing="whether the work tree had changes that were not committed",
         mend="commit before you run, and set the tag mlflow.source.git.dirty to false (from git status --porcelain)",
-        known=f"SELECT bool_or(lower(t.value) IN ('false', '0', 'no')) IS TRUE FROM {_TAGS} t, {{subject}} s "
-        "WHERE t.name IN ('mlflow.source.git.dirty', 'mlflow.git.dirty', 'git.dirty', 'git_dirty') "
-        "AND (t.owner = s.run OR t.owner IN (SELECT entity FROM {wasGeneratedBy} WHERE activity = s.creation))",
+        known=f"SELECT count(*) > 0 FROM {_DIRTY}",
+    ),
+    Gap(
+        name="clean_tree",
+        missing="the exact code: the work tree was dirty, it had changes that were not committed",
+        mend="commit before you run, and run it again",
+        known=f"SELECT bool_and(lower(t.value) IN ('false', '0', 'no')) FROM {_DIRTY}",
     ),
     Gap(
         name="training_data",
