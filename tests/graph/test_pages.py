@@ -128,8 +128,10 @@ def test_any_document_has_a_page() -> None:
         page = graph.why("ex:report")
         assert told(page, "who") == [{"did what": "made it", "who": "ex:ada"}]
         assert {row["what"] for row in told(page, "origin")} == {"ex:data", "ex:writing"}
-        assert page.facts["completeness"] == {"per_cent": 100, "known": 2, "missing": 0}
-        assert graph.why("ex:data").facts["completeness"]["missing"] == 2
+        assert page.facts["completeness"] == {"per_cent": 100, "known": 3, "missing": 0}
+        assert graph.why("ex:data").facts["completeness"]["missing"] == 3
+        assert graph.why("ex:writing").facts["completeness"]["missing"] == 1
+        assert "impact" in graph.why("ex:ada").summary
         (row,) = told(graph.impact("ex:writing"), "others")
         assert (row["type"], row["count"]) == ("entity", 1)
         with pytest.raises(UsageError, match="is no run"):

@@ -6,7 +6,7 @@ In the SQL of a question stand, in braces, as tables to select from:
 - a type of the vocabulary with attributes, such as ``{Run: name, status, tags[]}``: ``id``, ``label``,
   ``start_time``, ``end_time`` and the attributes as text, ``[]`` makes lists of all values; a ``Run`` has
   its ``run_id`` anyway;
-- ``{anything}``: ``id``, ``label`` and ``type`` of every element;
+- ``{anything}``: ``id``, ``label``, ``type``, ``kind``, ``start_time`` and ``end_time`` of every element;
 - a shared piece of SQL of :data:`PIECES`, such as ``{live}``; or a walk of the question itself.
 
 Parameters are ``$name``: the number of an identifier where a reference is asked for, else a value.
@@ -366,7 +366,9 @@ class Asking:
         kinds = " ".join(f"WHEN {kind.number} THEN '{kind.name}'" for kind in ELEMENT_KINDS)
         return (
             f"(SELECT e.id, coalesce({self.words.label()}, {NAME}) AS label, "
-            f"coalesce({self.words.word(f'({self.words.types()})[1]')}, CASE kind {kinds} END) AS type "
+            f"coalesce({self.words.word(f'({self.words.types()})[1]')}, CASE kind {kinds} END) AS type, "
+            f"CASE kind {kinds} END AS kind, TRY_CAST(start_time AS TIMESTAMPTZ) AS start_time, "
+            "TRY_CAST(end_time AS TIMESTAMPTZ) AS end_time "
             f"FROM {self.graph.schema}.element e JOIN {self.graph.schema}.name n ON n.id = e.id)"
         )
 

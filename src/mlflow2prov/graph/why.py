@@ -75,7 +75,7 @@ def why(graph: Graph, reference: str, differ: Differ | None = None) -> Page:
     >>> _ = document.wasAttributedTo(document.entity("ex:report"), document.agent("ex:ada"))
     >>> page = why(Graph.from_prov(document), "ex:report")
     >>> page.title, page.facts["completeness"]["known"], page.facts["completeness"]["missing"]
-    ('Why ex:report', 1, 1)
+    ('Why ex:report', 1, 2)
     """
     found = resolve(graph, reference)
     if not graph.query(f"SELECT 1 FROM {{graph}}.element WHERE id = {found.id} LIMIT 1"):
@@ -157,6 +157,7 @@ class Telling:
         score = round(100 * known / of) if of else 100
         before = self._before()
         summary = f"{identifier}. Its provenance is {score} % complete: {known} of {of} things are known."
+        summary = summary if of else f"{identifier}. `impact` tells what came of it."
         parts = [*self._sections(before), *self._difference(differ), _gaps_part(missing, score)]
         facts = {
             "identifier": identifier,

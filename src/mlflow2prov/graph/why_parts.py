@@ -94,6 +94,8 @@ SECTIONS = (
         "g.entity = s.version "
         "UNION ALL SELECT g.time, 'it was made' FROM {subject} s JOIN {wasGeneratedBy} g ON g.entity = s.thing "
         "WHERE s.thing IS DISTINCT FROM s.version AND s.run IS DISTINCT FROM s.thing "
+        "UNION ALL SELECT t.start_time, 'it began' FROM {subject} s JOIN {anything} t ON t.id = s.thing "
+        "UNION ALL SELECT t.end_time, 'it ended' FROM {subject} s JOIN {anything} t ON t.id = s.thing "
         "UNION ALL SELECT i.time, 'it was deleted' FROM {subject} s JOIN {wasInvalidatedBy} i ON i.entity = "
         "s.thing) w "
         "WHERE w.time IS NOT NULL ORDER BY w.time, w.what",
@@ -414,18 +416,28 @@ GAPS = (
         name="maker",
         missing="what made it",
         mend="record the activity that generated it (wasGeneratedBy)",
-        known="SELECT count(*) > 0 OR (SELECT bool_or(s.thing IN (SELECT activity FROM {wasGeneratedBy})) FROM "
-        "{subject} s) "
-        "FROM {subject} s JOIN {wasGeneratedBy} g ON g.entity = s.thing",
+        known="SELECT CASE WHEN t.kind = 'entity' THEN t.id IN (SELECT entity FROM {wasGeneratedBy}) END "
+        "FROM {subject} s JOIN {anything} t ON t.id = s.thing",
         about="other",
     ),
     Gap(
         name="responsible",
         missing="who is responsible for it",
         mend="record the agent (wasAttributedTo, or wasAssociatedWith what made it)",
-        known="SELECT count(*) > 0 FROM {subject} s, (SELECT entity AS id FROM {wasAttributedTo} UNION ALL "
+        known="SELECT CASE WHEN t.kind <> 'agent' THEN t.id IN (SELECT entity FROM {wasAttributedTo} UNION ALL "
         "SELECT activity FROM {wasAssociatedWith} UNION ALL SELECT g.entity FROM {wasGeneratedBy} g "
-        "JOIN {wasAssociatedWith} a ON a.activity = g.activity) k WHERE k.id = s.thing",
+        "JOIN {wasAssociatedWith} a ON a.activity = g.activity) END FROM {subject} s JOIN {anything} t ON t.id "
+        "= s.thing",
+        about="other",
+    ),
+    Gap(
+        name="time",
+        missing="when it was",
+        mend="record the time of its generation, or of its beginning and end",
+        known="SELECT CASE t.kind WHEN 'entity' THEN (SELECT count(g.time) > 0 FROM {wasGeneratedBy} g WHERE "
+        "g.entity = t.id) "
+        "WHEN 'activity' THEN coalesce(t.start_time, t.end_time) IS NOT NULL END FROM {subject} s "
+        "JOIN {anything} t ON t.id = s.thing",
         about="other",
     ),
 )
