@@ -637,7 +637,7 @@ def questions_page(graph: Graph) -> str:
 
 def _successful_run(graph: Graph) -> str:
     """The identifier of the run that was executed at the demo's merge."""
-    rows = graph.sql("SELECT run_id FROM Run WHERE starts_with(source_git_commit, 'a99681f')").to_pylist()
+    rows = graph.sql("SELECT run_id FROM Run WHERE starts_with(source_git_commit, '4089fa5')").to_pylist()
     return str(rows[0]["run_id"])
 
 

@@ -19,7 +19,7 @@ from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.why_parts import GAPS, SECTIONS
 
 CHAMPION = "models:/wine-candidate@champion"
-BUGGY = "49e8528"
+BUGGY = "6ccbf34"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_why_tells_what_the_script_did(graph: Graph, demo_project: DemoProject) 
     }
     assert len(told(page, "params")) == run["params"]
     assert {row["metric"] for row in told(page, "metrics")} == set(run["metrics"])
-    assert [row["commit"][:7] for row in told(page, "new_commits")] == ["49e8528", "e2d843f", "a99681f"]
+    assert [row["commit"][:7] for row in told(page, "new_commits")] == ["6ccbf34", "606e5a1", "4089fa5"]
     assert [row["file"] for row in told(page, "changed_files")] == ["params.json"]
     events = [row["what"] for row in told(page, "promotion")]
     assert "tagged review = passed" in events
@@ -63,8 +63,8 @@ def test_a_copy_tells_what_it_was_copied_from(graph: Graph) -> None:
 
 
 def test_a_run_is_compared_with_the_run_before(graph: Graph, demo_project: DemoProject) -> None:
-    run = next(one for one in demo_project.truth["mlflow"]["runs"] if one["commit"].startswith("a99681f"))
-    before = next(one for one in demo_project.truth["mlflow"]["runs"] if one["commit"].startswith("88174d7"))
+    run = next(one for one in demo_project.truth["mlflow"]["runs"] if one["commit"].startswith("4089fa5"))
+    before = next(one for one in demo_project.truth["mlflow"]["runs"] if one["commit"].startswith("a39dc48"))
     page = graph.why(f"runs:/{run['run_id']}")
     assert page.facts["before"] == before["name"]
     assert {row["name"]: row["change"] for row in told(page, "params")}["seed"] == "as before"
@@ -187,7 +187,7 @@ def test_impact_of_a_commit_is_what_has_it_in_its_history(graph: Graph, demo_pro
     live = [row["model"] for row in told(page, "live_models")]
     assert live == ["wine-candidate v3", "wine-candidate v4", "wine-production v1"]
     assert page.parts[0].name == "live_models"
-    newest = graph.impact("92895f9")
+    newest = graph.impact("ad52d46")
     assert told(newest, "live_models") == []
     assert "0 live models, 0 other versions, 0 runs" in newest.summary
 

@@ -145,9 +145,9 @@ def test_which_live_models_contain_each_commit(graph: Graph, truth: dict[str, An
 def test_which_runs_failed_before_a_success(graph: Graph, truth: dict[str, Any]) -> None:
     failed = {run["run_id"] for run in truth["mlflow"]["runs"] if run["status"] == "FAILED"}
     assert set(column(graph, "failed-runs", "run_id")) == failed
-    success = next(run for run in runs(truth).values() if run["commit"].startswith("a99681f"))
+    success = next(run for run in runs(truth).values() if run["commit"].startswith("4089fa5"))
     assert set(column(graph, "failures-before-success", "run_id", run=success["run_id"])) == failed
-    later = next(run for run in runs(truth).values() if run["commit"].startswith("f10cdcf"))
+    later = next(run for run in runs(truth).values() if run["commit"].startswith("0671967"))
     assert column(graph, "failures-before-success", "run_id", run=later["run_id"]) == []
 
 

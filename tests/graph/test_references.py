@@ -32,16 +32,16 @@ def one(graph: Graph, sql: str) -> str:
         ("models:/wine-candidate", "SELECT id FROM RegisteredModel WHERE name = 'wine-candidate'"),
         ("wine-candidate", "SELECT id FROM RegisteredModel WHERE name = 'wine-candidate'"),
         ("grid of forests", "SELECT id FROM Run WHERE name = 'grid of forests'"),
-        ("a99681f", "SELECT id FROM m2p.Commit WHERE starts_with(sha, 'a99681f')"),
+        ("4089fa5", "SELECT id FROM m2p.Commit WHERE starts_with(sha, '4089fa5')"),
         ("train.py", "SELECT id FROM File WHERE name = 'train.py'"),
         ("src/train.py", "SELECT id FROM File WHERE name = 'train.py'"),
-        ("wine-train", "SELECT id FROM Dataset WHERE name = 'wine-train'"),
+        ("wine-all", "SELECT id FROM Dataset WHERE name = 'wine-all'"),
         ("Ada@Example.org", "SELECT id FROM m2p.User WHERE email = 'ada@example.org'"),
         ("v1.0", "SELECT id FROM Tag WHERE name = 'v1.0'"),
         # made by that commit, and left as it was by a later one, in a folder or by its name
-        ("src/train.py@f10cdcf", "SELECT id FROM FileRevision WHERE starts_with(commit, 'f10cdcf') AND name = 'train.py'"),
-        ("src/train.py@1a25c3e", "SELECT id FROM FileRevision WHERE starts_with(commit, '88174d7') AND name = 'train.py'"),
-        ("train.py@54bd245", "SELECT id FROM FileRevision WHERE starts_with(commit, '54bd245') AND name = 'train.py'"),
+        ("src/train.py@0671967", "SELECT id FROM FileRevision WHERE starts_with(commit, '0671967') AND name = 'train.py'"),
+        ("src/train.py@83de590", "SELECT id FROM FileRevision WHERE starts_with(commit, 'a39dc48') AND name = 'train.py'"),
+        ("train.py@6efe0a8", "SELECT id FROM FileRevision WHERE starts_with(commit, '6efe0a8') AND name = 'train.py'"),
     ],
 )  # fmt: skip
 def test_the_demo_is_called_by_its_names(text: str, sql: str, demo: Graph) -> None:

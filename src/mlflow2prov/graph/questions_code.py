@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.graph.questions import Parameter, Question, Walk
 from mlflow2prov.graph.questions_models import MODEL
 
-_COMMIT = Parameter(name="commit", kind="commit", doc="The commit.", example="54bd245")
+_COMMIT = Parameter(name="commit", kind="commit", doc="The commit.", example="6efe0a8")
 _FILE = Parameter(
     name="file", kind="file", doc="A file, by a path that it has or had.", example="src/train.py"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.graph.questions import Parameter, Question
 from mlflow2prov.graph.questions_models import MODEL
 
-_DATASET = Parameter(name="dataset", kind="dataset", doc="A dataset.", example="wine-train")
+_DATASET = Parameter(name="dataset", kind="dataset", doc="A dataset.", example="8a481adc")
 _TRAINING = "u.role IN ('training', 'train')"
 
 QUESTIONS = (

@@ -240,7 +240,7 @@ QUESTIONS = (
         topic="Models",
         title="Which live models contain a (buggy) commit?",
         about=("RegisteredModelVersion", "Commit"),
-        parameters=(Parameter(name="commit", kind="commit", doc="The commit.", example="54bd245"),),
+        parameters=(Parameter(name="commit", kind="commit", doc="The commit.", example="6efe0a8"),),
         walks={
             "later": Walk(begin="SELECT $commit::INTEGER", kind="wasInformedBy", type="Commit", forward=False)
         },
