@@ -658,11 +658,13 @@ def _answer_table(question: Question, rows: list[dict[str, Any]]) -> list[str]:
         ]
         for row in rows
     ]
+    table.sort(key=lambda line: line[0] == "…")  # where a name made by chance stands is chance, too
     return [f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *table]]
 
 
 def _stable(text: str) -> str:
-    return re.sub(r"\bm-[0-9a-f]{8}\b", "m-…", text)
+    """A text without the names that MLflow makes by chance."""
+    return re.sub(r"\b[a-z]+-[a-z]+-[0-9]{1,3}\b", "…", re.sub(r"\bm-[0-9a-f]{8}\b", "m-…", text))
 
 
 def schema_text() -> str:
