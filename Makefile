@@ -32,7 +32,7 @@ check: $(STAMP)
 
 # The files that are made from declarations; a test holds them to these.
 generated: $(STAMP)
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate.py $(wildcard demo)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -23,7 +23,7 @@ something failed, 2 wrong usage."""
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks that are asked for; return the exit code."""
     asked = _parser().parse_args(arguments)
-    size, inputs, kept = SIZES[asked.size], Inputs(asked.folder), True
+    size, inputs, kept = SIZES[asked.size], Inputs(asked.folder, dict(asked.repository)), True
     print(report.machine())
     for name in asked.only or BENCHES:
         bench = BENCHES[name]
@@ -64,7 +64,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folder", type=Path, default=_ROOT / "bench-data", help="where inputs are kept: bench-data"
     )
+    parser.add_argument(
+        "--repository",
+        action="append",
+        default=[],
+        type=_named,
+        metavar="NAME=PATH",
+        help="a Git repository for the benchmark `real`, and what the table calls it; can be repeated",
+    )
     return parser
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """A name and a path; a path alone is named by its last part."""
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals else (Path(text).resolve().name, Path(text))
 
 
 if __name__ == "__main__":

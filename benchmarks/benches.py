@@ -12,13 +12,17 @@ from pathlib import Path
 from benchmarks.cache_bench import cache, cache_by_http
 from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
 from benchmarks.formats_bench import formats
+from benchmarks.git_real import real
 from benchmarks.inputs import Inputs
+from benchmarks.lineage_bench import lineage
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
+from benchmarks.validate_bench import validation
+from benchmarks.ways_bench import ways
 
 _HISTORY_RUNS = 100
 """How many runs MLflow takes in one request for histories."""
@@ -311,6 +315,14 @@ BENCHES: dict[str, Bench] = {
             run=_git,
         ),
         Bench(
+            name="real",
+            title="Histories of other people",
+            about="`extract` of repositories that are given by `--repository NAME=PATH`, against"
+            " `git log --all --raw -M -z`; the counts agree with `git rev-list --count --all`,"
+            " `git log --raw -M --no-merges` and `git ls-tree -r HEAD`.",
+            run=real,
+        ),
+        Bench(
             name="mlflow",
             title="An MLflow store in SQLite",
             about="`extract` of a made store (each run with 20 params, 20 metrics of 10 steps, 10 tags and"
@@ -339,6 +351,15 @@ BENCHES: dict[str, Bench] = {
             run=postgresql,
         ),
         Bench(
+            name="ways",
+            title="Every way into MLflow",
+            about="`extract` of stores with the same runs by each way in, in whole processes, once each; beside it"
+            " MLflow's own client takes the runs of the same store in pages of 1,000, with the latest points of"
+            " their metrics alone. Of servers the CPU counts, too. Growth is without what a store of five runs"
+            " takes.",
+            run=ways,
+        ),
+        Bench(
             name="prov",
             title="The prov library",
             about="Both sides begin with the same records in the same Arrow files and end with PROV-JSON on"
@@ -360,6 +381,21 @@ BENCHES: dict[str, Bench] = {
             about="Graphs of three sizes, kept in DuckDB files, are saved by a process each; its largest resident set"
             " must not grow with the graph.",
             run=memory,
+        ),
+        Bench(
+            name="validate",
+            title="Validation",
+            about="PROV-CONSTRAINTS on graphs that are kept in DuckDB files, by whole processes: records of runs; and"
+            " graphs that are hard to order, such as one chain of derivations through all records. Growth leaves out"
+            " what a graph of 100 records takes.",
+            run=validation,
+        ),
+        Bench(
+            name="lineage",
+            title="Lineage",
+            about="A made graph, kept in a DuckDB file, is opened by a process of its own, which asks for the lineage of"
+            " an entity five times, and once for that of the last one.",
+            run=lineage,
         ),
         Bench(
             name="http",

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 
 class Inputs:
     """A folder of inputs, by names that tell how they were made.
 
-    ``VERSION`` is part of the names: raise it where a generator changes.
+    ``VERSION`` is part of the names: raise it where a generator changes. Repositories that somebody gives
+    stand beside it, by names of their own.
     """
 
     VERSION = 1
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, repositories: Mapping[str, Path] = MappingProxyType({})) -> None:
         self.folder = folder.resolve()
+        self.repositories = repositories
 
     def made(self, name: str, make: Callable[[Path], None]) -> Path:
         """The input of that name, which ``make`` makes at a path beside it where it is not there yet."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import run
 from benchmarks.store_tables import REVISION, TABLES
 
 PARAMS, METRICS, STEPS, TAGS, DATASETS = 20, 20, 10, 10, 2
@@ -44,6 +46,13 @@ def make_store(file: Path, runs: int) -> None:
         for name, table in TABLES.items():
             for number, columns in enumerate(table.indexes):
                 database.execute(f"CREATE INDEX {name}_by_{number} ON {name} ({columns})")
+
+
+def make_upgraded_store(file: Path, runs: int) -> None:
+    """Make a new store whose tables the installed MLflow makes."""
+    run([sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{file}"])
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        fill_store(database, runs)
 
 
 def fill_store(database: sqlite3.Connection, runs: int) -> None:

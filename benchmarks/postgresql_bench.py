@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from benchmarks.figures import Figure, at_least, at_most, mlflow2prov_program
 from benchmarks.inputs import Inputs
 from benchmarks.measure import best, run
 from benchmarks.scan_postgresql import SCANNED
 from benchmarks.sizes import Size
+from benchmarks.sql_servers import postgresql_programs, postgresql_server
 from benchmarks.store_tables import TABLES
 
 _MOST_RSS_MIB = 2048
-_PATIENCE_S = 60
 
 
 def postgresql(inputs: Inputs, size: Size) -> Iterator[Figure]:
     """Measure reading alone, and a whole extract."""
-    programs = sorted(Path("/").glob("usr/lib/postgresql/*/bin")) or [
-        Path(found).parent for found in [shutil.which("initdb")] if found
-    ]
-    if not programs:
+    programs = postgresql_programs()
+    if programs is None:
         yield Figure(name="not measured", measured="PostgreSQL is not installed")
         return
-    with inputs.output("postgresql") as out, _running(programs[-1]) as uri:
+    with inputs.output("postgresql") as out, postgresql_server(programs) as server:
+        uri = server.uri
         rows = _fill(uri, inputs.store(size.runs))
         yield from _reading(uri, size, rows)
         extract = [mlflow2prov_program(), "extract", "--mlflow_url", uri, "--database", out / "graph.duckdb"]
@@ -57,51 +47,6 @@ def _reading(uri: str, size: Size, rows: int) -> Iterator[Figure]:
         detail=f"{scan.cpu_s:.2f} s ÷ {read.cpu_s:.2f} s; wall time {scan.wall_s:.2f} s ÷ {read.wall_s:.2f} s;"
         f" {rows:,} rows",
     )
-
-
-@contextmanager
-def _running(programs: Path) -> Iterator[str]:
-    """A server of its own that listens at a socket in a temporary folder; the URI of an empty database."""
-    with tempfile.TemporaryDirectory(prefix="m2p-bench-", ignore_cleanup_errors=True) as name:
-        data, own = Path(name) / "data", _own(Path(name))
-        made = [programs / "initdb", "-D", data, "-U", "boss", "-A", "trust", "-E", "UTF8", "--locale=C"]
-        subprocess.run([*made, "--no-sync"], check=True, capture_output=True, cwd=name, **own)
-        settings = {"listen_addresses": "", "unix_socket_directories": name, "fsync": "off"}
-        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        with (Path(name) / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=name, **own
-            )
-        try:
-            uri = f"postgresql:///postgres?host={name}&user=boss"
-            _await(uri, server)
-            yield uri
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(_PATIENCE_S)
-
-
-def _own(folder: Path) -> dict[str, Any]:
-    """The server refuses to be root: where this process is, it runs as its package's own user."""
-    if os.getuid() != 0:
-        return {}
-    user = pwd.getpwnam("postgres")
-    os.chown(folder, user.pw_uid, user.pw_gid)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _await(uri: str, server: subprocess.Popen[bytes]) -> None:
-    from adbc_driver_manager import Error
-    from adbc_driver_postgresql import dbapi
-
-    give_up = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return dbapi.connect(uri).close()
-        except Error:
-            if server.poll() is not None or time.monotonic() > give_up:
-                raise
-            time.sleep(0.05)
 
 
 def _fill(uri: str, store: Path) -> int:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.inputs import Inputs
-from benchmarks.measure import FailedError, environment, run
-from benchmarks.mlflow_store import fill_store
+from benchmarks.measure import FailedError, environment
+from benchmarks.mlflow_store import make_upgraded_store
 
 _PATIENCE_S = 120
 
@@ -45,7 +44,7 @@ class Server:
 @contextmanager
 def running_server(inputs: Inputs, runs: int, folder: Path) -> Iterator[Server]:
     """A server of one worker over a copy of a store that the installed MLflow made the tables of."""
-    kept = inputs.made(f"server-{runs}.db", lambda path: _make_store(path, runs))
+    kept = inputs.made(f"server-{runs}.db", lambda path: make_upgraded_store(path, runs))
     store = folder / "served.db"
     store.write_bytes(kept.read_bytes())
     with socket.socket() as free:
@@ -66,12 +65,6 @@ def running_server(inputs: Inputs, runs: int, folder: Path) -> Iterator[Server]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _make_store(file: Path, runs: int) -> None:
-    run([sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{file}"])
-    with closing(sqlite3.connect(file, isolation_level=None)) as database:
-        fill_store(database, runs)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

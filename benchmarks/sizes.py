@@ -16,7 +16,9 @@ class Size:
         json_runs: of the store that becomes PROV-JSON.
         file_runs: of the file store.
         server_runs: of the store that a server is read over.
+        ways_runs: of the stores that are read by every way in, the smaller one first.
         records: that the ``prov`` library is compared on.
+        relations: of the graph that lineage is asked of.
         library_records: that the ``prov`` library writes and reads in each format.
         repeats: of what takes seconds; the best one counts.
         is_judged: whether the limits are meant for this size.
@@ -28,7 +30,9 @@ class Size:
     json_runs: int
     file_runs: int
     server_runs: int
+    ways_runs: tuple[int, int]
     records: int
+    relations: int
     library_records: int
     repeats: int
     is_judged: bool = False
@@ -44,7 +48,9 @@ SIZES: dict[str, Size] = {
             json_runs=5_000,
             file_runs=2_000,
             server_runs=500,
+            ways_runs=(2_000, 20_000),
             records=1_000_000,
+            relations=10_000_000,
             library_records=20_000,
             repeats=3,
             is_judged=True,
@@ -56,7 +62,9 @@ SIZES: dict[str, Size] = {
             json_runs=500,
             file_runs=500,
             server_runs=200,
+            ways_runs=(100, 500),
             records=100_000,
+            relations=1_000_000,
             library_records=5_000,
             repeats=3,
         ),
@@ -67,7 +75,9 @@ SIZES: dict[str, Size] = {
             json_runs=10,
             file_runs=5,
             server_runs=5,
+            ways_runs=(10, 20),
             records=2_000,
+            relations=10_000,
             library_records=500,
             repeats=1,
         ),

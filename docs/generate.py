@@ -1,6 +1,7 @@
 """Writes every file that is made of declarations: reference pages, the vocabulary, the JSON Schema.
 
-``python docs/generate.py`` writes them all. A test fails when one of them is not what it would write.
+``python docs/generate.py demo`` writes them all, with the answers of the demo project in the folder
+``demo``. A test fails when one of them is not what it would write.
 """
 
 from __future__ import annotations
@@ -8,14 +9,21 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mlflow2prov import cli, config
+from mlflow2prov import Graph, cli, config, extract
 from mlflow2prov.commands import COMMANDS
 from mlflow2prov.formats import FORMATS, Format
+from mlflow2prov.graph.pages import shown
+from mlflow2prov.graph.questions import Parameter, Question, ask, questions
+from mlflow2prov.graph.references import REFERENCE_KINDS
+from mlflow2prov.graph.steps import CLASSES, DETAIL, LEADING_ON, STEPS, Step
 from mlflow2prov.graph.store import TABLES
 from mlflow2prov.model.declare import Event, Relation
 from mlflow2prov.model.expand import EVENTS
@@ -23,7 +31,12 @@ from mlflow2prov.model.ontology import KIND_CLASSES, Described, described, ontol
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
+from mlflow2prov.prov.text import markdown_cell
+from mlflow2prov.query.sandbox import TABLE_FUNCTIONS
+from mlflow2prov.query.views import View, views
 from mlflow2prov.sources import tables as source_tables
+from mlflow2prov.validation.declare import Rule
+from mlflow2prov.validation.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 NOTE = "<!-- Made by docs/generate.py: edit the declarations, not this page. -->"
@@ -42,9 +55,12 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "collection_ref": ("SourceTree", "SourceFolder"),
     "commit_ref": ("Commit",),
     "committer_ref": ("User",),
+    "content_ref": ("Dataset",),
     "creation_ref": ("Creation",),
+    "data_ref": ("DataRevision",),
     "dataset_ref": ("Dataset",),
     "deletion_ref": ("Deletion",),
+    "diff_ref": ("WorkTreeDiff",),
     "entry_ref": ("FileRevision",),
     "former_alias_ref": ("RegisteredModelAlias",),
     "evaluation_dataset_ref": ("EvaluationDataset",),
@@ -57,13 +73,23 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "logged_model_ref": ("LoggedModel",),
     "member_ref": ("FileRevision", "SourceFolder"),
     "model_ref": ("RegisteredModel",),
+    "module_ref": ("FileRevision",),
+    "matched_ref": ("DataRevision", "FileRevision"),
+    "named_in_ref": ("FileRevision",),
     "notebook_ref": ("Notebook",),
+    "other_ref": ("DataRevision",),
     "overridden_ref": ("Assessment",),
     "owner_ref": ("Experiment", "LoggedModel", "RegisteredModel", "RegisteredModelVersion", "Run"),
     "own_creation_ref": ("Creation",),
+    "params_ref": ("FileRevision",),
+    "plan_ref": ("FileRevision",),
+    "pointer_ref": ("FileRevision",),
+    "same_file_ref": ("FileRevision",),
+    "stage_run_ref": ("StageRun",),
     "parent_creation_ref": ("Creation",),
     "person_ref": ("User",),
     "previous_ref": ("FileRevision",),
+    "project_ref": ("FileRevision",),
     "revision_ref": ("FileRevision",),
     "run_creation_ref": ("Creation",),
     "run_ref": ("Run",),
@@ -107,11 +133,12 @@ def cli_page() -> str:
             NOTE,
             "",
             "Commands chain: documents flow from each to the next. `extract` adds one document, `load` one",
-            "for each file, `transform` changes each, `merge` makes one of all, `save` and `statistics` pass",
-            "on what they were given. Options that have an underscore can be spelled with hyphens, too.",
-            "What `save --output -` and `statistics` give goes to standard output, all messages to standard",
-            "error. Counts of several documents are told with the name of each: as a heading, as the column",
-            "`document` of CSV, as the member `document` of one JSON object after the other.",
+            "for each file, `transform` changes each, `merge` makes one of all, `lineage` reduces each, `save`,",
+            "`push`, `statistics`, `query` and `validate` pass on what they were given. Options that have an underscore",
+            "can be spelled with hyphens, too.",
+            "What `save --output -`, `statistics`, `lineage --print`, `query` and `validate` give goes to standard output,",
+            "all messages to standard error. Counts of several documents are told with the name of each: as a",
+            "heading, as the column `document` of CSV, as the member `document` of one JSON object after the other.",
             "[Exit codes](exit-codes.md) and the [YAML configuration](configuration.md) have pages of",
             "their own.",
             *(f"\n## {name}\n\n```text\n{text.rstrip()}\n```" for name, text in pages),
@@ -140,8 +167,8 @@ def model_page() -> str:
         f"| `git` | `{GIT}` | commits, files, revisions and trees: the same in every clone |",
         f"| `agent` | `{AGENT}` | people known by e-mail address; programs |",
         f"| `extraction` | `{EXTRACTION}` | extractions |",
-        "| `repo` | from the URL of `origin`, else host and path; or `--repository_namespace` "
-        "| branches and tags |",
+        "| `repo`, of further repositories `repo2` … | from the URL of `origin`, else host and path; or "
+        "`--repository_namespace` | branches and tags |",
         "| `mlflow` | from the tracking URI, for a local store host and path; or `--mlflow_namespace` "
         "| everything of the store |",
         "",
@@ -402,6 +429,244 @@ def _format_row(row: Format) -> str:
     return f"| {' | '.join((*cells, row.lost))} |"
 
 
+VALIDATION_INTRODUCTION = """\
+[`validate`](../how-to/validate.md) checks documents against every constraint of
+[PROV-CONSTRAINTS](https://www.w3.org/TR/prov-constraints/) (W3C Recommendation of 30 April 2013), the document
+itself and each of its bundles on its own. Definitions and inferences are applied as far as a constraint can tell.
+`DM` stands for what PROV-DM requires, `LINKS` for the constraint of PROV-LINKS, `SHACL` for the
+shapes of our vocabulary (`--shapes`).
+
+Times are compared as instants: `2024-01-01T00:00:00Z` and `2024-01-01T01:00:00.0+01:00` are one. A time
+without a time zone is another than one with it. Blank identifiers of RDF stand for unknown ones.
+"""
+
+VALIDATION_ORDER = """\
+The ordering constraints ask that no event strictly precedes itself. All generations of one entity happen at once
+(39), and so do all starts of one activity (31). What follows an invalidation are invalidations, what follows an
+end are ends and invalidations, and what follows a usage by a derivation strictly follows the generation
+of what was used anyway. So only generations and starts can stand in a circle that violates the order, and a
+violation is told by its strict step, which is always one of constraint 42, with those of the others on the way.
+"""
+
+VALIDATION_NOTES = """\
+## Notes
+
+- The test suites of the W3C and of ProvToolbox, as far as they are at hand, come out as they should, with one
+  exception: `usage-fail5` and `usage-fail7` are expected to be invalid by their index, but what they say, one
+  activity that used one entity at two times, violates no constraint of the Recommendation.
+- A record of an identifier that another kind of relation has as well (53) can violate more by what follows
+  from both; only the overlap is certain to be told then.
+- Violations are held in memory, some 1 kB each.
+"""
+
+
+def validation_page() -> str:
+    """Return the page of the constraints."""
+    kinds = list(dict.fromkeys(rule.kind for rule in RULES))
+    lines = ["# Constraints", "", NOTE, "", VALIDATION_INTRODUCTION]
+    for kind in kinds:
+        lines += [f"## {kind.capitalize()}", ""]
+        if kind == "ordering":
+            lines.append(VALIDATION_ORDER)
+        lines += ["| number | name | says | applied |", "| --- | --- | --- | --- |"]
+        lines += [_rule_row(rule) for rule in RULES if rule.kind == kind]
+        lines.append("")
+    return "\n".join([*lines, VALIDATION_NOTES])
+
+
+def _rule_row(rule: Rule) -> str:
+    return f"| {rule.code} | `{rule.name}` | {rule.says} | {rule.how} |"
+
+
+def lineage_page() -> str:
+    """Return the page of references and of the steps of lineage."""
+    return "\n".join(
+        [
+            "# References and lineage",
+            "",
+            NOTE,
+            "",
+            "[How to ask for lineage](../how-to/lineage.md) is told elsewhere.",
+            "",
+            "## References",
+            "",
+            REFERENCES_INTRODUCTION,
+            "| form | example | what is meant |",
+            "| --- | --- | --- |",
+            *(f"| {_form(kind.form)} | `{kind.example}` | {kind.doc} |" for kind in REFERENCE_KINDS),
+            "",
+            "## Steps",
+            "",
+            STEPS_INTRODUCTION,
+            "| relation | from | to what it came from | upstream | downstream | the other way round | why |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *map(_step_row, STEPS),
+            "",
+            "The classes are these types of ours; an element that has none of them is of no class:",
+            "",
+            "| class | types |",
+            "| --- | --- |",
+            *(
+                f"| {name} | {', '.join(f'`m2p:{word}`' for word in words)} |"
+                for name, words in CLASSES.items()
+            ),
+            "",
+            "## What is left out",
+            "",
+            f"What is of the class *{DETAIL}* would drown an answer, and so would what leads to nothing. Without",
+            "`--with_details` details are left out, unless one is asked for, and so is, where a walk does not lead on",
+            "from it to something else:",
+            "",
+            *(f"- {direction}: {', '.join(names) or 'nothing'}" for direction, names in LEADING_ON.items()),
+            "",
+            "What is one step away stays all the same, unless it is an artifact or an agent was asked for. The document",
+            "that is passed on has what was met and all relations among that, also those that lineage does not go along.",
+            "",
+        ]
+    )
+
+
+REFERENCES_INTRODUCTION = """\
+A reference is looked for in each of these ways whose form it has, in any PROV document. Of several things that
+one way finds, those that still are go before those that were invalidated. A reference that means several things,
+or nothing, is wrong usage (exit code 2); the error lists the nearest, with what each one is.
+"""
+
+STEPS_INTRODUCTION = """\
+Upstream a walk goes from a thing to what it came from, downstream to what came of it. The first row that fits a
+relation holds, by its kind, its arguments, and the classes of these where the row names any. The rows without
+classes are PROV's own semantics, which hold for any document. Roles don't matter. A walk never turns round, so
+that what two things share (a person, an environment, a dataset) does not lead from one to the other.
+*start*: only from what was asked for. *history*: only with `--history`. Identifiers are one thing whatever bundle
+describes them.
+"""
+
+
+def _form(form: str) -> str:
+    return f"`{form}`" if re.fullmatch(r"[a-z]*:?/?[A-Z_@/]+", form) else form
+
+
+def _step_row(step: Step) -> str:
+    later, earlier = step.classes
+    without = f", where there is no {step.without}" if step.without else ""
+    cells = (
+        step.kind,
+        f"{step.later}{f' ({later})' if later else ''}{without}",
+        f"{step.earlier}{f' ({earlier})' if earlier else ''}",
+        step.upstream,
+        step.downstream,
+        "" if step.back == "never" else step.back,
+        step.why,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def views_page() -> str:
+    """Return the page of the views that queries see."""
+    return "\n".join(
+        [
+            "# Views",
+            "",
+            NOTE,
+            "",
+            VIEWS_INTRODUCTION,
+            "The functions that make tables are "
+            + ", ".join(f"`{name}`" for name in sorted(TABLE_FUNCTIONS))
+            + ".",
+            "",
+            "## Records of PROV",
+            "",
+            *(line for view in views().values() if view.schema == "prov" for line in _view_section(view)),
+            "## Types of the vocabulary",
+            "",
+            *(line for view in views().values() if view.schema == "m2p" for line in _view_section(view)),
+        ]
+    )
+
+
+VIEWS_INTRODUCTION = """\
+`query --sql`, `Graph.sql` and `Graph.to_arrow` see these tables, in the schemas `prov` and `m2p`. Names need their
+schema only where they are words of SQL, as in `m2p.User` and `m2p."Table"`; case does not matter. The language is
+[DuckDB's SQL](https://duckdb.org/docs/stable/sql/introduction).
+
+`id`, and all columns of relations that name things, are identifiers as the document spells them; `bundle` is NULL
+in the document itself. What a record does not have is NULL, or an empty list. Instants are `TIMESTAMPTZ`, in UTC;
+a lexical form that is none of the column's type is NULL. A view of a type has a row for each identifier, with
+the values of all its records, of which columns that are no lists show the first.
+
+A query is one `SELECT` and can only read: the engine has no access to files, the network or its settings.
+"""
+
+
+def _view_section(view: View) -> list[str]:
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in view.columns.items())
+    return [f"### {view.schema}.{view.name}", "", view.doc, "", columns, ""]
+
+
+QUESTIONS_INTRODUCTION = """\
+`ask NAME` answers these, with a `--param NAME=VALUE` for each parameter; [how to ask](../how-to/ask.md) is told
+elsewhere. Parameters in brackets can be left out. The answers are those on the demo project that `make demo`
+makes; what differs each time that it is made stands as `…`.
+"""
+
+
+def questions_page(graph: Graph) -> str:
+    """Return the page of the shipped questions, with their answers on a graph of the demo project."""
+    lines = ["# Questions", "", NOTE, "", QUESTIONS_INTRODUCTION]
+    topic, success = "", _successful_run(graph)
+    for question in questions().values():
+        if question.topic != topic:
+            topic = question.topic
+            lines += [f"## {topic}", ""]
+        lines += [f"### {question.name}", "", question.title, ""]
+        lines += [question.note, ""] if question.note else []
+        lines += [f"- `{_bracketed(one)}` ({one.kind}): {one.doc}" for one in question.parameters]
+        lines += [""] if question.parameters else []
+        given = {one.name: one.example for one in question.parameters if one.default is None}
+        asked = "".join(
+            f" --param {name}={shlex.quote(one.replace('{success}', 'RUN_ID'))}"
+            for name, one in given.items()
+        )
+        lines += ["```text", f"ask {question.name}{asked}", "```", ""]
+        exact = {name: one.replace("{success}", success) for name, one in given.items()}
+        answer = ask(graph, question.name, exact)
+        lines += [*_answer_table(question, answer.to_pylist()), ""]
+        lines += [*(f"- `{name}`: {meaning}" for name, meaning in question.columns.items()), ""]
+    return "\n".join(lines)
+
+
+def _successful_run(graph: Graph) -> str:
+    """The identifier of the run that was executed at the demo's merge."""
+    rows = graph.sql("SELECT run_id FROM Run WHERE starts_with(source_git_commit, '4089fa5')").to_pylist()
+    return str(rows[0]["run_id"])
+
+
+def _bracketed(parameter: Parameter) -> str:
+    needed = parameter.default is None and not parameter.may_be_missing
+    return parameter.name if needed else f"[{parameter.name}]"
+
+
+def _answer_table(question: Question, rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return ["No rows."]
+    hidden = {*question.varies, "run_id", "model_id"}
+    columns = list(rows[0])
+    table = [
+        [
+            "…" if name in hidden and row[name] is not None else _stable(markdown_cell(shown(row[name])))
+            for name in columns
+        ]
+        for row in rows
+    ]
+    table.sort(key=lambda line: line[0] == "…")  # where a name made by chance stands is chance, too
+    return [f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *table]]
+
+
+def _stable(text: str) -> str:
+    """A text without the names that MLflow makes by chance."""
+    return re.sub(r"\b[a-z]+-[a-z]+-[0-9]{1,3}\b", "…", re.sub(r"\bm-[0-9a-f]{8}\b", "m-…", text))
+
+
 def schema_text() -> str:
     """Return the JSON Schema of the configuration."""
     return json.dumps(config.schema(), indent=2) + "\n"
@@ -410,22 +675,33 @@ def schema_text() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/formats.md": formats_page,
+    "docs/reference/lineage.md": lineage_page,
     "docs/reference/model.md": model_page,
     "docs/reference/tables.md": tables_page,
+    "docs/reference/validation.md": validation_page,
+    "docs/reference/views.md": views_page,
     "src/mlflow2prov/configuration.schema.json": schema_text,
     "src/mlflow2prov/model/ontology.ttl": ontology,
 }
 """Every file that is made of declarations, and what makes it."""
 
 
-def write(names: Iterable[str] = GENERATED) -> None:
+FROM_THE_DEMO: dict[str, Callable[[Graph], str]] = {"docs/reference/questions.md": questions_page}
+"""Those that tell what the demo project answers, too; ``docs/generate.py DEMO_FOLDER`` writes them as well."""
+
+
+def write(demo: Path | None = None) -> None:
     """Write the files whose text has changed, and say which."""
-    for name in names:
-        path, text = ROOT / name, GENERATED[name]()
+    made = {name: make() for name, make in GENERATED.items()}
+    if demo is not None:
+        with extract(demo / "wine-quality", f"sqlite:///{(demo / 'mlflow.db').resolve()}") as graph:
+            made |= {name: make(graph) for name, make in FROM_THE_DEMO.items()}
+    for name, text in made.items():
+        path = ROOT / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {name}")
 
 
 if __name__ == "__main__":
-    write()
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

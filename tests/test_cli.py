@@ -129,9 +129,9 @@ def test_validate_exits_with_0_or_2(tmp_path: Path) -> None:
         (["load", "--input", "-"], 1, "it is empty"),
         (["extract", "--repository_path", ".", "--mlflow_url", ""], 2, "--mlflow_url is empty"),
         (
-            ["extract", "--repository_path", ".", "--repository-path", ".."],
+            ["extract", "--mlflow_url", ".", "--mlflow-url", ".."],
             2,
-            "--repository_path is given twice",
+            "--mlflow_url is given twice",
         ),
         (["load", "--input", "-", "save", "--output", "."], 2, "no name of a file"),
         (["load", "--input", "-", "save", "--output", ""], 2, "--output is empty"),

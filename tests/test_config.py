@@ -43,7 +43,7 @@ def test_it_has_the_words_of_the_command_line() -> None:
         ("- statistics", "resolution", "coarse"),
         ("- save: {output: x, format: json}", "format", ("json",)),
         ("- load: {input: a.json}", "input", ("a.json",)),
-        ("- extract: {repository-path: r}", "repository_path", "r"),
+        ("- extract: {repository-path: r}", "repository_path", ("r",)),
         ("- extract: {repository_path: r, skip: 'artifacts, datasets'}", "skip", ("artifacts", "datasets")),
         ("- extract: {repository_path: r, skip: [artifacts]}", "skip", ("artifacts",)),
         ("- save: {output: '${HERE}/x'}", "output", "/there/x"),

@@ -271,7 +271,8 @@ def test_the_configuration_page_names_every_option() -> None:
 def test_every_declared_word_has_a_meaning_and_no_other_has() -> None:
     types = described()
     assert set(TYPES) == set(types)
-    assert set(ATTRIBUTES) == {name for type_ in types.values() for name in type_.attributes}
+    of_relations = {name for event in EVENTS for relation in event.relations for name in relation.attributes}
+    assert set(ATTRIBUTES) == {name for type_ in types.values() for name in type_.attributes} | of_relations
     declared = {role for event in EVENTS for relation in event.relations for role in roles(relation)}
     from_sources = {role for role in ROLES if role[0].islower()} | {"CoAuthor", "SignedOffBy", "ReviewedBy"}
     assert set(ROLES) == declared | from_sources

@@ -18,11 +18,14 @@ LAYERS = {
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
     "sinks": {"errors", "prov", "graph", "formats"},
+    "query": {"errors", "prov", "graph", "model", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
+    "linking": {"errors", "prov", "graph", "sources"},
+    "validation": {"errors", "prov", "graph", "formats", "model"},
     "progress": set(),
     "terminal": {"progress"},
     "checks": {"errors", "prov", "graph", "formats", "sources", "sinks"},
-    "commands": {"errors", "prov", "graph", "formats", "sources", "checks", "sinks"},
+    "commands": {"errors", "prov", "graph", "formats", "sources", "checks", "sinks", "validation"},
     "surroundings": {"graph", "progress"},
     "store_ways": {"prov", "sources", "surroundings"},
     "extraction": {
@@ -43,9 +46,11 @@ LAYERS = {
         "checks",
         "commands",
         "extraction",
+        "query",
         "sinks",
         "progress",
         "surroundings",
+        "validation",
     },
     "config": {"errors", "commands"},
     "cli": {
@@ -62,7 +67,9 @@ LAYERS = {
 }
 """What each part of the package may import, besides itself."""
 
-CONVENIENCES = {("graph/graph.py", "formats"), ("graph/graph.py", "sinks")}
+CONVENIENCES = {
+    ("graph/graph.py", part) for part in ("formats", "linking", "query", "sinks", "sources", "validation")
+}
 """Methods of Graph that hand over to what lies above it, when they are called."""
 
 MODULES = sorted(

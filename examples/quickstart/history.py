@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from story import REMOTE, Commit, Person, Tag
+from versioned import CONTENTS, Kept
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -40,6 +41,7 @@ class History:
     books: Json = field(default_factory=lambda: {"remote": REMOTE, "commits": [], "tags": [], "branches": {}})
     trees: dict[str, set[str]] = field(default_factory=lambda: {"main": set()})
     bases: dict[str, set[str]] = field(default_factory=dict)
+    data: dict[str, dict[str, str]] = field(default_factory=lambda: {"main": {}})
     branch: str = "main"
 
     def git(
@@ -97,6 +99,7 @@ class History:
             self.books["branches"][branch] = sha
             self.trees[branch] = set(self.trees[self.branch])
             self.bases[branch] = set(self.trees[self.branch])
+            self.data[branch] = dict(self.data[self.branch])
         return sha
 
     def _take_in(self, branch: str, expected: set[str]) -> None:
@@ -137,14 +140,26 @@ class History:
     def _texts(self, commit: Commit) -> dict[str, str]:
         """The new text of every file that the commit writes or edits."""
         texts = {path: (TEMPLATES / name).read_text(encoding="utf-8") for path, name in commit.write.items()}
-        for path, (old, new) in commit.edit.items():
+        for path, parts in commit.edit.items():
             text = (self.folder / path).read_text(encoding="utf-8")
-            if text.count(old) != 1:
-                raise RuntimeError(
-                    f"{commit.title!r} edits {path}, where {old!r} stands {text.count(old)} times"
-                )
-            texts[path] = text.replace(old, new)
+            for old, new in zip(parts[::2], parts[1::2], strict=True):
+                if text.count(old) != 1:
+                    raise RuntimeError(
+                        f"{commit.title!r} edits {path}, where {old!r} stands {text.count(old)} times"
+                    )
+                text = text.replace(old, new)
+            texts[path] = text
+        for kept in _kept(commit):
+            texts |= {path: text for path, text in kept.files.items() if not self._is_there(path, text)}
+            if kept.tool == "dvc":
+                target = self.folder / kept.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(kept.content, encoding="utf-8", newline="\n")
         return texts
+
+    def _is_there(self, path: str, text: str) -> bool:
+        file = self.folder / path
+        return file.is_file() and file.read_text(encoding="utf-8") == text
 
     def _commit(self, commit: Commit) -> str:
         message = f"{commit.title}\n\n{commit.body}" if commit.body else commit.title
@@ -162,6 +177,8 @@ class History:
     def _enter(self, commit: Commit, sha: str, parents: list[str], changes: list[Json]) -> None:
         trailer = "Co-authored-by: "
         people = [line[len(trailer) :] for line in commit.body.splitlines() if line.startswith(trailer)]
+        kept = [it.entry for it in _kept(commit)]
+        self.data[self.branch] |= {str(entry["path"]): str(entry["digest"]) for entry in kept}
         self.books["branches"][self.branch] = sha
         self.books["commits"].append(
             {
@@ -175,6 +192,8 @@ class History:
                 "committed_at": commit.committed_at or commit.at,
                 "co_authors": [_parse_person(text) for text in people],
                 "changes": changes,
+                "data": kept,
+                "data_there": dict(self.data[self.branch]),
             }
         )
 
@@ -194,6 +213,12 @@ class History:
 _NOBODY = Person(name="Nobody", email="nobody@example.org", login="nobody")
 
 
+def _kept(commit: Commit) -> list[Kept]:
+    """The data files that the commit puts under version control, or changes."""
+    named = [(path, name, tool) for tool in ("dvc", "lfs") for path, name in getattr(commit, tool).items()]
+    return [Kept(path, CONTENTS[name](), tool) for path, name, tool in named]
+
+
 def _person(person: Person) -> Json:
     return {"name": person.name, "email": person.email}
 
@@ -206,6 +231,7 @@ def _parse_person(text: str) -> Json:
 def git_counts(books: Json) -> dict[str, int]:
     """The sums over the books of a history; a merge counts only what differs from every parent."""
     changes = [change["status"] for commit in books["commits"] for change in commit["changes"]]
+    data = [entry for commit in books["commits"] for entry in commit["data"]]
     people = [
         person["email"].lower()
         for commit in books["commits"]
@@ -223,6 +249,8 @@ def git_counts(books: Json) -> dict[str, int]:
         "deleted": changes.count("D"),
         "files": changes.count("A"),
         "revisions": len(changes) - changes.count("D"),
+        "data_revisions": len(data),
+        "data_contents": len({entry["digest"] for entry in data}),
         "people": len(set(people)),
         "tags": len(books["tags"]),
         "annotated_tags": sum(tag["annotated"] for tag in books["tags"]),

@@ -33,6 +33,7 @@ MARKER = ".made-by-make-project"
 NOTES = {
     "changes": "Each commit's changes to its first parent; a merge's are what differs from every parent.",
     "renamed": "A file moved and slightly edited, or only moved, in one commit.",
+    "data": "What a commit put under version control by DVC or Git LFS, or changed; data_there is all that it has.",
     "people": "One for each e-mail address in lower case: authors, committers, co-authors and taggers.",
     "experiments": "Also the experiment 0 that MLflow makes in every store.",
     "tags": "Tags that the story sets; what MLflow sets by itself (mlflow.source.*, mlflow.user, "
@@ -43,6 +44,9 @@ NOTES = {
     "step 0, which MLflow links to the model, and those of runs that judge it; files and folders: as "
     "found in the model's folder.",
     "model_versions": "A copied version has its source's tags, description, run and model.",
+    "imports": "Files of the repository that a run's script imports.",
+    "work_tree": "dirty: of a run that had MLflow record it, in a work tree with changes that nobody committed; "
+    "nothing is known of the others.",
     "deleted": "Deleting an experiment deletes its runs, not its logged models.",
 }
 

@@ -35,6 +35,14 @@ EXPERIMENTS: dict[str, dict[str, str]] = {
     "scratch": {},
 }
 
+IMPORTS: dict[str, list[str]] = {
+    "train.py": ["tracking.py"],
+    "src/train.py": ["src/tracking.py"],
+    "src/grid_search.py": ["src/tracking.py", "src/train.py"],
+    "src/evaluate.py": ["src/tracking.py", "src/train.py"],
+}
+"""The files of the project that each script imports."""
+
 
 @dataclass(slots=True)
 class Store:
@@ -68,7 +76,13 @@ class Store:
         """
         names = ("MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER", "LNAME", "USERNAME")
         who = dict.fromkeys(names, training.user.login)
+        before = {path: self.repository.joinpath(path).read_bytes() for path in training.edit}
+        for path, (old, new) in training.edit.items():
+            changed = before[path].replace(old.encode(), new.encode())
+            self.repository.joinpath(path).write_bytes(changed)
         done = execute(training.command, self.repository, {**self.environment, **who})
+        for path, content in before.items():
+            self.repository.joinpath(path).write_bytes(content)
         if bool(done.code) != training.fails:
             script = " ".join(training.command)
             raise RuntimeError(f"{script} ended with {done.code} at commit {sha}:\n{done.stderr}")
@@ -83,6 +97,8 @@ class Store:
             "experiment": training.experiment,
             "commit": sha,
             "entry_point": training.command[0],
+            "imports": IMPORTS[training.command[0]],
+            "work_tree": "dirty" if training.edit else "unknown",
             "user": training.user.login,
             "lifecycle_stage": "active",
             "artifact_files": sorted(files),
@@ -91,8 +107,8 @@ class Store:
         self.books["runs"].append(run)
         at_step_0 = sum(steps.count(0) for steps in run["metrics"].values())
         for model in models:
-            entry = model | {"run_id": run["run_id"], "experiment": run["experiment"]}
-            entry |= {"metric_points": at_step_0, "lifecycle_stage": "active"}
+            entry = {"metric_points": at_step_0, "lifecycle_stage": "active"} | model
+            entry |= {"run_id": run["run_id"], "experiment": run["experiment"]}
             self.books["logged_models"].append(entry)
         for judged in run["model_inputs"]:
             self._model(judged["model_id"])["metric_points"] += judged["metric_points"]

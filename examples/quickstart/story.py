@@ -22,12 +22,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A script of the project, executed at a commit."""
+    """A script of the project, executed at a commit.
+
+    ``edit`` maps paths to pairs of old and new text: changes that are made before, and undone after it,
+    without anybody committing them.
+    """
 
     command: tuple[str, ...]
     user: Person
     experiment: str
     fails: bool = False
+    edit: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,9 @@ class Tag:
 class Commit:
     """A commit and what happens right after it.
 
-    ``write`` maps paths to templates, ``edit`` paths to pairs of old and new text, ``move`` old to
-    new paths (moves come before edits). A ``merge`` takes in a branch; what a merge writes is the
+    ``write`` maps paths to templates, ``edit`` paths to pairs of old and new text, one after the other,
+    ``move`` old to new paths (moves come before edits); ``dvc`` and ``lfs`` map paths to contents that
+    these tools keep. A ``merge`` takes in a branch; what a merge writes is the
     solution of its conflicts.
     """
 
@@ -55,7 +61,9 @@ class Commit:
     body: str = ""
     branch: str = "main"
     write: dict[str, str] = field(default_factory=dict)
-    edit: dict[str, tuple[str, str]] = field(default_factory=dict)
+    edit: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dvc: dict[str, str] = field(default_factory=dict)
+    lfs: dict[str, str] = field(default_factory=dict)
     move: dict[str, str] = field(default_factory=dict)
     delete: tuple[str, ...] = ()
     merge: str | None = None
@@ -72,6 +80,14 @@ BEN_TOO = Person(name="ben okafor", email="ben@example.org", login="ben")
 CHLOE = Person(name="Chloé Durand", email="chloe@example.org", login="chloe")
 
 FOREST = "feature/forest"
+
+UNCOMMITTED = """    from mlflow.genai import enable_git_model_versioning
+
+    with Run("judge") as run:
+        said = enable_git_model_versioning().active_model
+        run.count["models"].append({"model_id": said.model_id, "name": said.name, "params": 0, "metric_points": 0})
+"""
+"""A change that nobody committed: it has MLflow record the state of the work tree."""
 
 STORY = (
     Commit(
@@ -110,6 +126,20 @@ STORY = (
             "docs/régions.md": "regions.md",
             "docs/plan.md": "plan.md",
         },
+        edit={
+            "train.py": (
+                "from sklearn.datasets import load_wine\n",
+                "import numpy\n",
+                "SOURCE = None",
+                'SOURCE = "data/wine.csv"',
+                "    wines = load_wine()\n",
+                '    wines = numpy.loadtxt(SOURCE, delimiter=",", skiprows=1)\n',
+                "wines.data, wines.target,",
+                "wines[:, 1:], wines[:, 0].astype(int),",
+            )
+        },
+        dvc={"data/wine.csv": "wines"},
+        lfs={"data/growers.csv": "growers"},
     ),
     Commit(
         title="Move the code into src",
@@ -196,7 +226,9 @@ STORY = (
         title="Judge the newest model by all wines",
         author=CHLOE,
         at="2024-03-13T17:25:00+01:00",
+        body="The first wine of the data was measured again.",
         write={"src/evaluate.py": "evaluate.py"},
+        dvc={"data/wine.csv": "wines, measured again"},
         trainings=(Training(command=("src/evaluate.py",), user=CHLOE, experiment="wine-quality"),),
     ),
     Commit(
@@ -225,5 +257,13 @@ STORY = (
         author=BEN,
         at="2024-03-15T09:30:00-05:00",
         edit={"README.md": ("scikit-learn.", "scikit-learn, first published in 1991.")},
+        trainings=(
+            Training(
+                command=("src/evaluate.py",),
+                user=BEN,
+                experiment="wine-quality",
+                edit={"src/evaluate.py": ('    with Run("judge") as run:\n', UNCOMMITTED)},
+            ),
+        ),
     ),
 )

@@ -13,15 +13,31 @@ from mlflow2prov.errors import UsageError
 
 Options = dict[str, Any]
 
+ANSWER_FORMATS = ("table", "csv", "json", "parquet")
+"""The forms of answers to queries."""
+
+TABLE_FORMATS = ("table", "csv", "json", "markdown")
+"""The forms of answers to questions."""
+
+PAGE_FORMATS = ("markdown", "html", "json", "table")
+"""The forms of pages."""
+
+SUFFIXES = {"md": "markdown", "htm": "html", "txt": "table"}
+"""What suffixes tell that are no names of forms."""
+
 
 def check_extract(options: Options) -> None:
-    """Raise an error if times can't be read, or there is no store to select from, or whose runs name trees.
+    """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
 
     Raises:
         UsageError: so it is.
     """
+    from mlflow2prov.sources.git_given import check_given
+    from mlflow2prov.sources.git_narrowing import Narrowing
     from mlflow2prov.sources.mlflow.selection import Selection
 
+    check_given(options["repository_path"], options["repository_namespace"])
+    Narrowing.of(options["refs"], options["paths"], options["commits_since"], options["commits_until"])
     selection = Selection.of(
         experiments=options["experiment"],
         runs=options["run"],
@@ -35,6 +51,10 @@ def check_extract(options: Options) -> None:
     if options["tree_members"] and not options["mlflow_url"]:
         raise UsageError(
             "extract --tree_members does nothing without --mlflow_url: it lists the trees of runs"
+        )
+    if options["follow_imports"] and not (options["repository_path"] and options["mlflow_url"]):
+        raise UsageError(
+            "extract --follow_imports does nothing without both --repository_path and --mlflow_url: give them"
         )
 
 
@@ -57,6 +77,130 @@ def check_transform(options: Options) -> None:
     from mlflow2prov.prov.instants import window_of
 
     window_of(options["since"], options["until"])
+
+
+def check_query(options: Options) -> None:
+    """Raise an error if there are two questions, one can't be read, or its answer has no place to go to.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if options["sql"] and options["sparql"]:
+        raise UsageError("query takes one question: --sql or --sparql, not both")
+    question(options)
+    answer_format(options)
+
+
+def question(options: Options) -> str:
+    """Return the question that is asked: the text itself, or that of the file that it names.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    given = str(options["sql"] or options["sparql"])
+    is_name = not any(char.isspace() for char in given) and Path(given).suffix in (".sql", ".rq", ".sparql")
+    try:
+        if not is_name and not Path(given).is_file():
+            return given
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if not is_name:  # a long question is no name of a file
+            return given
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"can't read the question in {given}: {reason}") from error
+
+
+def answer_format(options: Options) -> str:
+    """Return the format to write an answer in: the one asked for, else the one that the suffix tells.
+
+    Raises:
+        UsageError: the suffix tells another one, or it can't be shown on a screen.
+
+    >>> answer_format({"format": None, "output": "runs.csv"}), answer_format({"format": None, "output": None})
+    ('csv', 'table')
+    """
+    output, asked = options["output"], options["format"]
+    told = Path(output).suffix[1:].lower() if output and output != "-" else ""
+    if asked and told in ANSWER_FORMATS and told != asked:
+        raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
+    if asked == "parquet" and output is None:
+        raise UsageError("--format parquet needs --output: it is nothing to look at")
+    return asked or (told if told in ANSWER_FORMATS else "table")
+
+
+def check_ask(options: Options) -> None:
+    """Raise an error if there is no such question, or its parameters are not what it takes.
+
+    Raises:
+        UsageError: so it is.
+    """
+    from mlflow2prov.graph.questions import checked, named
+
+    form_of(options, TABLE_FORMATS)
+    given = parameters_of(options["param"])
+    if options["list"] and options["name"]:
+        raise UsageError("ask --list lists the questions: leave the name out")
+    if options["name"]:
+        checked(named(options["name"]), given)
+
+
+def check_page(options: Options) -> None:
+    """Raise an error if the form of a page is not that of its file.
+
+    Raises:
+        UsageError: so it is.
+    """
+    form_of(options, PAGE_FORMATS)
+
+
+def check_compare(options: Options) -> None:
+    """Raise an error if there is one thing to compare, or more than two.
+
+    Raises:
+        UsageError: so it is.
+    """
+    form_of(options, PAGE_FORMATS)
+    if len(options["of"]) not in (0, 2):
+        raise UsageError(
+            f"compare takes two references, or none for two documents; there are {len(options['of'])}"
+        )
+
+
+def parameters_of(given: Sequence[str]) -> dict[str, str]:
+    """Return the names and values of parameters.
+
+    Raises:
+        UsageError: one has no name, or is given twice.
+
+    >>> parameters_of(["model=models:/wine/3"])
+    {'model': 'models:/wine/3'}
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--param is {one!r}, but has to be NAME=VALUE")
+        if name.strip() in found:
+            raise UsageError(f"the parameter {name.strip()} is given twice")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def form_of(options: Options, forms: Sequence[str]) -> str:
+    """Return the form of a page or an answer: the one asked for, else what the suffix tells, else the first.
+
+    Raises:
+        UsageError: the suffix tells another one.
+
+    >>> form_of({"format": None, "output": "a.md"}, TABLE_FORMATS)
+    'markdown'
+    """
+    output, asked = options["output"], options["format"]
+    suffix = Path(output).suffix[1:].lower() if output and output != "-" else ""
+    told = SUFFIXES.get(suffix, suffix)
+    if asked and told in forms and told != asked:
+        raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
+    return str(asked or (told if told in forms else forms[0]))
 
 
 def check_save(options: Options) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlflow2prov import __version__
-from mlflow2prov.commands import COMMANDS, Command, Option, Step, check_chain, step
+from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, check_chain, step
 from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
 
 if TYPE_CHECKING:
@@ -210,6 +210,44 @@ def _ask_password(prompt: str) -> str:
     return getpass.getpass(prompt, sys.stderr)
 
 
+def _positional(declared: Command) -> Option | None:
+    return next((option for option in declared.options if option.positional), None)
+
+
+class _Positional(click.Command):
+    """A command that takes values of an option without the option's name, before or after other options.
+
+    What is the name of a command is none of them: the next command begins there.
+    """
+
+    declared: Command
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        option = _positional(self.declared)
+        assert option is not None
+        flags = {name for one in self.params if getattr(one, "is_flag", False) for name in one.opts} | {
+            "--help",
+            "-h",
+        }
+        made, rest, left = list[str](), list(args), option.positional
+        while rest:
+            word = rest[0]
+            if word.startswith("--") and len(word) > 2:
+                takes = 1 if "=" in word or word in flags else 2
+                made, rest = made + rest[:takes], rest[takes:]
+            elif left and not word.startswith("-") and word not in COMMAND_BY_NAME:
+                made, rest, left = [*made, f"--{option.name}={word}"], rest[1:], left - 1
+            else:
+                break
+        return super().parse_args(context, made + rest)
+
+    def collect_usage_pieces(self, context: click.Context) -> list[str]:
+        option = _positional(self.declared)
+        assert option is not None
+        shown = " ".join([option.metavar or option.name.upper()] * option.positional)
+        return [shown if option.required else f"[{shown}]", *super().collect_usage_pieces(context)]
+
+
 def _command(declared: Command) -> click.Command:
     def make_step(**options: Any) -> Step:
         for option in declared.options:
@@ -222,13 +260,17 @@ def _command(declared: Command) -> click.Command:
         except UsageError as error:
             raise click.UsageError(str(error), click.get_current_context()) from error
 
-    return click.Command(
+    kind = _Positional if _positional(declared) else click.Command
+    command = kind(
         declared.name,
         callback=make_step,
         params=[_option(option) for option in declared.options],
         help=f"{declared.help}\n\n\b\nExample:\n  {declared.example}",
         short_help=declared.help.split(":")[0].rstrip("."),
     )
+    if isinstance(command, _Positional):
+        command.declared = declared
+    return command
 
 
 def _option(declared: Option) -> click.Option:

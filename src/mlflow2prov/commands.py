@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow2prov import checks
+from mlflow2prov.checks import ANSWER_FORMATS, PAGE_FORMATS, TABLE_FORMATS
 from mlflow2prov.errors import UsageError
 from mlflow2prov.formats import readable, writable
 from mlflow2prov.graph.statistics import RESOLUTIONS
+from mlflow2prov.graph.steps import WAYS
 from mlflow2prov.sinks import addresses
 from mlflow2prov.sources.mlflow.parts import CONCURRENCY, PARTS
+from mlflow2prov.validation.report import REPORT_FORMATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Option:
         shown_default: what help says where no default can be shown.
         shorthands: words of the configuration that stand for a value, such as ``fine: true``.
         needs: another option, without which this one would do nothing.
+    positional: how many of its values the command line also takes without its name.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Option:
     shown_default: str | None = None
     shorthands: tuple[str, ...] = ()
     needs: str | None = None
+    positional: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,57 @@ _SELECTION = (
 )
 """The options that choose a part of an MLflow store."""
 
+_HISTORY = (
+    Option(
+        name="repository_cache",
+        help="Keep clones of repositories that URLs name in this folder.",
+        metavar="DIR",
+        needs="repository_path",
+        shown_default="the variable MLFLOW2PROV_REPOSITORY_CACHE, else mlflow2prov/repositories in the user's cache",
+    ),
+    Option(
+        name="refs",
+        help="Read these branches and tags only, such as main or v1.*, and what runs name.",
+        default=(),
+        repeatable=True,
+        metavar="PATTERN",
+        needs="repository_path",
+    ),
+    Option(
+        name="paths",
+        help="Tell of files only that ever stood here, as Git's pathspecs say it, and of entry points.",
+        default=(),
+        repeatable=True,
+        metavar="PATHSPEC",
+        needs="repository_path",
+    ),
+    Option(
+        name="commits_since",
+        help="Tell of commits only that were committed then or later, ISO 8601, and of what they need.",
+        metavar="TIME",
+        needs="repository_path",
+    ),
+    Option(
+        name="commits_until",
+        help="Likewise, before.",
+        metavar="TIME",
+        needs="repository_path",
+    ),
+)
+"""The options of where repositories are kept, and of which part of a history is told."""
+
+_PAGE = (
+    Option(
+        name="format",
+        help="How to write the page.",
+        kind="choice",
+        choices=PAGE_FORMATS,
+        shown_default="by the suffix of FILE, else markdown",
+    ),
+    Option(name="output", help="Write the page to this file; - is standard output.", metavar="FILE"),
+)
+"""The options of commands that write pages."""
+
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="extract",
@@ -103,7 +159,11 @@ COMMANDS: tuple[Command, ...] = (
         one_of=("repository_path", "mlflow_url"),
         options=(
             Option(
-                name="repository_path", help="A Git repository: a work tree or a bare one.", metavar="PATH"
+                name="repository_path",
+                help="A Git repository: a work tree, a bare one, or a URL (https, ssh, git, file, host:path).",
+                default=(),
+                repeatable=True,
+                metavar="PATH|URL",
             ),
             Option(
                 name="mlflow_url",
@@ -117,9 +177,12 @@ COMMANDS: tuple[Command, ...] = (
             ),
             Option(
                 name="repository_namespace",
-                help="Names the repository's branches and tags in this namespace.",
+                help="Names the repository's branches and tags in this namespace; one for each of several.",
+                default=(),
+                repeatable=True,
                 metavar="IRI",
             ),
+            *_HISTORY,
             Option(
                 name="find_copies",
                 help="Also find files of the repository that were copied from one that the same commit changed.",
@@ -171,6 +234,12 @@ COMMANDS: tuple[Command, ...] = (
                 shown_default=str(CONCURRENCY),
             ),
             Option(
+                name="follow_imports",
+                help="Find the files of the repository that runs' code imports, too.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
                 name="database",
                 help="Keep the graph in this DuckDB file, which load reads.",
                 metavar="FILE",
@@ -213,9 +282,15 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name="transform",
         check=checks.check_transform,
-        help="Change each document: select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
+        help="Change each document: link, select, join aliased agents, use pseudonyms, eliminate duplicates, in that order.",
         example="mlflow2prov load --input a.json transform --eliminate_duplicates save --output b",
         options=(
+            Option(
+                name="link",
+                help="Link runs to commits, trees and files, where Git and MLflow were extracted apart and merged.",
+                kind="flag",
+                default=False,
+            ),
             Option(
                 name="types",
                 help="Keep elements of these types only, such as Metric, m2p:Run, activity.",
@@ -353,6 +428,187 @@ COMMANDS: tuple[Command, ...] = (
                 default="table",
             ),
             Option(name="plot", help="Draw counts over time into this SVG file.", metavar="FILE"),
+        ),
+    ),
+    Command(
+        name="validate",
+        help="Print what violates PROV-CONSTRAINTS in each document, and pass it on: exit code 1 in the end if any does.",
+        example="mlflow2prov load --input a.json validate --format json",
+        options=(
+            Option(
+                name="format",
+                help="How to print the violations.",
+                kind="choice",
+                choices=REPORT_FORMATS,
+                default=REPORT_FORMATS[0],
+            ),
+            Option(
+                name="shapes",
+                help="Check against the SHACL shapes of the vocabulary as well (extra shacl; for small graphs).",
+                kind="flag",
+                default=False,
+            ),
+        ),
+    ),
+    Command(
+        name="lineage",
+        help="Reduce each document to where a thing came from, or what came of it, and pass that on.",
+        example="mlflow2prov load --input a.json lineage --of models:/wine/3 --print save --output wine.svg",
+        options=(
+            Option(
+                name="of",
+                help="The thing: models:/NAME/VERSION, runs:/ID, a commit, a file, a dataset, an e-mail, an identifier, …",
+                required=True,
+                metavar="REF",
+            ),
+            Option(
+                name="direction",
+                help="Where it came from, what came of it, or both.",
+                kind="choice",
+                choices=WAYS,
+                default="upstream",
+            ),
+            Option(name="depth", help="Go so many steps at most.", kind="number", metavar="N"),
+            Option(
+                name="through",
+                help="Go on only from elements of these types, such as Run, m2p:Commit, activity.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="stop_at",
+                help="Don't go on from elements of these types.",
+                default=(),
+                repeatable=True,
+                separated=True,
+                metavar="TYPE,…",
+            ),
+            Option(
+                name="history",
+                help="Go upstream from a commit to all commits before it, too.",
+                kind="flag",
+                default=False,
+            ),
+            Option(
+                name="with_details",
+                help="With metrics, params, tags, traces, and what leads to nothing.",
+                kind="flag",
+                default=False,
+            ),
+            Option(name="print", help="Print it as a tree.", kind="flag", default=False),
+        ),
+    ),
+    Command(
+        name="query",
+        check=checks.check_query,
+        help="Answer a question to each document in SQL or SPARQL that can only read, and pass the document on.",
+        example='mlflow2prov load --input a.json query --sql "SELECT name, count(*) FROM Run GROUP BY name"',
+        one_of=("sql", "sparql"),
+        options=(
+            Option(
+                name="sql",
+                help="The question in DuckDB's SQL over documented views, or the name of a file that holds it.",
+                metavar="TEXT|FILE",
+            ),
+            Option(
+                name="sparql",
+                help="The question in SPARQL over the document as PROV-O, or the name of a file that holds it.",
+                metavar="TEXT|FILE",
+            ),
+            Option(
+                name="format",
+                help="How to write the answer.",
+                kind="choice",
+                choices=ANSWER_FORMATS,
+                shown_default="by the suffix of FILE, else table",
+            ),
+            Option(
+                name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
+            ),
+        ),
+    ),
+    Command(
+        name="ask",
+        check=checks.check_ask,
+        help="Answer one of the shipped questions about each document, and pass the document on; alone, list them.",
+        example="mlflow2prov load --input a.json ask models-of-dataset --param dataset=wine-train",
+        options=(
+            Option(name="name", help="The question, by its name.", metavar="NAME", positional=1),
+            Option(
+                name="param",
+                help="A parameter of the question, such as model=models:/wine/3.",
+                default=(),
+                repeatable=True,
+                metavar="NAME=VALUE",
+                needs="name",
+            ),
+            Option(name="list", help="List the questions.", kind="flag", default=False),
+            Option(
+                name="format",
+                help="How to write the answer.",
+                kind="choice",
+                choices=TABLE_FORMATS,
+                shown_default="by the suffix of FILE, else table",
+            ),
+            Option(
+                name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
+            ),
+        ),
+    ),
+    Command(
+        name="why",
+        check=checks.check_page,
+        help="Tell about each document why a thing is as it is, on a page with what is missing, and pass the document on.",
+        example="mlflow2prov load --input a.json why models:/wine@champion --output why.html",
+        options=(
+            Option(
+                name="of",
+                help="The thing: models:/NAME/VERSION, models:/NAME@ALIAS, runs:/ID, a run's name, an identifier, …",
+                required=True,
+                metavar="REF",
+                positional=1,
+            ),
+            Option(
+                name="repository_path",
+                help="The Git repository, for the text of what changed since the version before.",
+                metavar="PATH",
+            ),
+            *_PAGE,
+        ),
+    ),
+    Command(
+        name="impact",
+        check=checks.check_page,
+        help="Tell what is affected if a thing was wrong, live models first, and pass the document on.",
+        example="mlflow2prov load --input a.json impact 4c30775",
+        options=(
+            Option(
+                name="of",
+                help="The thing: a commit, a file, a dataset, an e-mail, package:NAME==VERSION, an identifier, …",
+                required=True,
+                metavar="REF",
+                positional=1,
+            ),
+            *_PAGE,
+        ),
+    ),
+    Command(
+        name="compare",
+        check=checks.check_compare,
+        help="Tell what differs between two runs or model versions, and what is the same; or between two documents.",
+        example="mlflow2prov load --input a.json compare models:/wine/2 models:/wine/3",
+        options=(
+            Option(
+                name="of",
+                help="A run, a model version or a model; two of them, or none to compare two documents.",
+                default=(),
+                repeatable=True,
+                metavar="REF",
+                positional=2,
+            ),
+            *_PAGE,
         ),
     ),
 )

@@ -42,6 +42,10 @@ class FormatError(Mlflow2ProvError):
     """A document that can't be read or written in the format asked for."""
 
 
+class InvalidError(Mlflow2ProvError):
+    """A document that is not valid, which its report tells in full."""
+
+
 class GraphError(Mlflow2ProvError):
     """An operation that a graph can't carry out."""
 

@@ -18,10 +18,12 @@ from mlflow2prov.progress import Report, watched_batches, watched_items
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.store_ways import PLUGINS, Ways, changes, resolved_url, store_batches, way_into
 from mlflow2prov.surroundings import Surroundings, say_size
+from mlflow2prov.surroundings import repository_cache as default_clones
 
 if TYPE_CHECKING:
     from mlflow2prov.cache.extraction import Sources
     from mlflow2prov.model.expand import Names
+    from mlflow2prov.sources.git_given import AtHand, Given
     from mlflow2prov.sources.mlflow.known import Known
     from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.mlflow.selection import Selection
@@ -32,11 +34,16 @@ log = logging.getLogger(__name__)
 
 
 def extract(
-    repository_path: str | Path | None = None,
+    repository_path: str | Path | Sequence[str | Path] | None = None,
     mlflow_url: str | None = None,
     *,
     mlflow_namespace: str | None = None,
-    repository_namespace: str | None = None,
+    repository_namespace: str | Sequence[str] | None = None,
+    repository_cache: str | Path | None = None,
+    refs: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    commits_since: str | None = None,
+    commits_until: str | None = None,
     find_copies: bool = False,
     tree_members: bool = False,
     skip: Sequence[str] = (),
@@ -50,21 +57,30 @@ def extract(
     artifact_digests: bool = False,
     artifact_server: str | None = None,
     concurrency: int | None = None,
+    follow_imports: bool = False,
     database: str | Path | None = None,
     cache: str | Path | None = None,
     surroundings: Surroundings | None = None,
 ) -> Graph:
-    """Return the provenance of a Git repository, of an MLflow store, or of both, linked.
+    """Return the provenance of Git repositories, of an MLflow store, or of both, linked.
 
     Args:
-        repository_path: a work tree or a bare repository.
+        repository_path: a work tree, a bare repository, or a URL (``https``, ``ssh``, ``git``, ``file``,
+            ``host:path``), which is cloned without a checkout, or brought up to date; a list of several.
         mlflow_url: ``http(s)://…`` of a tracking server, or, which are only ever read, the path of a file
             store such as ``./mlruns`` or the URI of a database: ``sqlite:///…``, ``postgresql://…``,
             ``mysql://…``, ``mssql://…``.
         mlflow_namespace: the IRI in which the store's things are named; by default it derives from
             the URL without credentials, and for a local store from the host name and path.
         repository_namespace: the IRI in which branches and tags are named; by default it derives
-            from the URL of ``origin``, else from the host name and path.
+            from the URL of ``origin``, else from the host name and path; one for each of several.
+        repository_cache: the folder of the clones; by default that of
+            :func:`mlflow2prov.surroundings.repository_cache`.
+        refs: shell patterns of the branches and tags to read; commits that runs name are read as well.
+        paths: pathspecs; files only that ever stood there are told of, and entry points of runs.
+        commits_since: ISO 8601: commits that were committed then or later, and what they need
+            (see :mod:`mlflow2prov.sources.git_narrowing`).
+        commits_until: likewise: commits that were committed before.
         find_copies: also find files that were copied from one that the same commit changed.
         tree_members: list every file of the source trees that runs' commits have.
         skip: parts of the store to leave out, such as ``metric_history``.
@@ -79,6 +95,7 @@ def extract(
         artifact_digests: read every artifact for its SHA-256.
         artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
             where ``mlflow_url`` is a database or a file store.
+        follow_imports: find the files of the repository that runs' entry points import, too.
         concurrency: how many requests to a server may be under way at once.
         database: keep the graph in this DuckDB file.
         cache: remember in this file what was read, and read only what changed since; the graph stands in
@@ -92,9 +109,16 @@ def extract(
     """
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
+    from mlflow2prov.sources.git_clone import Clones
+    from mlflow2prov.sources.git_given import Given, check_given, listed
+    from mlflow2prov.sources.git_narrowing import Narrowing
     from mlflow2prov.sources.mlflow.parts import Wanted, parts_to_skip
     from mlflow2prov.sources.mlflow.selection import Selection
 
+    namespaces = (
+        [repository_namespace] if isinstance(repository_namespace, str) else [*(repository_namespace or ())]
+    )
+    check_given(listed(repository_path), namespaces)
     selection = Selection.of(
         experiments=experiment, runs=run, models=model, since=since, until=until, filter=filter
     )
@@ -109,13 +133,28 @@ def extract(
         selection=selection,
         artifact_digests=artifact_digests,
     )
+    if follow_imports and not (repository_path and mlflow_url):
+        raise UsageError(
+            "imports of runs' code are followed where there are both a repository and an MLflow store"
+        )
     ways = Ways(surroundings, artifact_server, concurrency)
-    git = GitWanted(find_copies=find_copies, tree_members=tree_members)
-    iris = mlflow_namespace, repository_namespace
+    iris = mlflow_namespace, tuple(namespaces)
+    clones = Clones(
+        folder=Path(repository_cache or default_clones(surroundings.environment)),
+        environment=surroundings.environment,
+    )
+    narrowing = Narrowing.of(refs, paths, commits_since, commits_until)
+    history = GitWanted(
+        find_copies=find_copies,
+        tree_members=tree_members,
+        follow_imports=follow_imports,
+        narrowing=narrowing,
+    )
+    given = Given(paths=listed(repository_path), wanted=history, clones=clones)
     if cache is not None:
-        made = _extract_with_cache(Path(cache), repository_path, mlflow_url, iris, wanted, ways, git)
+        made = _extract_with_cache(Path(cache), given, mlflow_url, iris, wanted, ways)
         made = made if database is None else Graph.open(made.keep(database), store)
-        made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+        made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
         return made
     with ExitStack() as stack:
         if database is None:
@@ -128,29 +167,33 @@ def extract(
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
         batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
-        names = _take_in_sources(
-            store, sources, repository_path, mlflow_url, batches, selection, surroundings, git
-        )
-        _expand(graph, sources, _names(names, iris, wanted), surroundings.report)
+        names = _take_in_sources(store, sources, given, mlflow_url, batches, selection, surroundings)
+        _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
-    made.origin = f"the extract of {_sources_shown(repository_path, mlflow_url)}"
+    made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
     return made
 
 
-def _sources_shown(repository_path: str | Path | None, mlflow_url: str | None) -> str:
+def _sources_shown(given: Given, mlflow_url: str | None) -> str:
     from mlflow2prov.prov.credentials import shown_url
+    from mlflow2prov.sources.git_clone import is_url
 
-    return " and ".join(str(source) for source in (repository_path, shown_url(mlflow_url or "")) if source)
+    repositories = [shown_url(str(path)) if is_url(path) else str(path) for path in given.paths]
+    return " and ".join(source for source in (*repositories, shown_url(mlflow_url or "")) if source)
 
 
-def _settings_shown(wanted: Wanted) -> str:
+def _settings_shown(wanted: Wanted, history: GitWanted) -> str:
     """What an extraction's result depends on besides its sources."""
     from mlflow2prov.prov.credentials import without_credentials
     from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
 
     skipped, selection = sorted(wanted.skip - {TRACE_DETAILS}), wanted.selection
-    asked = ("traces", TRACE_DETAILS not in wanted.skip), ("artifact digests", wanted.artifact_digests)
-    more = [name for name, is_on in asked if is_on]
+    asked = {
+        "traces": TRACE_DETAILS not in wanted.skip,
+        "artifact digests": wanted.artifact_digests,
+        "imports": history.follow_imports,
+    }
+    more = [name for name, is_on in asked.items() if is_on]
     settings = ["renames: 50 %, limit 1000", "history: branches and tags"]
     settings += [f"without: {', '.join(skipped)}"] if skipped else []
     settings += [f"with: {', '.join(more)}"] if more else []
@@ -158,30 +201,37 @@ def _settings_shown(wanted: Wanted) -> str:
     return "; ".join(settings)
 
 
+_Iris = tuple[str | None, tuple[str, ...]]
+"""The namespaces that a person gives: the store's, and those of the repositories."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Namespaces:
-    repository: str | None
+    repositories: tuple[str, ...]
     store: str | None
 
 
 def _take_in_sources(
     store: Store,
     sources: str,
-    repository_path: str | Path | None,
+    given: Given,
     mlflow_url: str | None,
     batches: Batches | None,
     selection: Selection,
     surroundings: Surroundings,
-    git: GitWanted,
 ) -> _Namespaces:
     """Fill the source tables; the store comes first, since its runs name commits and files."""
-    from mlflow2prov.model.ids import repository_namespace, store_namespace
+    from mlflow2prov.cache.ahead import Ahead
+    from mlflow2prov.model.ids import store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
+    from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
+    from mlflow2prov.sources.git_points import points_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
     from mlflow2prov.sources.mlflow.selected import keep_selected
 
     create_source_tables(store, sources)
-    repository_iri = store_iri = None
+    repository_iris: tuple[str, ...] = ()
+    store_iri = None
     if mlflow_url and batches is not None:
         watched = watched_batches("MLflow store", batches, surroundings.report)
         counts = take_in(store, sources, watched, redaction_sql)
@@ -194,42 +244,47 @@ def _take_in_sources(
         )
         say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
         store_iri = store_namespace(resolved_url(mlflow_url, surroundings.environment), surroundings.host)
-    if repository_path:
-        from mlflow2prov.sources.git import read_repository
-
-        points = store.run(
-            f"SELECT DISTINCT c.value, coalesce(s.value, '') FROM {sources}.mlflow_tag c "
-            f"LEFT JOIN {sources}.mlflow_tag s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
-            "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
-            f"UNION SELECT value, '' FROM {sources}.mlflow_tag "
-            "WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> '' ORDER BY ALL"
-        )
-        history = read_repository(repository_path, entry_points=points, wanted=git)
-        watched = watched_batches("Git history", history, surroundings.report)
-        counts = take_in(store, sources, watched, redaction_sql)
+    if given.paths:
+        asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
+        points = store.run(f"{asked} ORDER BY ALL")
+        tables = (f"{sources}.{name}" for name in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
+        datasets = store.run(f"{datasets_of_runs_sql(*tables)} ORDER BY ALL")
+        with given.at_hand() as repositories, Ahead() as ahead:
+            history = ahead.batches(repositories.read(points, datasets))
+            watched = watched_batches("Git history", history, surroundings.report)
+            counts = take_in(store, sources, watched, redaction_sql)
         log.info(
             "read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision")
         )
-        ((remote, path),) = store.run(f"SELECT remote, path FROM {sources}.git_repository")
-        repository_iri = repository_namespace(remote, path, surroundings.host)
-    return _Namespaces(repository_iri, store_iri)
+        found = f"SELECT remote, path FROM {sources}.git_repository ORDER BY repository"
+        repository_iris = _repository_iris(store.run(found), surroundings.host)
+    return _Namespaces(repository_iris, store_iri)
+
+
+def _repository_iris(found: Sequence[tuple[str | None, str]], host: str) -> tuple[str, ...]:
+    """The namespaces of repositories, by their remotes and paths."""
+    from mlflow2prov.model.ids import repository_namespace
+
+    return tuple(repository_namespace(remote, path, host) for remote, path in found)
 
 
 def _counts(counts: Mapping[str, int], *tables: str) -> list[str]:
     return [f"{counts[table]:,}" for table in tables]
 
 
-def _names(found: _Namespaces, iris: tuple[str | None, str | None], wanted: Wanted) -> Names:
+def _names(found: _Namespaces, iris: _Iris, wanted: Wanted, history: GitWanted) -> Names:
     """The namespaces of a document, those that a person gave before those that were found, and its settings."""
     from mlflow2prov.model.expand import Names
     from mlflow2prov.prov.credentials import without_credentials
 
-    store_iri, repository_iri = iris
+    store_iri, repository_iris = iris
+    given = tuple(map(without_credentials, repository_iris)) or found.repositories
     return Names(
-        repository=without_credentials(repository_iri or "") or found.repository,
+        repository=given[0] if given else None,
+        more_repositories=given[1:],
         store=without_credentials(store_iri or "") or found.store,
         version=__version__,
-        settings=_settings_shown(wanted),
+        settings=_settings_shown(wanted, history),
         is_whole=wanted.selection.is_everything
         and wanted.skip.isdisjoint({"registered_models", "logged_models"}),
     )
@@ -257,12 +312,11 @@ def _refuse_cache(mlflow_url: str | None, wanted: Wanted) -> None:
 
 def _extract_with_cache(
     cache: Path,
-    repository_path: str | Path | None,
+    given: Given,
     mlflow_url: str | None,
-    iris: tuple[str | None, str | None],
+    iris: _Iris,
     wanted: Wanted,
     ways: Ways,
-    git: GitWanted,
 ) -> Graph:
     """The graph of a cache, brought up to date."""
     from mlflow2prov.cache.extraction import extract_with_cache
@@ -273,39 +327,37 @@ def _extract_with_cache(
     around = ways.surroundings
     resolved = resolved_url(mlflow_url, around.environment) if mlflow_url else ""
     store_iri = store_namespace(resolved, around.host) if mlflow_url else None
-    path = str(Path(repository_path).resolve()) if repository_path else None
     identity = {
         "MLflow_store": store_iri or "",
-        "Git_repository": path or "",
-        "namespace": " ".join(without_credentials(iri) for iri in iris if iri),
-        "choice_of_parts": _settings_shown(wanted),
-        "choice_of_history": git.shown,
+        "Git_repository": ", ".join(given.names),
+        "namespace": " ".join(without_credentials(iri) for iri in (iris[0], *iris[1]) if iri),
+        "choice_of_parts": _settings_shown(wanted, given.wanted),
+        "choice_of_history": "; ".join(filter(None, [given.wanted.shown, *given.wanted.narrowing.shown])),
         "artifact_server": without_credentials(ways.artifact_server or ""),
     }
-    sources = _cached_sources(mlflow_url, path, (store_iri, iris), wanted, ways, git)
-    return extract_with_cache(around.store or default_store(), cache, identity, sources)
+    with given.at_hand() as repositories:
+        sources = _cached_sources(mlflow_url, repositories, (store_iri, iris), wanted, ways)
+        return extract_with_cache(around.store or default_store(), cache, identity, sources)
 
 
 def _cached_sources(
     mlflow_url: str | None,
-    path: str | None,
-    names_given: tuple[str | None, tuple[str | None, str | None]],
+    repositories: AtHand,
+    names_given: tuple[str | None, _Iris],
     wanted: Wanted,
     ways: Ways,
-    git: GitWanted,
 ) -> Sources:
     """What an extraction with a cache reads from."""
     from mlflow2prov.cache.extraction import Sources
-    from mlflow2prov.model.ids import repository_namespace
     from mlflow2prov.prov.credentials import redaction_sql
-    from mlflow2prov.sources.git import read_repository, repository_state
 
     store_iri, iris = names_given
     around = ways.surroundings
 
-    def names(remote: str | None, found: str) -> Names:
-        repository = repository_namespace(remote, found, around.host) if path else None
-        return _names(_Namespaces(repository, store_iri), iris, wanted)
+    def names(found: list[tuple[str | None, str]]) -> Names:
+        return _names(
+            _Namespaces(_repository_iris(found, around.host), store_iri), iris, wanted, repositories.wanted
+        )
 
     def watched(name: str, batches: Batches) -> Batches:
         return watched_batches(name, batches, around.report)
@@ -316,15 +368,15 @@ def _cached_sources(
     def new(url: str) -> Callable[[Known], Batches]:
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
-    def history(path: str) -> Callable[[list[tuple[str, str]]], Batches]:
-        return lambda points: watched("Git history", read_repository(path, entry_points=points, wanted=git))
+    def history(points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]]) -> Batches:
+        return watched("Git history", repositories.read(points, datasets))
 
     return Sources(
         store=everything(mlflow_url) if mlflow_url else None,
         at_once=not mlflow_url or way_into(mlflow_url)[1] != "read_server",
         changes=new(mlflow_url) if mlflow_url else None,
-        repository=history(path) if path else None,
-        state=(lambda: repository_state(path)) if path else None,
+        repository=history if repositories.paths else None,
+        state=repositories.state if repositories.paths else None,
         redaction=redaction_sql,
         names=names,
         now_ms=around.now_ms,

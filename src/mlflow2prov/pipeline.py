@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow2prov.checks import formats_to_save, targets
+from mlflow2prov.checks import (
+    PAGE_FORMATS,
+    TABLE_FORMATS,
+    answer_format,
+    form_of,
+    formats_to_save,
+    parameters_of,
+    question,
+    targets,
+)
 from mlflow2prov.commands import Step
-from mlflow2prov.errors import UsageError
+from mlflow2prov.errors import InvalidError, UsageError
 from mlflow2prov.extraction import extract
 from mlflow2prov.graph.files import (
     refuse_existing,
@@ -27,16 +37,25 @@ from mlflow2prov.surroundings import Surroundings, say_size
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.agents import Person
+    from mlflow2prov.graph.pages import Page
+    from mlflow2prov.query.answers import Answer
 
 log = logging.getLogger(__name__)
 
 
 def run(steps: Iterable[Step], surroundings: Surroundings) -> int:
-    """Run a chain of steps; return how many documents came out of it."""
+    """Run a chain of steps; return how many documents came out of it.
+
+    Raises:
+        InvalidError: ``validate`` found documents that are not valid; all steps have been carried out.
+    """
     documents: Iterator[Graph] = iter(())
     for step in steps:
         documents = STEPS[step.command.name](documents, step.options, surroundings)
-    return sum(1 for _ in documents)
+    count = sum(1 for _ in documents)
+    if surroundings.invalid:
+        raise InvalidError(f"not valid: {', '.join(surroundings.invalid)}")
+    return count
 
 
 def load(
@@ -129,6 +148,8 @@ def _transform_step(
 def _transforms(options: dict[str, Any], surroundings: Surroundings) -> Iterator[Callable[[Graph], Graph]]:
     """What a transform does, in its order; files that it needs are read first, and once."""
     selection = {word: options[word] for word in ("types", "exclude_types", "since", "until")}
+    if options["link"]:
+        yield lambda graph: graph.link()
     if any(selection.values()):
         yield lambda graph: graph.select(**selection)
     people = _people(options["merge_aliased_agents"], options["mailmap"])
@@ -286,6 +307,189 @@ def _statistics_step(
         graph = following
 
 
+def _validate_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    _check_output(surroundings)
+    if options["shapes"]:
+        from mlflow2prov.validation.shapes import require_shapes
+
+        require_shapes()
+    for graph, number in _numbering(_some(documents, "validate")):
+        name = graph.origin or "the document"
+        surroundings.report(f"validating {name}", {})
+        report = graph.validate(shapes=options["shapes"])
+        if number:
+            report = replace(report, document=f"{number}: {name}")
+        surroundings.stdout.write(report.text(options["format"]).encode(errors="backslashreplace"))
+        surroundings.stdout.flush()
+        if not report.is_valid:
+            surroundings.invalid.append(report.document or name)
+        yield graph
+
+
+def _numbering(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
+    """Each document with its number, from 1 on; a single one has 0."""
+    numbered = 0
+    graph = next(documents, None)
+    while graph is not None:
+        following = next(documents, None)
+        numbered += 1 if numbered or following is not None else 0
+        yield graph, numbered
+        graph = following
+
+
+def _lineage_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    from mlflow2prov.graph.lineage import lineage
+
+    is_shown, settings = options["print"], {name: options[name] for name in options if name != "print"}
+    if is_shown:
+        _check_output(surroundings)
+    for graph in _some(documents, "lineage"):
+        surroundings.report("lineage", {})
+        found = lineage(graph, **settings)
+        if is_shown:
+            _print(found.tree(), surroundings)
+        yield found.part()
+
+
+def _query_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    text, format_name, output = question(options), answer_format(options), options["output"]
+    if output in (None, "-"):
+        _check_output(surroundings)
+    else:
+        require_folder(Path(output))
+    numbered, waiting = 0, _some(documents, "query")
+    graph: Graph | None = next(waiting)
+    while graph is not None:
+        following = next(waiting, None)
+        numbered += 1 if numbered or following is not None else 0
+        surroundings.report("answering a query", {})
+        with _answer(graph, text, is_sql=bool(options["sql"])) as answer:
+            _write_answer(answer, format_name, output, numbered, surroundings)
+        yield graph
+        graph = following
+
+
+def _ask_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    from mlflow2prov.graph.questions import ask, missing_types, named
+    from mlflow2prov.query.answers import Answer, table_of_questions
+
+    form = form_of(options, TABLE_FORMATS)
+    _check_place(options["output"], surroundings)
+    if not options["name"]:
+        yield from documents
+        _write_answer(table_of_questions(), form, options["output"], 0, surroundings)
+        return
+    question_, given = named(options["name"]), parameters_of(options["param"])
+    for graph, number in _counted(_some(documents, "ask")):
+        surroundings.report(question_.title, {})
+        if missing := missing_types(graph, question_):
+            log.warning("nothing in %s is of type %s", graph.origin or "the document", ", ".join(missing))
+        table = ask(graph, question_.name, given)
+        answer = Answer(table.schema, iter(table.to_batches()))
+        _write_answer(answer, form, options["output"], number, surroundings)
+        yield graph
+
+
+def _page_step(
+    command: str, make: Callable[[Graph, dict[str, Any]], Page]
+) -> Callable[[Iterator[Graph], dict[str, Any], Surroundings], Iterator[Graph]]:
+    """A step that writes one page about each document."""
+
+    def step(
+        documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+    ) -> Iterator[Graph]:
+        _check_place(options["output"], surroundings)
+        for graph, number in _counted(_some(documents, command)):
+            surroundings.report(command, {})
+            _write_page(make(graph, options), options, number, surroundings)
+            yield graph
+
+    return step
+
+
+def _compare_step(
+    documents: Iterator[Graph], options: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Graph]:
+    if options["of"]:
+        make = _page_step("compare", lambda graph, given: graph.compare(*given["of"]))
+        yield from make(documents, options, surroundings)
+        return
+    _check_place(options["output"], surroundings)
+    graphs = list(_some(documents, "compare"))
+    if len(graphs) != 2:
+        raise UsageError(f"compare without references takes two documents; there is {len(graphs)}: load both")
+    surroundings.report("compare", {})
+    _write_page(graphs[0].compare(graphs[1]), options, 0, surroundings)
+    yield from graphs
+
+
+def _write_page(page: Page, options: dict[str, Any], number: int, surroundings: Surroundings) -> None:
+    from mlflow2prov.graph.files import whole_file
+
+    output, text = options["output"], page.text(form_of(options, PAGE_FORMATS))
+    if output in (None, "-"):
+        _print(text, surroundings)
+        return
+    with whole_file(_numbered(Path(output), number)) as unfinished:
+        unfinished.write_bytes(text.encode(errors="backslashreplace"))
+
+
+def _check_place(output: str | None, surroundings: Surroundings) -> None:
+    if output in (None, "-"):
+        _check_output(surroundings)
+    else:
+        require_folder(Path(str(output)))
+
+
+def _counted(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
+    """The documents, numbered from 1 on where there are several, else 0."""
+    number, graph = 0, next(documents, None)
+    while graph is not None:
+        following = next(documents, None)
+        number += 1 if number or following is not None else 0
+        yield graph, number
+        graph = following
+
+
+@contextmanager
+def _answer(graph: Graph, text: str, *, is_sql: bool) -> Iterator[Answer]:
+    from mlflow2prov.query.sandbox import sql_answer
+    from mlflow2prov.query.sparql import sparql_answer
+
+    if is_sql:
+        with sql_answer(graph, text) as answer:
+            yield answer
+    else:
+        yield sparql_answer(graph, text)
+
+
+def _write_answer(
+    answer: Answer, format_name: str, output: str | None, number: int, surroundings: Surroundings
+) -> None:
+    from mlflow2prov.graph.files import whole_file
+    from mlflow2prov.query.answers import write
+
+    if output in (None, "-"):
+        write(answer, surroundings.stdout, format_name)
+        surroundings.stdout.flush()
+        return
+    with whole_file(_numbered(Path(str(output)), number)) as unfinished, unfinished.open("wb") as file:
+        write(answer, file, format_name)
+
+
+def _print(text: str, surroundings: Surroundings) -> None:
+    surroundings.stdout.write(text.encode(errors="backslashreplace"))
+    surroundings.stdout.flush()
+
+
 def _check_output(surroundings: Surroundings) -> None:
     if surroundings.stdout is None:
         raise UsageError("standard output is closed")
@@ -313,5 +517,12 @@ STEPS: dict[str, Callable[[Iterator[Graph], dict[str, Any], Surroundings], Itera
     "save": _save_step,
     "push": _push_step,
     "statistics": _statistics_step,
+    "validate": _validate_step,
+    "lineage": _lineage_step,
+    "query": _query_step,
+    "ask": _ask_step,
+    "why": _page_step("why", lambda graph, given: graph.why(given["of"], given["repository_path"])),
+    "impact": _page_step("impact", lambda graph, given: graph.impact(given["of"])),
+    "compare": _compare_step,
 }
 """A step for each command."""

@@ -40,6 +40,7 @@ class Surroundings:
         now_ms: the clock, in milliseconds since 1970, for caches.
         ask_password: asks a person for the password of a user at a database; None where nobody is there.
         random_key: of pseudonyms, where no key is given.
+        invalid: the names of documents that a step found invalid, which fails the run after its last step.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -55,6 +56,23 @@ class Surroundings:
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     ask_password: Callable[[str], str] | None = None
     random_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    invalid: list[str] = field(default_factory=list)
+
+
+def repository_cache(environment: Mapping[str, str]) -> Path:
+    """Return the folder where clones of repositories are kept, if no other is named.
+
+    >>> repository_cache({"XDG_CACHE_HOME": "/var/cache/ada"}).as_posix()
+    '/var/cache/ada/mlflow2prov/repositories'
+    >>> repository_cache({"MLFLOW2PROV_REPOSITORY_CACHE": "/clones", "HOME": "/home/ada"}).as_posix()
+    '/clones'
+    """
+    named = environment.get("MLFLOW2PROV_REPOSITORY_CACHE")
+    if named:
+        return Path(named)
+    base = environment.get("XDG_CACHE_HOME", "")
+    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+    return folder / "mlflow2prov" / "repositories"
 
 
 def say_size(needed_bytes: int, folder: Path, what: str) -> None:

@@ -63,6 +63,7 @@ def bench(name: str, folder: Path) -> str:
             ],
         ),
         ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
+        ("validate", ["runs: 2,000 records, CPU", "circle: 2,000 records, CPU", "chain: growth of CPU time"]),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],
 )
@@ -72,6 +73,19 @@ def test_a_benchmark_measures_and_writes_its_table(name: str, rows: list[str], t
         assert row in page
     assert f"<!-- begin {name} -->" in page
     assert not list((tmp_path / "data").glob("out-*")), "what was written while measuring is still there"
+
+
+def test_growth_is_told_without_what_takes_time_at_any_size() -> None:
+    from benchmarks.ways_bench import growth
+
+    assert growth(1.0, (10, 2.0), (100, 11.0)) == pytest.approx(1)
+    assert growth(1.0, (10, 2.0), (100, 101.0)) == pytest.approx(2)
+
+
+def test_rows_are_written_as_database_servers_copy_them() -> None:
+    from benchmarks.sql_servers import word
+
+    assert [word(value) for value in ("a\tb\\\n", None, 0.1, 3)] == ["a\\tb\\\\\\n", "\\N", "0.1", "3"]
 
 
 def test_requests_are_counted_as_the_client_logs_them(caplog: pytest.LogCaptureFixture) -> None:
@@ -200,3 +214,21 @@ def test_writing_a_section_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
         "# Title\n\n<!-- begin git -->\nnew \\1\n<!-- end git -->\n\nlast words\n"
         "\n<!-- begin help -->\nmore\n<!-- end help -->\n"
     )
+
+
+def test_any_repository_is_measured_and_what_is_read_agrees_with_git(tmp_path: Path) -> None:
+    from benchmarks.git_history import make_repository
+    from benchmarks.git_real import git_says, mlflow2prov_says
+
+    make_repository(tmp_path / "r", 60, merge_every=7, rename_every=3)
+    counts = git_says(tmp_path / "r")
+    assert counts == mlflow2prov_says(tmp_path / "r")
+    assert counts.commits == 60 and counts.changes > 200 and counts.live
+    command = [sys.executable, "-m", "benchmarks", "--size", "smoke", "--only", "real"]
+    command += ["--repository", f"ada/wine={tmp_path / 'r'}", "--folder", str(tmp_path / "data")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"ada/wine: commits, changes, live files: 60, {counts.changes:,}, {len(counts.live)}" in done.stdout
+    )
+    assert str(tmp_path) not in done.stdout

@@ -355,11 +355,11 @@ def test_a_history_is_read_again_only_when_it_changed(made: Made, monkeypatch: p
     made.insert(*tags("ab" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py"))
     made.cached(**options)
     readings = []
-    from mlflow2prov.sources import git
+    from mlflow2prov.sources import git_given
 
-    read = git.read_repository
+    read = git_given.read_repositories
     monkeypatch.setattr(
-        git, "read_repository", lambda *given, **more: readings.append(1) or read(*given, **more)
+        git_given, "read_repositories", lambda *given, **more: readings.append(1) or read(*given, **more)
     )
     made.insert(
         run("cd" * 16), *tags("cd" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py")
@@ -388,3 +388,35 @@ def test_a_repository_alone_is_followed_through_commits_and_branches(made: Made)
     assert told(made.cached(**options)) == told(made.extract(**options))
     subprocess.run(["git", "-C", str(code.path), "branch", "-D", "other"], check=True, capture_output=True)
     assert told(made.cached(**options)) == told(made.extract(**options))
+
+
+def test_imports_projects_and_dirty_work_trees_are_brought_up_to_date(made: Made) -> None:
+    code = Repository(made.folder / "code")
+    options: dict[str, Any] = {"repository_path": made.folder / "code", "follow_imports": True}
+    project = {"MLproject": "entry_points: {main: {command: python train.py}}", "train.py": "import a, b"}
+    one = code.commit({**project, "a.py": "1", "b.py": "2"})
+    side = code.commit({**project, "a.py": "3", "b.py": "2"}, one, branch="side")
+    main = code.commit({**project, "a.py": "1", "b.py": "4"}, one)
+    merged = code.commit({**project, "a.py": "3", "b.py": "4"}, main, side)
+    named = {"mlflow__source__git__commit": merged, "mlflow__source__name": "https://example.org/x#"}
+    named["mlflow__project__entryPoint"] = "main"
+    made.insert(*tags("ab" * 16, **named))
+    assert told(made.cached(**options)) == told(made.extract(**options))
+    made.insert(run("cd" * 16), *tags("cd" * 16, **named))
+    assert told(made.cached(**options)) == told(made.extract(**options))
+    tag = {"model_id": "m-own", "experiment_id": 7}
+    row = {**tag, "name": "n", "artifact_location": "/m", "status": 2, "lifecycle_stage": "active"}
+    times = {"creation_timestamp_ms": 5, "last_updated_timestamp_ms": 6}
+    made.insert(("logged_models", {**row, **times, "source_run_id": "cd" * 16}))
+    for key, value in (("commit", merged), ("dirty", "true"), ("diff", "+1")):
+        made.insert(("logged_model_tags", {**tag, "tag_key": f"mlflow.source.git.{key}", "tag_value": value}))
+    with made.cached(**options) as graph:
+        assert told(graph) == told(made.extract(**options))
+        assert len(elements(graph, "WorkTreeDiff")) == 1
+        assert [body["work_tree"] for body in elements(graph, "Run").values()].count("dirty") == 1
+    made.sql(
+        "UPDATE logged_models SET source_run_id = NULL, last_updated_timestamp_ms = 9 WHERE model_id = 'm-own'"
+    )
+    assert told(made.cached(**options)) == told(made.extract(**options))
+    with pytest.raises(UsageError, match="choice of parts"):
+        made.cached(**{**options, "follow_imports": False})

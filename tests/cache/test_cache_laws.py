@@ -372,6 +372,34 @@ def test_what_is_recovered_of_deleted_versions_follows_every_change(
     assert "new_run" in by_parts, "a change that has nothing to do with it is made by parts"
 
 
+@pytest.mark.parametrize("project", range(1), indirect=True)
+def test_a_deleted_version_is_recovered_from_a_logged_model_that_had_nothing_to_do_with_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, done = project.client, ["a logged model says that it became the version"]
+    project.new_logged_model()
+    (model,) = project.models
+    client.create_registered_model("ale")
+    client.create_model_version("ale", "s3://elsewhere")
+    client.delete_model_version("ale", "1")
+    before = contents(project.cached())
+    assert not recovered_from(before)
+    said = '[{"name": "ale", "version": "1"}]'
+    client.set_logged_model_tags(model, {"mlflow.modelVersions": said})
+    after = contents(project.cached())
+    assert recovered_from(after) == {"mlflow.modelVersions"}
+    require_same(after, project, monkeypatch, done)
+    client.delete_logged_model_tag(model, "mlflow.modelVersions")
+    again = contents(project.cached())
+    assert not recovered_from(again)
+    require_same(again, project, monkeypatch, ["it says so no more"])
+
+
+def recovered_from(graph: Any) -> set[str]:
+    """What is said to have told of deleted versions."""
+    return {value for record in graph for key, value, *_ in record[-1] if str(key).endswith("recovered_from")}
+
+
 def rebuild(project: Project) -> Any:
     """What the cache tells when its graph is made anew from its source tables."""
     from mlflow2prov.cache.file import READ

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from tests.sources.mlflow.servers import Answer, Request, door, served
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import SourceError
 from mlflow2prov.graph.store import Store
-from mlflow2prov.sources.mlflow import server, server_changes
+from mlflow2prov.sources.mlflow import server, server_again, server_census, server_changes
 from mlflow2prov.surroundings import Surroundings
 
 pytestmark = pytest.mark.filterwarnings(
@@ -26,9 +29,14 @@ NAMESPACE = "http://mlflow.example.org/#"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its store."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
     """A real server over a store that is made by its client."""
-    folder = tmp_path_factory.mktemp("server")
     options = ("--artifacts-destination", str(folder / "artifacts"))
     with served(folder, f"sqlite:///{folder / 'store.db'}", *options) as found:
         yield found
@@ -111,24 +119,102 @@ def test_what_changes_at_a_server_is_found(url: str, tmp_path: Path) -> None:
     assert any("Deletion.logged_model" in name for name in elements(graph, "Deletion"))
 
 
+def in_a_large_store(monkeypatch: pytest.MonkeyPatch, **most: int) -> None:
+    """Let a few runs be treated as if they were many, of which ``most`` are looked at in turn."""
+    small = {"_FIRST_PAGE": 2, "_LARGEST_PAGE": 3, "_IDS": 2, "FEW_RUNS": 0, "_SLACK_MS": -(10**9)}
+    for name, value in {**small, "MOST_RUNS": most.get("runs", 0)}.items():
+        monkeypatch.setattr(server_again, name, value)
+    monkeypatch.setattr(server_census, "FEW", 2)
+    for name, value in {"MOST_LINKS": most.get("links", 0), "FEW_MODELS": 0, "MOST_MODELS": 0}.items():
+        monkeypatch.setattr(server_changes, name, value)
+
+
 def test_runs_that_look_as_before_are_looked_at_in_turn(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow.entities import Dataset, DatasetInput, LoggedModelInput
+
     client, reading = client_of(url), Reading(url, tmp_path)
     experiment = client.create_experiment("turns")
     runs = [new_run(client, experiment, number) for number in range(6)]
-    monkeypatch.setattr(server_changes, "_PAGE", 2)
-    monkeypatch.setattr(server_changes, "MOST_RUNS", 3)
-    monkeypatch.setattr(server_changes, "_SLACK_MS", -(10**9))
+    model = client.create_logged_model(experiment, name="late")
+    in_a_large_store(monkeypatch, runs=3, links=2)
     reading.cached()
     client.set_tag(runs[0], "k", "v")
-    found = []
-    for _ in range(8):
-        found.append(f"RunTag.{runs[0]}--k" in elements(reading.cached(), "RunTag"))
-        if found[-1]:
-            break
-    assert found[-1]
+    dataset = Dataset(name="late", digest="1", source_type="code", source="{}")
+    client.log_inputs(runs[1], datasets=[DatasetInput(dataset=dataset)])
+    client.log_inputs(runs[2], models=[LoggedModelInput(model_id=model.model_id)])
+    full = reading.full()
+    readings = 0
+    while told(reading.cached()) != full:
+        readings += 1
+        assert readings < 20
+
+
+def test_runs_and_models_that_come_and_go_are_found_at_once(
+    url: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, reading = client_of(url), Reading(url, tmp_path)
+    experiments = [client.create_experiment(f"comings {number}") for number in range(3)]
+    runs = [new_run(client, experiments[number % 3], number) for number in range(9)]
+    models = [client.create_logged_model(experiments[0], name=f"m{number}").model_id for number in range(5)]
+    for run_id in runs[:3]:
+        client.delete_run(run_id)
+    reading.cached()
+    in_a_large_store(monkeypatch)
     assert told(reading.cached()) == reading.full()
+
+    client.restore_run(runs[0])
+    client.delete_run(runs[3])
+    client.update_run(runs[4], status="RUNNING")
+    imported = client.create_run(experiments[1], start_time=5, run_name="imported").info.run_id
+    client.set_terminated(imported, end_time=6)
+    client.delete_logged_model(models[1])
+    graph = reading.cached()
+    stages = {name.partition(".")[2]: it["status"] for name, it in elements(graph, "Run").items()}
+    assert stages[runs[4]] == "RUNNING"
+    assert imported in stages
+    deletions = " ".join(elements(graph, "Deletion"))
+    assert [gone for gone in (*runs[1:4], models[1].removeprefix("m-")) if gone not in deletions] == []
+    assert runs[0] not in deletions
+
+    with closing(sqlite3.connect(folder / "store.db")) as store:
+        for table in ("tags", "params", "metrics", "latest_metrics", "runs"):
+            store.execute(f"DELETE FROM {table} WHERE run_uuid IN (?, ?)", [runs[1], runs[5]])
+        store.commit()
+    deleted = elements(reading.cached(), "Deletion")
+    forgotten = " ".join(name for name, it in deleted.items() if "forgotten_by" in it)
+    assert runs[1] in forgotten
+    assert runs[5] in forgotten
+
+
+def test_little_is_asked_of_a_server_where_nothing_changed(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(url)
+    experiment = client.create_experiment("quiet")
+    for number in range(8):
+        client.delete_run(new_run(client, experiment, number))
+    searches: list[str] = []
+
+    def rule(request: Request) -> Answer | None:
+        if request.path.endswith("runs/search"):
+            searches.append(request.path)
+        return None
+
+    in_a_large_store(monkeypatch)
+    monkeypatch.setattr(server_again, "_IDS", 1_000)
+    with door(rule, url) as before:
+        reading = Reading(before.url, tmp_path)
+        reading.cached()
+        searches.clear()
+        with caplog.at_level(logging.INFO, logger="mlflow2prov"):
+            reading.cached()
+    # The newest, those that ended, were deleted, restored, went on (two statuses), are open, and two for the number.
+    assert len(searches) <= 9
+    told_of = [it.args[1] for it in caplog.records if it.msg == "%s: looked at %d runs" and it.args]
+    assert len(told_of) == 1
+    assert told_of[0] < 8, "the deleted runs are not told again"
 
 
 def test_a_first_reading_that_was_broken_off_goes_on(

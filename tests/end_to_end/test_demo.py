@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import sqlite3
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from prov.model import ProvDocument
 from tests.conftest import DemoProject
@@ -61,7 +63,8 @@ def test_the_counts_per_type_are_those_of_what_was_done(demo_project: DemoProjec
         "m2p:Metric": mlflow["metric_points"] + mlflow["logged_model_metric_points"],
         "m2p:RunTag": stored(demo_project, "tags"),
         "m2p:LoggedModelTag": stored(demo_project, "logged_model_tags"),
-        "m2p:Dataset": mlflow["datasets"],
+        "m2p:Dataset": mlflow["datasets"] + git["data_contents"],
+        "m2p:DataRevision": git["data_revisions"],
         "m2p:LoggedModel": mlflow["logged_models"],
         "m2p:Artifact": mlflow["artifact_files"]
         + mlflow["artifact_folders"]
@@ -72,6 +75,7 @@ def test_the_counts_per_type_are_those_of_what_was_done(demo_project: DemoProjec
         "m2p:RegisteredModelAlias": mlflow["aliases"],
         "m2p:RegisteredModelVersion": mlflow["model_versions"],
         "m2p:RegisteredModelVersionTag": mlflow["model_version_tags"],
+        "m2p:WorkTreeDiff": sum(run["work_tree"] == "dirty" for run in runs),
         "m2p:Creation": things,
         "m2p:Deletion": deleted,
     }
@@ -116,6 +120,41 @@ def test_every_run_is_linked_to_its_commit_its_tree_and_the_file_that_ran(
         assert (creation, revision) in plans
 
 
+def test_every_run_says_what_it_imports_and_whether_its_work_tree_was_dirty(
+    demo_project: DemoProject, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"follow_imports": True}
+    with extract(demo_project.repository, f"sqlite:///{demo_project.database}", **options) as followed:
+        saved = followed.save(tmp_path / "followed").read_text(encoding="utf-8")
+    document: Document = json.loads(saved)
+    history = demo_project.truth["git"]["commits"]
+    by_role: dict[tuple[str, str], set[str]] = {}
+    bounds = set()
+    for body in document["used"].values():
+        key = body["prov:activity"], body.get("prov:role", {}).get("$", "")
+        by_role.setdefault(key, set()).add(body["prov:entity"])
+        if "m2p:is_lower_bound" in body:
+            bounds.add(body["prov:activity"])
+    revisions = {
+        (body["m2p:path"], body["m2p:commit"]): name
+        for name, body in document["entity"].items()
+        if name.startswith("git:FileRevision.")
+    }
+    dirty = set()
+    for run in demo_project.truth["mlflow"]["runs"]:
+        creation = f"mlflow:Creation.run--{run['run_id']}"
+        expected = {revisions[path, last_change(history, run["commit"], path)] for path in run["imports"]}
+        assert by_role[creation, "m2p:ImportedModule"] == expected
+        assert document["entity"][f"mlflow:Run.{run['run_id']}"]["m2p:work_tree"] == run["work_tree"]
+        if run["work_tree"] == "dirty":
+            dirty.add(creation)
+            (diff,) = by_role[creation, "m2p:WorkTreeDiff"]
+            assert "src/evaluate.py" in document["entity"][diff]["m2p:diff"]
+            derived = links(document, "wasDerivedFrom")
+            assert (diff, f"git:SourceTree.{run['commit']}") in {pair[:2] for pair in derived}
+    assert bounds == dirty != set()
+
+
 def last_change(history: list[dict[str, Any]], sha: str, path: str) -> str:
     """Walk back from a commit, first parents first, to the one that last made the path."""
     by_sha = {commit["sha"]: commit for commit in history}
@@ -126,6 +165,64 @@ def last_change(history: list[dict[str, Any]], sha: str, path: str) -> str:
             return str(commit["sha"])
         waiting += commit["parents"]
     raise AssertionError(f"{path} is not in the history of {sha}")
+
+
+def test_every_run_used_the_data_that_stood_at_its_commit(
+    demo_project: DemoProject, document: Document
+) -> None:
+    used, alternates = links(document, "used"), links(document, "alternateOf")
+    data = {name: body for name, body in document["entity"].items() if name.startswith("git:DataRevision.")}
+    commits = {commit["sha"]: commit for commit in demo_project.truth["git"]["commits"]}
+    told = set()
+    for run in demo_project.truth["mlflow"]["runs"]:
+        taken = {
+            name for activity, name in used if activity == f"mlflow:Creation.run--{run['run_id']}"
+        } & data.keys()
+        names = {entry["name"] for entry in run["datasets"]} & {"wine-train", "wine-validation"}
+        there = commits[run["commit"]]["data_there"].get("data/wine.csv")
+        assert {data[name]["m2p:md5"] for name in taken} == ({there} if there and names else set())
+        for entry in run["datasets"] if taken else ():
+            dataset = f"mlflow:Dataset.{entry['name'].replace('-', '-2D')}--{entry['digest']}"
+            assert {(dataset, name) for name in taken} <= alternates
+            assert document["entity"][dataset]["m2p:matched_by"] == "path"
+        told |= {data[name]["m2p:md5"] for name in taken}
+    assert len(told) == 2
+
+
+def test_the_documented_command_says_which_data_made_each_version(
+    demo_project: DemoProject, graph: Graph, tmp_path: Path
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "sql.md"
+    examples = doctest.DocTestParser().get_examples(page.read_text(encoding="utf-8"))
+    with duckdb.connect(str(graph.keep(tmp_path / "wine.duckdb")), read_only=True) as db:
+        names: dict[str, Any] = {"db": db}
+        for example in examples:
+            if example.source.startswith(("_ = db.execute", "def data_of")):
+                exec(example.source, names)
+        commits = {commit["sha"]: commit for commit in demo_project.truth["git"]["commits"]}
+        runs = {run["run_id"]: run for run in demo_project.truth["mlflow"]["runs"]}
+        for version in demo_project.truth["mlflow"]["model_versions"]:
+            digest = commits[runs[version["run_id"]]["commit"]]["data_there"]["data/wine.csv"]
+            found = names["data_of"](f"{version['name']} v{version['version']}")
+            assert [(path, md5) for path, md5, _ in found] == [("data/wine.csv", digest)]
+
+
+def test_the_data_of_the_history_is_as_it_was_put_in(demo_project: DemoProject, document: Document) -> None:
+    found = {
+        (
+            body["m2p:commit"],
+            body["m2p:path"],
+            body.get("m2p:md5") or body["m2p:sha256"],
+            body["m2p:file_size"]["$"],
+        )
+        for name, body in document["entity"].items()
+        if name.startswith("git:DataRevision.")
+    }
+    assert found == {
+        (commit["sha"], kept["path"], kept["digest"], str(kept["size"]))
+        for commit in demo_project.truth["git"]["commits"]
+        for kept in commit["data"]
+    }
 
 
 def test_every_version_derives_from_the_one_model_that_its_source_names(

@@ -34,9 +34,15 @@ def test_an_empty_repository(tmp_path: Path) -> None:
     assert "has no commits" in said
 
 
+def clone(folder: Path, *arguments: str) -> None:
+    """Clone the demo's repository, whose contents in Git LFS are on no server."""
+    environment = {**os.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
+    subprocess.run(["git", "clone", "-q", *arguments], cwd=folder, check=True, env=environment)
+
+
 def test_a_shallow_clone(demo_project: DemoProject, tmp_path: Path) -> None:
     source = demo_project.repository.as_uri()
-    subprocess.run(["git", "clone", "-q", "--depth", "2", source, "shallow"], cwd=tmp_path, check=True)
+    clone(tmp_path, "--depth", "2", source, "shallow")
     done = extract("--repository_path", "shallow", cwd=tmp_path)
     (said,) = sentences(done)
     assert done.returncode == 0
@@ -141,7 +147,7 @@ def test_credentials_are_left_behind_at_the_door(demo_project: DemoProject, tmp_
         database.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = 1", [secret])
         database.execute("UPDATE registered_models SET description = ?", [secret])
         database.execute("UPDATE model_versions SET source = ? WHERE version = 1", [secret])
-    subprocess.run(["git", "clone", "-q", str(demo_project.repository), "r"], cwd=tmp_path, check=True)
+    clone(tmp_path, str(demo_project.repository), "r")
     subprocess.run(["git", "remote", "set-url", "origin", secret], cwd=tmp_path / "r", check=True)
     options = ["--repository_path", "r", "--mlflow_url", "sqlite:///m.db", "save", "--output", "out"]
     command = [sys.executable, "-m", "mlflow2prov", "--verbose", "extract", *options]

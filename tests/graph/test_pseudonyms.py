@@ -94,7 +94,7 @@ def rich_document() -> dict[str, Any]:
             "ex:Acme": {"prov:type": {"$": "prov:Organization", "type": "xsd:QName"}, "prov:label": "Acme"},
         },
         "activity": {
-            "git:Commit.1a25c3e": {
+            "git:Commit.83de590": {
                 "prov:type": {"$": "m2p:Commit", "type": "xsd:QName"},
                 "m2p:title": "Mend what CHLOE DURAND saw, thanks ada!",
                 "m2p:message": (
@@ -103,16 +103,16 @@ def rich_document() -> dict[str, Any]:
                     "Co-authored-by: octofan <1234567+octofan@users.noreply.github.com>\n"
                     "cc 김민수님, Мария Складовская, Se\u0301an? Seán O'Brien, PhD\n"
                 ),
-                "prov:label": "1a25c3e Mend what Chloé saw",
+                "prov:label": "83de590 Mend what Chloé saw",
             },
         },
         "entity": {
-            "git:File.1a25c3e--home-2Fada-2FLovelace.py": {"m2p:path": "home/ada/Lovelace.py"},
-            "git:File.1a25c3e--Chlo-C3-A9_Durand.py": {
+            "git:File.83de590--home-2Fada-2FLovelace.py": {"m2p:path": "home/ada/Lovelace.py"},
+            "git:File.83de590--Chlo-C3-A9_Durand.py": {
                 "m2p:path": "Chlo\\xe9_Durand.py",
                 "m2p:path_bytes": path_bytes("Chloé_Durand.py".encode("latin-1")),
             },
-            "git:File.1a25c3e--b": {"m2p:path_bytes": path_bytes(b"/home/octofan/b")},
+            "git:File.83de590--b": {"m2p:path_bytes": path_bytes(b"/home/octofan/b")},
             "mlflow:RunTag.77--mlflow.user": {
                 "m2p:name": "mlflow.user",
                 "m2p:value": "root",
@@ -145,11 +145,11 @@ def rich_document() -> dict[str, Any]:
         },
         "wasAssociatedWith": {
             "_:1": {
-                "prov:activity": "git:Commit.1a25c3e",
+                "prov:activity": "git:Commit.83de590",
                 "prov:agent": ADA,
                 "prov:role": {"$": "m2p:CommitAuthor", "type": "xsd:QName"},
             },
-            "_:2": {"prov:activity": "git:Commit.1a25c3e", "prov:agent": "ex:undescribed.fellow"},
+            "_:2": {"prov:activity": "git:Commit.83de590", "prov:agent": "ex:undescribed.fellow"},
         },
         "wasAttributedTo": {
             "ex:byAda": {"prov:entity": "mlflow:Run.77", "prov:agent": "mlflow:User.root", "ex:why": "zoë"},
@@ -342,7 +342,7 @@ def test_what_names_nobody_stays() -> None:
     made = masked(rich_document())
     assert made["prefix"]["m2p"] == "https://w3id.org/mlflow2prov#"
     assert {"git", "agent", "mlflow", "repo", "ex", "foaf"} <= set(made["prefix"])
-    commit = made["activity"]["git:Commit.1a25c3e"]
+    commit = made["activity"]["git:Commit.83de590"]
     assert commit["prov:type"] == {"$": "m2p:Commit", "type": "xsd:QName"}
     assert commit["m2p:message"].startswith("Mend what p")
     assert commit["m2p:message"].count("Signed-off-by: p") == 1
@@ -448,12 +448,12 @@ def test_two_people_never_share_a_pseudonym() -> None:
 
 def test_free_text_can_be_kept() -> None:
     made, before = masked(rich_document(), keep_free_text=True), rich_document()
-    commit, was = (one["activity"]["git:Commit.1a25c3e"] for one in (made, before))
+    commit, was = (one["activity"]["git:Commit.83de590"] for one in (made, before))
     assert (commit["m2p:title"], commit["m2p:message"]) == (was["m2p:title"], was["m2p:message"])
     run, was = (one["entity"]["mlflow:Run.77"] for one in (made, before))
     assert (run["m2p:note"], run["m2p:description"]) == (was["m2p:note"], was["m2p:description"])
     assert run["m2p:name"] != was["m2p:name"]
-    assert commit["prov:label"] != before["activity"]["git:Commit.1a25c3e"]["prov:label"]
+    assert commit["prov:label"] != before["activity"]["git:Commit.83de590"]["prov:label"]
     assert ADA not in made["agent"]
 
 
@@ -570,7 +570,7 @@ def test_the_words_of_the_vocabulary_are_those_of_the_model() -> None:
 def test_a_context_that_names_somebody_is_no_word_of_the_vocabulary() -> None:
     made = rich_document()
     roles = [{"$": f"m2p:{word}", "type": "xsd:QName"} for word in ("octofan", "training")]
-    made["used"] = {"_:u": {"prov:activity": "git:Commit.1a25c3e", "prov:role": roles}}
+    made["used"] = {"_:u": {"prov:activity": "git:Commit.83de590", "prov:role": roles}}
     (use,) = masked(made)["used"].values()
     assert [role["$"][:5] for role in use["prov:role"]] == ["m2p:p", "m2p:t"]
 

@@ -147,3 +147,131 @@ def test_a_path_that_is_no_text_is_found_by_nothing_but_does_no_harm(tmp_path: P
     rows = read(made.path, entry_points=[(sha, "caf\\xe9.py"), (sha, "tab\x01.py")])["git_entry_point"]
     assert picked(rows, "candidates", source="caf\\xe9.py") == [0]
     assert picked(rows, "path", "path_bytes", source="tab\x01.py") == [("x/tab\\x01.py", b"x/tab\x01.py")]
+
+
+PROJECT = """name: wine
+entry_points:
+  main:
+    command: "python train.py {alpha} --config conf.yaml"
+  module:
+    command: python -m wine.fit --alpha {alpha}
+  launched: {command: "OMP_NUM_THREADS=1 torchrun --nproc 4 ../tools/run.py"}
+  moved: {command: "cd deep && bash ./all.sh"}
+  both: {command: "python train.py && python wine/fit.py"}
+  none: {command: "echo {alpha}"}
+  split: {command: "python \\\\\\n train.py"}
+  broken: {command: "python 'train.py"}
+"""
+
+CODE = {
+    "sub/MLproject": PROJECT,
+    "sub/train.py": "1",
+    "sub/conf.yaml": "2",
+    "sub/wine/fit.py": "3",
+    "sub/deep/all.sh": "4",
+    "tools/run.py": "5",
+    "bad/MLproject": "entry_points: [\n",
+    "src/grape/__init__.py": "6",
+    "src/grape/__main__.py": "7",
+    "src/grape/press.py": "8",
+    "src/grape/vat/__init__.py": "9",
+    "src/grape/vat/__main__.py": "10",
+    "src/grape/vat.py": "11",
+    "pyproject.toml": """
+        [project.scripts]
+        vinify = "grape.press:main"
+        twice = "grape.press"
+        [tool.poetry.scripts]
+        poet = {callable = "grape.vat:x"}
+    """,
+    "libs/a/setup.cfg": "[options.entry_points]\nconsole_scripts =\n"
+    "    bottle = cork.pull:main [extra]\n    twice = cork.pull\n",
+    "libs/a/lib/cork/pull.py": "12",
+    "libs/b/setup.py": "from setuptools import setup\n"
+    "setup(entry_points={'console_scripts': ['label=glue.stick:main'] + more})\n",
+    "libs/b/src/glue/stick.py": "13",
+    "libs/b/src/glue/pyproject.toml": "[project",
+    "books/look.ipynb": "14",
+    "books/see.py": "15",
+    "books/see.sql": "16",
+    "Books/Case.py": "17",
+    "vinify.py": "18",
+}
+
+CODE_CASES: list[tuple[str, str, int, str | None, str | None]] = [
+    ("https://example.org/w.git#sub", "", 1, "sub/train.py", "sub/MLproject"),
+    ("https://example.org/w.git#sub", "main", 1, "sub/train.py", "sub/MLproject"),
+    ("file:///tmp/other#sub", "module", 1, "sub/wine/fit.py", "sub/MLproject"),
+    ("sub", "launched", 1, "tools/run.py", "sub/MLproject"),
+    ("sub", "moved", 1, "sub/deep/all.sh", "sub/MLproject"),
+    ("sub", "both", 1, "sub/MLproject", None),
+    ("sub", "none", 1, "sub/MLproject", None),
+    ("sub", "split", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "broken", 1, "sub/MLproject", None),
+    ("sub", "wine/fit.py", 1, "sub/wine/fit.py", "sub/MLproject"),
+    ("sub", "not/there.py", 1, "sub/MLproject", None),
+    ("bad", "", 1, "bad/MLproject", None),
+    ("tools", "run.py", 1, "tools/run.py", None),
+    ("-m grape.press", "", 1, "src/grape/press.py", None),
+    ("python3 -m grape.press --alpha 1", "", 1, "src/grape/press.py", None),
+    ("-m grape", "", 1, "src/grape/__main__.py", None),
+    ("-m grape.vat", "", 1, "src/grape/vat/__main__.py", None),
+    ("grape.press", "", 1, "src/grape/press.py", None),
+    ("-m cork.pull", "", 1, "libs/a/lib/cork/pull.py", None),
+    ("-m no.where", "", 0, None, None),
+    ("/venv/lib/python3.11/site-packages/grape/press.py", "", 1, "src/grape/press.py", None),
+    ("/venv/lib/python3.11/site-packages/grape/__main__.py", "", 1, "src/grape/__main__.py", None),
+    ("/home/x/venv/bin/vinify", "", 1, "src/grape/press.py", None),
+    ("C:\\venv\\Scripts\\vinify.exe", "", 1, "src/grape/press.py", None),
+    ("C:\\venv\\Scripts\\vinify-script.py", "", 1, "src/grape/press.py", None),
+    ("vinify", "", 1, "src/grape/press.py", None),
+    ("/venv/bin/poet", "", 1, "src/grape/vat/__init__.py", None),
+    ("/venv/bin/bottle", "", 1, "libs/a/lib/cork/pull.py", None),
+    ("/venv/bin/label", "", 1, "libs/b/src/glue/stick.py", None),
+    ("/venv/bin/twice", "", 2, None, None),
+    ("/venv/bin/pytest", "", 0, None, None),
+    ("look.ipynb", "", 1, "books/look.ipynb", None),
+    ("http://localhost:8888/notebooks/books/look.ipynb?token=x", "", 1, "books/look.ipynb", None),
+    ("https://colab.example.org/github/o/r/blob/main/books/look.ipynb#cell", "", 1, "books/look.ipynb", None),
+    ("/Users/ada@example.org/wine/books/look", "", 1, "books/look.ipynb", None),
+    ("/Workspace/Repos/ada@example.org/wine/books/look", "", 1, "books/look.ipynb", None),
+    ("/Repos/ada@example.org/wine/books/see", "", 2, None, None),
+    ("books/look", "", 1, "books/look.ipynb", None),
+    ("/Users/ada/venv/bin/books/look", "", 1, "books/look.ipynb", None),
+    ("/somewhere/books/look", "", 0, None, None),
+    ("D:\\r\\SUB\\Train.PY", "", 1, "sub/train.py", None),
+    ("D:\\r\\books\\case.py", "", 1, "Books/Case.py", None),
+    ("\\\\server\\share\\sub\\train.py", "", 1, "sub/train.py", None),
+    ("/r/SUB/Train.PY", "", 0, None, None),
+]
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
+    made = Repository(tmp_path_factory.mktemp("code") / "r")
+    return made, made.commit(CODE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "case", CODE_CASES, ids=lambda case: f"{case[0]} {case[1]}".encode("unicode_escape").decode()
+)
+def test_a_project_module_script_or_notebook_is_the_one_file_that_it_can_mean(
+    code: tuple[Repository, str], case: tuple[str, str, int, str | None, str | None]
+) -> None:
+    (made, sha), (source, entry, *expected) = code, case
+    (row,) = made.read(entry_points=[(sha, source, entry)])["git_entry_point"]
+    assert [row["candidates"], row["path"], row["project_path"]] == expected
+    assert (row["source"], row["entry"]) == (source, entry)
+    assert row["project_commit"] == (sha if expected[2] else None)
+
+
+def test_what_files_declare_is_told_of_the_revision_that_does(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    one = made.commit({"MLproject": "entry_points: {a: {command: x}}", "setup.py": "x = 1"})
+    two = made.commit({"MLproject": "entry_points: {b: {command: y}}", "setup.py": "x = 1"}, one)
+    huge = "a: &a [1]\n" + "#" * (1 << 20)
+    made.commit({"MLproject": huge, "setup.cfg": b"\xff[", "pyproject.toml": b"\x00"}, two)
+    rows = made.read()["git_declared"]
+    assert picked(rows, "commit", "path", "name", "target") == sorted(
+        [(one, "MLproject", "a", "x"), (two, "MLproject", "b", "y")]
+    )

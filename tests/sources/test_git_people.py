@@ -174,7 +174,7 @@ def test_a_mail_map_that_is_not_there_in_a_partial_clone_is_said(
     subprocess.run(command, check=True, env=repository.environment)
     rows = read(clone)
     assert picked(rows["git_commit"], "author_name") == ["Ada Lovelace"]
-    assert rows["git_repository"][0]["settings"] == ["renames and copies: of equal content"]
+    assert rows["git_repository"][0]["settings"] == []
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [message for message in warnings if "HEAD:.mailmap" in message and "can't be read" in message]
 

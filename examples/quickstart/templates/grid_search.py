@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 from sklearn.ensemble import RandomForestClassifier
 from tracking import Run
-from train import split
+from train import SOURCE, split
 
 
 def grow(params, depth, train_x, train_y):
@@ -21,7 +21,7 @@ def main():
     mlflow.set_experiment("grid-search")
     with Run("grid of forests") as grid:
         grid.params({"trees": params["trees"], "depths": params["depths"]})
-        grid.dataset(train_x, train_y, "wine-train", "training")
+        grid.dataset(train_x, train_y, "wine-train", "training", SOURCE)
         scores = {}
         for depth in params["depths"]:
             with Run(f"depth {depth}", parent=grid) as run:

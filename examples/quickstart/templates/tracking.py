@@ -42,8 +42,8 @@ class Run:
         mlflow.set_tag(key, value)
         self.count["tags"].append(key)
 
-    def dataset(self, features, targets, name, context):
-        data = mlflow.data.from_numpy(features, targets=targets, name=name)
+    def dataset(self, features, targets, name, context, source=None):
+        data = mlflow.data.from_numpy(features, source=source, targets=targets, name=name)
         mlflow.log_input(data, context=context)
         self.count["datasets"].append({"name": data.name, "digest": data.digest, "context": context})
 

@@ -12,6 +12,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from tracking import Run
 
+SOURCE = None
+
 
 def split(params):
     """The wines on one scale, as training and validation features and targets."""
@@ -51,8 +53,8 @@ def main(experiment="wine-quality"):
     with Run("linear") as run:
         run.params(params)
         run.tag("family", "linear")
-        run.dataset(train_x, train_y, "wine-train", "training")
-        run.dataset(test_x, test_y, "wine-validation", "validation")
+        run.dataset(train_x, train_y, "wine-train", "training", SOURCE)
+        run.dataset(test_x, test_y, "wine-validation", "validation", SOURCE)
         model = learn(run, params, train_x, train_y, test_x, test_y)
         guesses = model.predict(test_x)
         run.text(str(confusion_matrix(test_y, guesses)), "reports/validation/confusion.txt")

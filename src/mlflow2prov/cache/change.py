@@ -9,6 +9,7 @@ from mlflow2prov.cache.file import READ, REMEMBERED, CacheFile
 from mlflow2prov.cache.units import GIT_TABLES, LEDGER, OWNED, UNITS
 from mlflow2prov.graph.store import Store
 from mlflow2prov.model.events_extraction import DIGESTS
+from mlflow2prov.sources.mlflow.known import LINKS
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 MOST_UNITS = 2_000
@@ -23,14 +24,14 @@ _REGISTRY = (
 )
 
 
-def points_sql(tags: str) -> str:
-    """SQL of the commits and sources that runs name, from the rows of their tags."""
-    return (
-        f"SELECT DISTINCT c.value AS commit, coalesce(s.value, '') AS source FROM {tags} c "
-        f"LEFT JOIN {tags} s ON s.run_id = c.run_id AND s.key = 'mlflow.source.name' "
-        "WHERE c.key = 'mlflow.source.git.commit' AND c.value <> '' "
-        f"UNION SELECT value, '' FROM {tags} WHERE key = 'mlflow.databricks.gitRepoCommit' AND value <> ''"
-    )
+NOTED = (
+    ("listed", "run", "covered_mlflow_artifact_run", "run_id"),
+    ("listed", "logged_model", "covered_mlflow_artifact_logged_model", "model_id"),
+    ("checked", "run", "covered_mlflow_run_run", "run_id"),
+    ("checked", "logged_model", "covered_mlflow_logged_model_logged_model", "model_id"),
+    ("checked", LINKS, "covered_mlflow_model_link_run", "run_id"),
+)
+"""Where it is noted of what when it was looked at last, and the table of what was looked at."""
 
 
 @dataclass(slots=True)
@@ -145,19 +146,15 @@ class Change:
                 "WHERE r.relation = c.relation AND r.run_id = c.run_id)"
             )
             run(f"INSERT INTO {own}.counted FROM {schema}.recounted")
-        for kind in ("run", "logged_model"):
-            key, unit = UNITS[kind].keys[0], UNITS[kind].table
-            for noted, listed in (
-                ("listed", f"covered_mlflow_artifact_{kind}"),
-                ("checked", f"covered_{unit}_{kind}"),
-            ):
-                if listed in there:
-                    ids = f"SELECT DISTINCT {key} FROM {schema}.{listed}"
-                    run(f"DELETE FROM {own}.{noted} WHERE owner = '{kind}' AND owner_id IN ({ids})")
-                    run(f"INSERT INTO {own}.{noted} SELECT '{kind}', {key}, {self.begun_ms} FROM ({ids})")
+        for noted, owner, listed, key in NOTED:
+            if listed in there:
+                ids = f"SELECT DISTINCT {key} FROM {schema}.{listed}"
+                run(f"DELETE FROM {own}.{noted} WHERE owner = '{owner}' AND owner_id IN ({ids})")
+                run(f"INSERT INTO {own}.{noted} SELECT '{owner}', {key}, {self.begun_ms} FROM ({ids})")
         if "asked" in there and self.found.arrived.git:
-            run(f"DELETE FROM {own}.asked")
-            run(f"INSERT INTO {own}.asked FROM {schema}.asked")
+            for asked in ("asked", "asked_data"):
+                run(f"DELETE FROM {own}.{asked}")
+                run(f"INSERT INTO {own}.{asked} FROM {schema}.{asked}")
         git = {"git_state": self.git_state} if self.git_state is not None else {}
         self.cache.set_meta({"begun_ms": str(self.begun_ms), **git})
 

@@ -66,7 +66,8 @@ class Context:
         store.run(
             f"CREATE TABLE {self.scratch}.named_commit AS SELECT DISTINCT lower(value) AS commit "
             f"FROM {self.scratch}.mlflow_tag t SEMI JOIN {self.scratch}.looked_at_run u ON u.run_id = t.run_id "
-            f"WHERE {_IS_COMMIT}"
+            f"WHERE {_IS_COMMIT} UNION SELECT lower(value) FROM {self.scratch}.mlflow_logged_model_tag t "
+            f"SEMI JOIN {self.scratch}.looked_at_logged_model u ON u.model_id = t.model_id WHERE {_IS_COMMIT}"
         )
 
     def _find_affected(self) -> None:
@@ -90,17 +91,27 @@ class Context:
         if not self.found.arrived.git:
             return
         store = self.found.cache.store
-        for table, key in (("git_commit", "commit"), ("git_entry_point", "commit"), ("git_member", "tree")):
+        for table, key in (
+            ("git_commit", "commit"),
+            ("git_entry_point", "commit"),
+            ("git_import", "commit"),
+            ("git_member", "tree"),
+            ("git_dataset_match", "commit"),
+        ):
             columns = columns_of(table)
             sides = (
                 f"SELECT {columns} FROM {self.before}.{table}",
                 f"SELECT {columns} FROM {self.after}.{table}",
             )
-            store.run(
-                f"INSERT INTO {self.scratch}.affected_run SELECT DISTINCT t.run_id FROM {self.scratch}.mlflow_tag t "
-                f"WHERE {_IS_COMMIT} AND lower(t.value) IN (SELECT {key} FROM "
-                f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]})))"
-            )
+            for kind, id_, tags in (
+                ("run", "run_id", "mlflow_tag"),
+                ("logged_model", "model_id", "mlflow_logged_model_tag"),
+            ):
+                store.run(
+                    f"INSERT INTO {self.scratch}.affected_{kind} SELECT DISTINCT t.{id_} FROM {self.scratch}.{tags} t "
+                    f"WHERE {_IS_COMMIT} AND lower(t.value) IN (SELECT {key} FROM "
+                    f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]})))"
+                )
 
     def _widen(self, starts: dict[str, str]) -> None:
         for need in NEEDS:
@@ -183,19 +194,35 @@ class Context:
     def _copy_git(self, schema: str, views: str) -> None:
         """All of Git where that changed, else what the runs to look at name."""
         commits = f"FROM {self.scratch}.named_commit"
-        points = f"SELECT revision_commit FROM {views}.git_entry_point WHERE commit IN ({commits})"
+        made = {
+            "git_entry_point": (("path", "revision_commit"), ("project_path", "project_commit")),
+            "git_import": (("path", "revision_commit"),),
+        }
+        places = " UNION ".join(
+            f"SELECT {maker}, {path} FROM {views}.{table} WHERE commit IN ({commits}) AND {maker} IS NOT NULL"
+            for table, columns in made.items()
+            for path, maker in columns
+        )
+        points = f"SELECT p.c FROM ({places}) p(c, path)"
+        revisions = f"EXISTS (FROM ({places}) p(c, path) WHERE p.c = t.commit AND p.path = t.path)"
+        whole = f"commit IN ({commits} UNION {points})"
         some = {
-            "git_commit": f"commit IN ({commits} UNION {points})",
+            "git_commit": whole,
             "git_ref": f"commit IN ({commits})",
             "git_entry_point": f"commit IN ({commits})",
-            "git_revision": f"commit IN ({points}) AND path IN (SELECT path FROM {views}.git_entry_point)",
+            "git_import": f"commit IN ({commits})",
+            "git_revision": revisions,
+            "git_declared": revisions,
+            "git_parent": whole,
+            "git_merged": whole,
+            "git_dataset_match": "true",
             "git_repository": "true",
             "mlflow_store": "true",
         }
         for table in (*GIT_TABLES, "mlflow_store"):
             where = "true" if self.found.arrived.git else some.get(table, "false")
             self.found.cache.store.run(
-                f"CREATE TABLE {schema}.{table} AS SELECT {columns_of(table)} FROM {views}.{table} WHERE {where}"
+                f"CREATE TABLE {schema}.{table} AS SELECT {columns_of(table)} FROM {views}.{table} t WHERE {where}"
             )
 
 
@@ -210,7 +237,8 @@ def _telling_keys(tags: str) -> str:
     spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
     listed = ", ".join(f"'{variable}'" for variable in spelled)
     return (
-        f"SELECT key FROM (SELECT DISTINCT key FROM {tags}) WHERE starts_with(key, 'mlflow.docker.') "
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {tags}) "  # else each row's key is looked at
+        "SELECT key FROM found WHERE starts_with(key, 'mlflow.docker.') "
         f"OR starts_with(key, 'mlflow.databricks.') "
         f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow2prov.cache.ahead import Ahead
-from mlflow2prov.cache.change import Change, digest, points_sql, set_aside_models
+from mlflow2prov.cache.change import Change, digest, set_aside_models
 from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
 from mlflow2prov.cache.context import Context
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
@@ -30,6 +30,8 @@ from mlflow2prov.model.events_git import GIT_NAMES
 from mlflow2prov.model.events_mlflow import USERS
 from mlflow2prov.model.expand import EVENTS, Empty, Names, attribute_keys, expand, shapes_of
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
+from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
+from mlflow2prov.sources.git_points import points_sql
 from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -48,20 +50,20 @@ class Sources:
         store: everything of the MLflow store; None where there is none.
         at_once: whether a first reading of it starts again from nothing when it was broken off.
         changes: what may be new in it since an earlier reading, likewise.
-        repository: the Git history, with the commits and sources that runs name; None where there is none.
+        repository: the Git history, with the commits, sources and datasets that runs name; None where there is none.
         state: what tells whether the history is as it was.
         redaction: makes the SQL of a text without the credentials in it.
-        names: the names of a document, by the remote and the path of the repository.
+        names: the names of a document, by the remotes and the paths of the repositories.
         now_ms: the clock.
     """
 
     store: Callable[[Finished], Batches] | None
     at_once: bool
     changes: Callable[[Known], Batches] | None
-    repository: Callable[[list[tuple[str, str]]], Batches] | None
+    repository: Callable[[list[tuple[str, ...]], list[tuple[str, str, str, str]]], Batches] | None
     state: Callable[[], str] | None
     redaction: Callable[[str], str]
-    names: Callable[[str | None, str], Names]
+    names: Callable[[list[tuple[str | None, str]]], Names]
     now_ms: Callable[[], int]
 
 
@@ -124,6 +126,13 @@ def _events_over(views: str, state: str | None, digests: Mapping[str, list[int]]
     return tuple(everywhere.get(event.name, event) for event in EVENTS)
 
 
+def _wanted_sql(rows: Callable[[str], str]) -> dict[str, str]:
+    """SQL of what runs name in the repository, by the cache's table of it, given the rows of source tables."""
+    tables = (rows(table) for table in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
+    points = points_sql(rows("mlflow_tag"), rows("mlflow_logged_model_tag"))
+    return {"asked": points, "asked_data": datasets_of_runs_sql(*tables)}
+
+
 _RUN_USERS = """FROM (
     SELECT nullif(coalesce(present(trim(t.value)), present(trim(r.user_id))), 'unknown') AS username
     FROM mlflow_run r LEFT JOIN mlflow_tag t ON t.run_id = r.run_id AND t.key = 'mlflow.user'
@@ -179,17 +188,19 @@ class _Extraction:
                 )
         if self._sources.repository and self._sources.state:
             state = self._sources.state()
-            points = self._store.run(f"{points_sql(f'{cache.sources}.mlflow_tag')} ORDER BY ALL")
+            wanted = _wanted_sql(lambda table: f"{cache.sources}.{table}")
+            points, datasets = (run(f"{sql} ORDER BY ALL") for sql in wanted.values())
             take_in(
                 self._store,
                 cache.sources,
-                self._sources.repository(points),
+                self._sources.repository(points, datasets),
                 self._sources.redaction,
                 at_once=True,
             )
             with cache.transaction():
-                run(f"DELETE FROM {cache.own}.asked")
-                run(f"INSERT INTO {cache.own}.asked {points_sql(f'{cache.sources}.mlflow_tag')}")
+                for asked, sql in wanted.items():
+                    run(f"DELETE FROM {cache.own}.{asked}")
+                    run(f"INSERT INTO {cache.own}.{asked} {sql}")
                 cache.set_meta({"git_state": state})
         with cache.transaction():
             cache.set_meta({"state": READ, "begun_ms": str(begun)})
@@ -261,8 +272,8 @@ class _Extraction:
         report_counts(counts)
 
     def _names(self, schema: str) -> Names:
-        rows = self._store.run(f"SELECT remote, path FROM {schema}.git_repository")
-        return self._sources.names(*(rows[0] if rows else (None, "")))
+        found = f"SELECT remote, path FROM {schema}.git_repository ORDER BY repository"
+        return self._sources.names(self._store.run(found))
 
     def _set_unmapped(self, counts: Mapping[str, int]) -> None:
         self._store.run(f"DELETE FROM {self._cache.own}.unmapped")
@@ -313,18 +324,21 @@ class _Extraction:
         if not (self._sources.repository and self._sources.state):
             return None
         state = self._sources.state()
-        asked = f"{found.arrived.schema}.asked"
-        tags = f"({found.after('mlflow_tag')})"
-        self._store.run(f"CREATE TABLE {asked} AS {points_sql(tags)}")
-        known = f"{self._cache.own}.asked"
-        is_other = self._store.run(
-            f"SELECT 1 FROM ((FROM {asked} EXCEPT FROM {known}) UNION ALL (FROM {known} EXCEPT FROM {asked})) LIMIT 1"
-        )
-        if state != self._cache.meta().get("git_state") or is_other:
-            points = self._store.run(f"FROM {asked} ORDER BY ALL")
-            take_in(
-                self._store, found.arrived.schema, self._sources.repository(points), self._sources.redaction
+        run, schema = self._store.run, found.arrived.schema
+        is_other = False
+        for asked, sql in _wanted_sql(lambda table: f"({found.after(table)})").items():
+            run(f"CREATE TABLE {schema}.{asked} AS {sql}")
+            new, known = f"{schema}.{asked}", f"{self._cache.own}.{asked}"
+            is_other |= bool(
+                run(
+                    f"SELECT 1 FROM ((FROM {new} EXCEPT FROM {known}) UNION ALL (FROM {known} EXCEPT FROM {new})) LIMIT 1"
+                )
             )
+        if state != self._cache.meta().get("git_state") or is_other:
+            points, datasets = (
+                run(f"FROM {schema}.{asked} ORDER BY ALL") for asked in ("asked", "asked_data")
+            )
+            take_in(self._store, schema, self._sources.repository(points, datasets), self._sources.redaction)
             found.arrived.git = True
         return state
 

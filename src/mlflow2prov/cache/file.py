@@ -43,7 +43,8 @@ _TABLES = {
     "checked": "owner VARCHAR, owner_id VARCHAR, at_ms BIGINT",
     "fingerprint": "id INTEGER, hash UBIGINT",
     "unmapped": "what VARCHAR, rows BIGINT",
-    "asked": "commit VARCHAR, source VARCHAR",
+    "asked": "commit VARCHAR, source VARCHAR, entry VARCHAR",
+    "asked_data": "commit VARCHAR, name VARCHAR, digest VARCHAR, source VARCHAR",
 }
 """The cache's own tables, but for those that are shaped like source tables and units."""
 
@@ -254,8 +255,10 @@ def _bring_up_to_date(cache: CacheFile, meta: Mapping[str, str]) -> None:
         state = READING if meta["state"] == READING else READ
         # With other tables the sources are read anew, as if nothing had been counted or listed.
         if meta.get("tables") != now["tables"]:
-            for noted in ("counted", "listed", "checked", "asked"):
+            for noted in ("counted", "listed", "checked", "asked_data"):
                 cache.store.run(f"DELETE FROM {cache.own}.{noted}")
+            cache.store.run(f"CREATE OR REPLACE TABLE {cache.own}.asked ({_TABLES['asked']})")
+            cache.set_meta({"git_state": ""})
         cache.set_meta({**now, "state": state})
 
 

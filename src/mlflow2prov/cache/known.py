@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.cache.compare import EVERYTHING, Arrived, Comparison, columns_of
 from mlflow2prov.cache.file import CacheFile
 from mlflow2prov.cache.units import OWNED, UNITS
+from mlflow2prov.sources.mlflow.known import LINKS, MOST_CHECKS, Place
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MOST_CHECKS = 1_000
-"""How many runs and logged models that look as before are looked at nevertheless, each time."""
 
 MORE = {"mlflow_dataset": ("experiment_id", "name", "digest")}
 """What names a row of a table whose rows are found with those of others."""
 
 _KEY = {"run": "run_id", "logged_model": "model_id"}
+
+_MARK = "\x1f"
+
+_OF_RUNS = ("mlflow_run", "mlflow_param", "mlflow_tag", "mlflow_dataset_input")
+"""The tables whose rows a search for runs tells."""
+
+_MOMENT = {"run": "start_ms", "logged_model": "created_ms"}
+"""When a unit began."""
+
+_ENDED = "end_ms IS NOT NULL AND status IN ('FINISHED', 'FAILED', 'KILLED')"
 
 
 class Earlier:
@@ -94,25 +102,88 @@ class Earlier:
             self._ids[kind] = set(self.ids(kind))
         return self._ids[kind]
 
-    def open_runs(self) -> list[str]:
-        """The runs that had not ended, or were deleted, which may be undone."""
-        rows = self._cache.store.run(
-            f"SELECT run_id FROM {self._cache.sources}.mlflow_run r WHERE (end_ms IS NULL "
-            "OR status NOT IN ('FINISHED', 'FAILED', 'KILLED') OR lifecycle_stage = 'deleted') "
-            f"AND NOT EXISTS (FROM {self._cache.own}.forgotten_run f WHERE f.run_id = r.run_id) ORDER BY run_id"
+    def open_runs(self) -> list[tuple[str, str, int | None]]:
+        """The runs that had not ended and were not deleted."""
+        return self._runs_that(
+            f"NOT coalesce({_ENDED}, false) AND lifecycle_stage IS DISTINCT FROM 'deleted'"
         )
-        return [run_id for (run_id,) in rows]
+
+    def deleted_runs(self) -> list[tuple[str, str, int | None]]:
+        """The runs that were deleted, which may be undone."""
+        return self._runs_that("lifecycle_stage = 'deleted'")
+
+    def _runs_that(self, where: str) -> list[tuple[str, str, int | None]]:
+        return self._cache.store.run(
+            f"SELECT run_id, experiment_id, start_ms FROM {self._cache.sources}.mlflow_run r WHERE {where} "
+            f"AND {self._is_there('run')} ORDER BY experiment_id, start_ms, run_id"
+        )
+
+    def _is_there(self, kind: str) -> str:
+        """SQL of whether the store still had the unit ``r``."""
+        key = _KEY[kind]
+        return f"NOT EXISTS (FROM {self._cache.own}.forgotten_{kind} f WHERE f.{key} = r.{key})"
+
+    def _in(self, kind: str, place: Place) -> tuple[str, list[Any]]:
+        """SQL of what is in a place, behind SELECT and its columns, and its parameters."""
+        moment, parameters = _MOMENT[kind], [list(place.experiment_ids)]
+        sql = f"FROM {self._cache.sources}.{UNITS[kind].table} r WHERE {self._is_there(kind)}"
+        sql += " AND experiment_id IN (SELECT unnest(?::VARCHAR[]))"
+        sql += " AND lifecycle_stage = 'active'" if kind == "logged_model" else ""
+        for sign, bound in ((">=", place.since_ms), ("<", place.until_ms)):
+            sql += "" if bound is None else f" AND {moment} {sign} {bound}"
+        return sql, parameters
+
+    def count(self, kind: str, place: Place, without: Collection[str]) -> int:
+        """How many there are."""
+        sql, parameters = self._in(kind, place)
+        sql += f" AND {_KEY[kind]} NOT IN (SELECT unnest(?::VARCHAR[]))"
+        ((count,),) = self._cache.store.run(f"SELECT count(*) {sql}", [*parameters, list(without)])
+        return int(count)
+
+    def members(self, kind: str, place: Place) -> list[str]:
+        """Their identifiers."""
+        sql, parameters = self._in(kind, place)
+        return [found for (found,) in self._cache.store.run(f"SELECT {_KEY[kind]} {sql}", parameters)]
+
+    def middle(self, kind: str, place: Place) -> int | None:
+        """The moment at which the second half begins."""
+        sql, parameters = self._in(kind, place)
+        moment = _MOMENT[kind]
+        ((middle,),) = self._cache.store.run(
+            f"WITH m AS (SELECT {moment} AS began {sql}) SELECT min(began) FROM m "
+            "WHERE began > (SELECT min(began) FROM m) AND began >= (SELECT quantile_disc(began, 0.5) FROM m)",
+            parameters,
+        )
+        return middle if middle is None else int(middle)
+
+    def elsewhere(self, kind: str, experiment_ids: Sequence[str]) -> list[str]:
+        """Those of experiments that are gone."""
+        rows = self._cache.store.run(
+            f"SELECT {_KEY[kind]} FROM {self._cache.sources}.{UNITS[kind].table} r WHERE {self._is_there(kind)} "
+            "AND experiment_id NOT IN (SELECT unnest(?::VARCHAR[]))",
+            [list(experiment_ids)],
+        )
+        return [found for (found,) in rows]
 
     def oldest(self, kind: str, most: int) -> list[str]:
         """Those that were not looked at for longest, of what the store has."""
-        unit, key, own = UNITS[kind], _KEY[kind], self._cache.own
+        unit = "run" if kind == LINKS else kind
+        key = _KEY[unit]
         rows = self._cache.store.run(
-            f"SELECT {key} FROM {self._cache.sources}.{unit.table} r "
-            f"LEFT JOIN {own}.checked c ON c.owner = '{kind}' AND c.owner_id = r.{key} "
-            f"WHERE NOT EXISTS (FROM {own}.forgotten_{kind} f WHERE f.{key} = r.{key}) "
-            f"ORDER BY c.at_ms NULLS FIRST, {key} LIMIT {most}"
+            f"SELECT {key} FROM {self._cache.sources}.{UNITS[unit].table} r "
+            f"LEFT JOIN {self._cache.own}.checked c ON c.owner = '{kind}' AND c.owner_id = r.{key} "
+            f"WHERE {self._is_there(unit)} ORDER BY c.at_ms NULLS FIRST, {key} LIMIT {most}"
         )
         return [found for (found,) in rows]
+
+    def other_outputs(self, run_ids: Sequence[str], links: Iterable[tuple[object, ...]]) -> set[str]:
+        """Those of the runs that put other logged models out than they did."""
+        known = self._cache.store.run(
+            f"SELECT run_id, model_id, direction, step FROM {self._cache.sources}.mlflow_model_link "
+            "WHERE direction = 'output' AND run_id IN (SELECT unnest(?::VARCHAR[]))",
+            [list(run_ids)],
+        )
+        return {str(link[0]) for link in set(known) ^ set(links)}
 
     def other_runs(self, run_ids: Sequence[str], latest: Sequence[tuple[object, ...]]) -> list[str]:
         """Those that are others than before, as their rows or the latest points of their metrics tell."""
@@ -125,7 +196,7 @@ class Earlier:
         )
         if latest:
             store.append(f"{schema}.latest", batch("mlflow_metric", latest)[1])
-        tables = ("mlflow_run", "mlflow_param", "mlflow_tag")
+        tables = [table for table in _OF_RUNS if table in self._arrived.covered]
         found = Comparison(self._cache, self._arrived)
         others = set().union(*(found.other_units(table, "run") for table in tables))
         rows = store.run(
@@ -139,7 +210,9 @@ class Earlier:
         )
         return sorted((others | {run_id for (run_id,) in rows}) & set(run_ids))
 
-    def to_list(self, owners: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    def to_list(
+        self, owners: Iterable[tuple[str, str, str]], most: int = MOST_CHECKS
+    ) -> list[tuple[str, str, str]]:
         """Owners that are new or others than before, and those that were not looked at for longest."""
         found = list(owners)
         self._taken_in()
@@ -153,13 +226,13 @@ class Earlier:
                 "owner_id": [owner_id for _, owner_id, _ in found],
             },
         )
-        wanted = [found[n] for (n,) in store.run(self._owners_to_list(place))]
+        wanted = [found[n] for (n,) in store.run(self._owners_to_list(place, most))]
         for table in ("mlflow_artifact", "mlflow_model_file"):
             for kind in _KEY:
                 self.some_of(table, kind, [owner_id for owner, owner_id, _ in wanted if owner == kind])
         return wanted
 
-    def _owners_to_list(self, place: str) -> str:
+    def _owners_to_list(self, place: str, most: int) -> str:
         """SQL of the numbers of the owners to list."""
         same = "NOT EXISTS (FROM {0}.{1} k WHERE k.{2} = o.owner_id AND {3})"
         run = "EXISTS (FROM {0}.mlflow_run a WHERE a.run_id = k.run_id AND a.end_ms IS NOT DISTINCT FROM k.end_ms"
@@ -173,16 +246,28 @@ class Earlier:
             f"WITH due AS (SELECT o.n, (o.owner = 'run' AND {runs}) OR (o.owner = 'logged_model' AND {models}) "
             f"OR l.at_ms IS NULL AS is_due, l.at_ms FROM {place} o LEFT JOIN {self._cache.own}.listed l "
             "ON l.owner = o.owner AND l.owner_id = o.owner_id), "
-            f"oldest AS (SELECT n FROM due WHERE NOT is_due ORDER BY at_ms, n LIMIT {MOST_CHECKS}) "
+            f"oldest AS (SELECT n FROM due WHERE NOT is_due ORDER BY at_ms, n LIMIT {most}) "
             "SELECT n FROM due WHERE is_due UNION SELECT n FROM oldest ORDER BY n"
         )
 
     def _insert(self, table: str, columns: dict[str, list[Any]]) -> None:
-        """Append columns of Python's values to a table, without pyarrow, which would import pandas for it."""
-        values = ", ".join(
-            "unnest(?::BIGINT[])" if name == "n" else "unnest(?::VARCHAR[])" for name in columns
-        )
-        self._cache.store.run(f"INSERT INTO {table} SELECT {values}", list(columns.values()))
+        """Append columns of Python's values to a table, without pyarrow, which would import pandas for it.
+
+        Texts go as one, which the engine takes in faster than a list.
+        """
+        values: list[str] = []
+        given: list[Any] = []
+        for name, found in columns.items():
+            if name == "n":
+                values.append("unnest(?::BIGINT[])")
+                given.append(found)
+            elif found and not any(_MARK in text for text in found):
+                values.append("unnest(string_split(?, chr(31)))")
+                given.append(_MARK.join(found))
+            else:
+                values.append("unnest(?::VARCHAR[])")
+                given.append(found)
+        self._cache.store.run(f"INSERT INTO {table} SELECT {', '.join(values)}", given)
 
 
 class Progress:

@@ -110,7 +110,7 @@ def _joined(found: Comparison, table: str, kind: str, key: str | None) -> str:
     changed = f"{found.arrived.schema}.changed_{owned.table}_{owned.kind}"
     return (
         f"{found.cache.sources}.{table} k JOIN {changed} d ON {units} "
-        f"LEFT JOIN {found.arrived.schema}.{table} a ON {same}"
+        f"LEFT JOIN (FROM {found.arrived.schema}.{table} t WHERE {owned.matches(changed)}) a ON {same}"
     )
 
 

@@ -178,6 +178,13 @@ NEEDS: tuple[Need, ...] = (
         True,
     ),
     Need("run", "logged_model", "SELECT run_id, model_id FROM mlflow_model_link", ("mlflow_model_link",)),
+    Need(
+        "run",
+        "logged_model",
+        "SELECT source_run_id, model_id FROM mlflow_logged_model WHERE source_run_id IS NOT NULL AND model_id IN "
+        "(SELECT model_id FROM mlflow_logged_model_tag WHERE key = 'mlflow.source.git.dirty')",
+        ("mlflow_logged_model",),
+    ),
     _linked("mlflow_tag", "run_id", "run"),
     Need(
         "logged_model",

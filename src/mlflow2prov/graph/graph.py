@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import html
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow2prov.errors import GraphError
+from mlflow2prov.errors import GraphError, UsageError
 from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of, create_tables, default_store
 from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import networkx
+    import polars
+    import pyarrow as pa
     from prov.model import ProvDocument
 
     from mlflow2prov.graph.agents import Person
+    from mlflow2prov.graph.pages import Page
     from mlflow2prov.graph.statistics import Statistics
+    from mlflow2prov.validation.report import Report
 
 
 class Graph:
@@ -42,6 +49,7 @@ class Graph:
         """
         self.store = store
         self._schema: str | None = schema
+        self._worked_out: dict[str, object] = {}
         self.origin = origin
 
     @property
@@ -119,8 +127,20 @@ class Graph:
         for table in TABLES:
             self.store.run(f"INSERT INTO {schema}.{table} SELECT * FROM {self.schema}.{table}")
 
+    def worked_out(self, what: str, make: Callable[[], object]) -> object:
+        """Return what is made of the rows once and kept with the graph, such as an index of them.
+
+        >>> graph = Graph.empty()
+        >>> graph.worked_out("size", lambda: graph.count("element")), graph.worked_out("size", list)
+        (0, 0)
+        """
+        if what not in self._worked_out:
+            self._worked_out[what] = make()
+        return self._worked_out[what]
+
     def close(self) -> None:
         """Let go of the rows; the graph can't be used any more. Closing it again does nothing."""
+        self._worked_out.clear()
         schema, self._schema = self._schema, None
         if schema is not None and schema.startswith("graphs."):
             self.store.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
@@ -204,6 +224,19 @@ class Graph:
 
         return statistics(self, resolution)
 
+    def validate(self, *, shapes: bool = False) -> Report:
+        """Return every violation of PROV-CONSTRAINTS, in the document and in each of its bundles.
+
+        Args:
+            shapes: check against the SHACL shapes of the vocabulary as well (extra ``mlflow2prov[shacl]``).
+
+        >>> Graph.empty().validate().is_valid
+        True
+        """
+        from mlflow2prov.validation.engine import validate
+
+        return validate(self, shapes=shapes)
+
     def plot(self, file: str | Path) -> Path:
         """Draw counts over time into an SVG file; return its path.
 
@@ -234,6 +267,34 @@ class Graph:
 
         return select(self, types=types, exclude_types=exclude_types, since=since, until=until)
 
+    def lineage(
+        self,
+        of: str,
+        *,
+        direction: str = "upstream",
+        depth: int | None = None,
+        through: Sequence[str] | str = (),
+        stop_at: Sequence[str] | str = (),
+        history: bool = False,
+        with_details: bool = False,
+    ) -> Graph:
+        """Return where a thing came from, or what came of it: the part of the graph that lineage meets.
+
+        See :func:`mlflow2prov.graph.lineage.lineage`, whose result also tells how each thing was met.
+        """
+        from mlflow2prov.graph.lineage import lineage
+
+        return lineage(
+            self,
+            of,
+            direction=direction,
+            depth=depth,
+            through=through,
+            stop_at=stop_at,
+            history=history,
+            with_details=with_details,
+        ).part()
+
     def merge_aliased_agents(self, people: Sequence[Person] | str | Path) -> Graph:
         """Return the graph with one agent for each person, whatever names they went by.
 
@@ -257,6 +318,100 @@ class Graph:
         from mlflow2prov.graph.duplicates import eliminate_duplicates
 
         return eliminate_duplicates(self)
+
+    def link(self) -> Graph:
+        """Return the graph with its runs linked to its commits, as if extracted together.
+
+        See :func:`mlflow2prov.linking.link.link`.
+        """
+        from mlflow2prov.linking.link import link
+
+        return link(self)
+
+    def sql(self, query: str) -> pa.Table:
+        """Return the rows of a query in SQL over the documented views, as an Arrow table.
+
+        It can only read, and nothing but the graph: see :mod:`mlflow2prov.query.sandbox`.
+
+        >>> Graph.empty().sql("SELECT count(*) AS runs FROM Run").to_pylist()
+        [{'runs': 0}]
+        """
+        from mlflow2prov.query.sandbox import sql_answer
+
+        with sql_answer(self, query) as answer:
+            return answer.table()
+
+    def sparql(self, query: str) -> pa.Table:
+        """Return the answer to a SPARQL query over the graph as PROV-O, as an Arrow table of text.
+
+        See :func:`mlflow2prov.query.sparql.sparql_answer`; it takes the extra ``mlflow2prov[rdf]``.
+        """
+        from mlflow2prov.query.sparql import sparql_answer
+
+        return sparql_answer(self, query).table()
+
+    def ask(self, name: str, /, **parameters: str) -> pa.Table:
+        """Return the answer to one of the shipped questions (see :mod:`mlflow2prov.graph.questions`).
+
+        >>> Graph.empty().ask("failed-runs").to_pylist()
+        []
+        """
+        from mlflow2prov.graph.questions import ask
+
+        return ask(self, name, parameters)
+
+    def why(self, of: str, repository_path: str | Path | None = None) -> Page:
+        """Return the page that tells why a thing is as it is (see :func:`mlflow2prov.graph.why.why`).
+
+        With a repository, it has the text of what changed in the files since the version before.
+        """
+        from mlflow2prov.graph.why import why
+        from mlflow2prov.sources.git_difference import difference
+
+        return why(self, of, None if repository_path is None else partial(difference, repository_path))
+
+    def impact(self, of: str) -> Page:
+        """Return the page of what is affected if a thing was wrong (see :func:`mlflow2prov.graph.impact.impact`)."""
+        from mlflow2prov.graph.impact import impact
+
+        return impact(self, of)
+
+    def compare(self, first: str | Graph, second: str | None = None) -> Page:
+        """Return the page that compares two things of the graph, or the graph with another one.
+
+        See :func:`mlflow2prov.graph.comparison.compare`.
+        """
+        from mlflow2prov.graph.comparison import compare, compare_documents
+
+        if isinstance(first, Graph):
+            return compare_documents(self, first)
+        if second is None:
+            raise UsageError("compare takes two references, or one other graph")
+        return compare(self, first, second)
+
+    def to_arrow(self, view: str = "edge") -> pa.Table:
+        """Return a documented view, such as ``entity``, ``edge`` or ``Run``, as an Arrow table."""
+        from mlflow2prov.query.export import to_arrow
+
+        return to_arrow(self, view)
+
+    def to_polars(self, view: str = "edge") -> polars.DataFrame:
+        """Return a documented view as a data frame of Polars, which has to be installed."""
+        from mlflow2prov.query.export import to_polars
+
+        return to_polars(self, view)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """Return elements as nodes and relations as edges of networkx, which has to be installed."""
+        from mlflow2prov.query.export import to_networkx
+
+        return to_networkx(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the counts of kinds and types."""
+        from mlflow2prov.query.export import to_html
+
+        return html.escape(repr(self)) if self._schema is None else to_html(self)
 
     def to_prov(self) -> ProvDocument:
         """Return the graph as a document of the ``prov`` library (extra ``mlflow2prov[prov]``).

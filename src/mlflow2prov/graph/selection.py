@@ -91,26 +91,39 @@ def _keep_types(graph: Graph, scratch: str, types: Sequence[str], exclude_types:
     wanted, unwanted = [word.strip() for word in types], [word.strip() for word in exclude_types]
     if not wanted and not unwanted:
         return
-    _types(graph, scratch)
-    _ask(graph, scratch, [*wanted, *unwanted])
-    unknown = [
-        word
-        for (word,) in run(
-            f"SELECT word FROM {scratch}.asked WHERE kind IS NULL AND place NOT IN (SELECT place FROM {scratch}.has) "
-            "ORDER BY place"
-        )
-    ]
-    if wanted and set(wanted) <= set(unknown):
-        raise UsageError(
-            f"nothing is of type {' or '.join(dict.fromkeys(wanted))}; there is: {_known(graph, scratch)}"
-        )
-    for word in dict.fromkeys(unknown):
+    for word in ids_of_types(graph, scratch, [*wanted, *unwanted], needed=wanted):
         log.warning("nothing is of type %s", word)
     of = f"(SELECT h.id FROM {scratch}.has h WHERE h.place {{}})"
     if wanted:
         run(f"DELETE FROM {scratch}.kept WHERE id NOT IN {of.format(f'< {len(wanted)}')}")
     if unwanted:
         run(f"DELETE FROM {scratch}.kept WHERE id IN {of.format(f'>= {len(wanted)}')}")
+
+
+def ids_of_types(graph: Graph, scratch: str, words: list[str], *, needed: Sequence[str]) -> list[str]:
+    """Make ``has`` (place, id) of the identifiers that have each type, by its place among the words.
+
+    Returns:
+        The words that nothing has.
+
+    Raises:
+        UsageError: nothing has any of those that are needed.
+    """
+    words = [word.strip() for word in words]
+    _types(graph, scratch)
+    _ask(graph, scratch, words)
+    unknown = [
+        word
+        for (word,) in graph.store.run(
+            f"SELECT word FROM {scratch}.asked WHERE kind IS NULL AND place NOT IN (SELECT place FROM {scratch}.has) "
+            "ORDER BY place"
+        )
+    ]
+    if needed and set(needed) <= set(unknown):
+        raise UsageError(
+            f"nothing is of type {' or '.join(dict.fromkeys(needed))}; there is: {_known(graph, scratch)}"
+        )
+    return list(dict.fromkeys(unknown))
 
 
 def _types(graph: Graph, scratch: str) -> None:
@@ -175,8 +188,8 @@ def _write(graph: Graph, scratch: str, result: Graph) -> None:
         run(
             f"INSERT INTO {target}.element SELECT * FROM {source}.element r SEMI JOIN {scratch}.kept k ON k.id = r.id"
         )
-        run(f"INSERT INTO {target}.relation {_relations(source, scratch)}")
-    _forget_lost_relations(graph.store, source, target)
+        run(f"INSERT INTO {target}.relation {relations_that_stay(source, scratch)}")
+    forget_lost_relations(graph.store, source, target)
     used = [f"SELECT id FROM {target}.{table}" for table in ("element", "relation", "bundle")]
     used += [f"SELECT {column} FROM {target}.relation" for column in ARGUMENT_COLUMNS]
     run(
@@ -185,8 +198,8 @@ def _write(graph: Graph, scratch: str, result: Graph) -> None:
     )
 
 
-def _relations(source: str, scratch: str) -> str:
-    """SQL of the relations that stay, without the arguments that are gone."""
+def relations_that_stay(source: str, scratch: str) -> str:
+    """SQL of the relations of a schema that stay, without the arguments that are in the table ``gone``."""
     joins, gone, cleaned = [], [], {}
     for column in ARGUMENT_COLUMNS:
         joins.append(f"LEFT JOIN {scratch}.gone g_{column} ON g_{column}.id = r.{column}")
@@ -207,7 +220,7 @@ def _relations(source: str, scratch: str) -> str:
     return f"SELECT {columns} FROM {source}.relation r {' '.join(joins)} WHERE CASE {' '.join(stays)} END"
 
 
-def _forget_lost_relations(store: Store, source: str, target: str) -> None:
+def forget_lost_relations(store: Store, source: str, target: str) -> None:
     """Let derivations name no generation or usage that is gone."""
     lost = (
         f"(SELECT id FROM {source}.relation WHERE id IS NOT NULL EXCEPT SELECT id FROM {target}.relation "

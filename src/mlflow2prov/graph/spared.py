@@ -19,15 +19,18 @@ def words(text: str) -> frozenset[str]:
 
 
 TYPES = words(
-    "Artifact Assessment Assessor Branch CIJob Change Commit ContainerImage Creation Dataset Deletion Environment "
-    "EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision FormerState Image Job "
+    "Artifact Assessment Assessor Branch CIJob Change Commit ContainerImage Creation DataRevision Dataset Deletion "
+    "Environment EvaluationDataset EvaluationDatasetTag Experiment ExperimentTag Extraction File FileRevision "
+    "FormerState Image Job "
     "LoggedModel LoggedModelTag Metric ModelArtifact Notebook Param Prompt PromptVersion RegisteredModel "
     "RegisteredModelAlias RegisteredModelTag RegisteredModelVersion RegisteredModelVersionTag Repository Run "
-    "RunTag SoftwareAgent SourceFolder SourceTree Span SystemMetric Table Tag TagCreation Trace TrackingStore User"
+    "RunTag SoftwareAgent SourceFolder SourceTree Span StageRun SystemMetric Table Tag TagCreation Trace TrackingStore "
+    "User WorkTreeDiff"
 )
 """The types of the vocabulary; identifiers begin with one of them and a dot."""
 
 ROLES = words(
+    "ImportedModule ProjectFile WorkTreeDiff "
     "AddedAssessment AddedEvaluationDataset AssessmentAuthor CIJob ContainerImage EvaluationDatasetAuthor Job "
     "Notebook Prompt TaggedUser TraceAuthor TracedModel "
     "AddedExperiment AddedExperimentTag AddedLoggedModel AddedRegisteredModel AddedRegisteredModelVersion "
@@ -35,6 +38,7 @@ ROLES = words(
     "DeletedRegisteredModel DeletedRegisteredModelVersion DeletedRevision DeletedRun EntryPoint Environment "
     "ExperimentAuthor Extractor File LoggedModelAuthor ModelInput ModifiedRevision PreviousRevision RegisteredModelAuthor "
     "RegisteredModelVersionAuthor ReviewedBy RunAuthor SignedOffBy SourceCode SourceTree Tag Tagger test testing train "
+    "DataRevision Dependency InputData Output Parameters StageRunAuthor "
     "training validation eval evaluation ChangedAlias ChangedState DeletedEvaluationDataset DeletedRegisteredModel"
 )
 """The roles of the vocabulary; a store may add its own words for how datasets are used."""
@@ -53,7 +57,9 @@ RESOURCES = (
 
 WORDS = frozenset(
     f"m2p:{word}"
-    for word in words("field lifecycle_stage resource_type schema_version settings source_type stage status")
+    for word in words(
+        "field lifecycle_stage resource_type schema_version settings source_type stage status work_tree mode matched_by"
+    )
 )
 """Attributes whose values are words of ours or of MLflow's."""
 

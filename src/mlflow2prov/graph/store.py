@@ -148,6 +148,12 @@ class Store:
         rows = self.run(sql, parameters)
         return rows[0][0]
 
+    def arrow(self, sql: str) -> pa.Table:
+        """Return the rows of a query as one Arrow table."""
+        with self._lock, _told():
+            table: pa.Table = self.connection.sql(sql).to_arrow_table()
+            return table
+
     def batches(self, sql: str, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as Arrow batches, in order, without holding them all."""
         cursor = self.connection.cursor()

@@ -194,3 +194,7 @@ def specialization(specific: str, general: str) -> Relation:
 def alternate(one: str, other: str) -> Relation:
     """``one`` alternateOf ``other``."""
     return Relation(kind="alternateOf", arguments=(one, other))
+
+
+REPOSITORY = "=CASE WHEN prefix IS NULL THEN 'repo' ELSE prefix END"
+"""The prefix of what is a repository's own, in rows with the ``prefix`` of the repository: ``repo``, ``repo2``, …"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlflow2prov.model.declare import Element, Event, associated, text, used
+from mlflow2prov.model.declare import REPOSITORY, Element, Event, associated, text, used
 
 SOFTWARE = Event(
     name="software",
@@ -25,16 +25,19 @@ REPOSITORIES = Event(
     doc="The repository, in the state in which it was read.",
     rows="""
         WITH known AS (
-            SELECT r.path, r.remote, r.heads, array_to_string([s.settings] || r.settings, '; ') AS settings
-            FROM git_repository r, extraction_settings s
+            SELECT x.prefix, r.path, r.remote, r.heads,
+                   array_to_string([s.settings] || r.settings, '; ') AS settings
+            FROM git_repository r JOIN repository_prefixes x ON x.repository = r.repository,
+                 extraction_settings s
         )
-        SELECT *, sha256(concat_ws(chr(10), remote, settings, array_to_string(heads, chr(10)))) AS state
-        FROM known ORDER BY state
+        SELECT DISTINCT ON (prefix, state) *,
+               sha256(concat_ws(chr(10), remote, settings, array_to_string(heads, chr(10)))) AS state
+        FROM known ORDER BY state, prefix, path
     """,
     elements={
         "repository_ref": Element(
             kind="entity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("Repository", "state[1:16]"),
             types=("m2p:Repository",),
             label="concat('repository ', regexp_extract(coalesce(remote, path), '[^/]*$'))",

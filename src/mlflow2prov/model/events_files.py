@@ -135,6 +135,8 @@ DATASETS = Event(
         SELECT name, digest, {
         _each("source_type", "source", "schema", "profile", "source_uri", "source_name", "source_version")
     }
+        , (SELECT list_sort(list(DISTINCT m.matched_by)) FROM git_dataset_match m
+                  WHERE m.name = parsed.name AND m.digest = parsed.digest) AS matched_by
         FROM parsed GROUP BY name, digest ORDER BY name, digest
     """,
     elements={
@@ -154,6 +156,7 @@ DATASETS = Event(
                 "source_uri": text("source_uri", many=True),
                 "source_name": text("source_name", many=True),
                 "source_version": text("source_version", many=True),
+                "matched_by": text("coalesce(matched_by, [])", many=True),
             },
         )
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlflow2prov.model.declare import (
+    REPOSITORY,
     Element,
     Event,
     associated,
@@ -81,8 +82,18 @@ COMMITS = Event(
     doc="A commit is an activity of its author and its committer.",
     rows="""
         SELECT c.*, title_of(c.message) AS title, instant_s(c.authored_s) AS authored,
-               a.person_ref AS author_ref, k.person_ref AS committer_ref
+               a.person_ref AS author_ref, k.person_ref AS committer_ref, m.first_parent, o.merged
         FROM git_commit c
+        LEFT JOIN (
+            SELECT commit, max(parent) FILTER (position = 0) AS first_parent FROM git_parent
+            GROUP BY commit HAVING count(*) > 1
+        ) m ON m.commit = c.commit
+        LEFT JOIN (
+            SELECT commit, list(part ORDER BY part) AS merged FROM (
+                SELECT commit, concat(coalesce(revision_commit, '-'), ' ', path_part(path, path_bytes)) AS part
+                FROM git_merged
+            ) GROUP BY commit
+        ) o ON o.commit = c.commit
         LEFT JOIN people a ON a.person_key = person(c.author_email, NULL, c.author_name)
         LEFT JOIN people k ON k.person_key = person(c.committer_email, NULL, c.committer_name)
         ORDER BY c.committed_s NULLS FIRST, c.commit
@@ -98,6 +109,9 @@ COMMITS = Event(
             end="instant_s(committed_s)",
             attributes={
                 "sha": text("commit", always=True),
+                "tree": text("tree", always=True),
+                "first_parent": text("first_parent"),
+                "merged": text("merged", many=True),
                 "title": text("title"),
                 "message": text("present(message)"),
                 "authored_at": instant_s("authored_s"),
@@ -144,6 +158,7 @@ SOURCE_TREES = Event(
         SEMI JOIN (
             SELECT commit FROM git_ref
             UNION SELECT source_git_commit FROM run_facts
+            UNION SELECT source_git_commit FROM model_facts
         ) wanted ON wanted.commit = c.commit
         ORDER BY c.commit_ref
     """,
@@ -202,9 +217,14 @@ REVISIONS = Event(
     doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
     rows="""
         SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
-               f.file_ref, c.commit_ref, c.authored, c.author_ref
+               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points
         FROM git_revision r
         JOIN commits c ON c.commit = r.commit
+        LEFT JOIN (
+            SELECT commit, path_part(path, path_bytes) AS path_key,
+                   to_json(map_from_entries(list((name, target) ORDER BY name)))::VARCHAR AS entry_points
+            FROM git_declared GROUP BY ALL
+        ) d ON d.commit = r.commit AND d.path_key = path_part(r.path, r.path_bytes)
         LEFT JOIN files f ON f.added_in = r.file_added_in
             AND f.path_key = path_part(r.file_path, r.file_path_bytes)
         ORDER BY c.commit_ref, path_key
@@ -222,6 +242,8 @@ REVISIONS = Event(
                 "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
                 "commit": text("commit", always=True),
                 "status": text("status", always=True),
+                "mode": text("nullif(mode, '100644')"),
+                "entry_points": text("entry_points"),
                 "blob": text("blob"),
                 "swhid": text(
                     "CASE WHEN length(blob) = 40 AND mode <> '160000' THEN 'swh:1:cnt:' || blob END"
@@ -301,14 +323,15 @@ BRANCHES = Event(
     name="branches",
     doc="A branch points at a commit, and so at its tree.",
     rows="""
-        SELECT g.name, g.commit, t.tree_ref, min(g.full_name) AS full_name FROM git_ref g
+        SELECT x.prefix, g.name, g.commit, t.tree_ref, min(g.full_name) AS full_name FROM git_ref g
+        JOIN repository_prefixes x ON x.repository = g.repository
         JOIN source_trees t ON t.commit = g.commit
-        WHERE g.kind = 'branch' GROUP BY ALL ORDER BY full_name
+        WHERE g.kind = 'branch' GROUP BY ALL ORDER BY x.prefix, full_name
     """,
     elements={
         "branch_ref": Element(
             kind="entity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("Branch", "name", "=commit"),
             types=("m2p:Branch",),
             label="name",
@@ -322,18 +345,19 @@ TAGS = Event(
     name="tags",
     doc="A tag names a commit; an annotated one was made by its tagger.",
     rows="""
-        SELECT DISTINCT ON (g.name, g.commit) g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref,
+        SELECT DISTINCT ON (x.prefix, g.name, g.commit) x.prefix, g.*, t.tree_ref, c.commit_ref, p.person_ref AS tagger_ref,
                instant_s(g.tagged_s) AS tagged
         FROM git_ref g
+        JOIN repository_prefixes x ON x.repository = g.repository
         JOIN source_trees t ON t.commit = g.commit
         JOIN commits c ON c.commit = g.commit
         LEFT JOIN people p ON g.is_annotated AND p.person_key = person(g.tagger_email, NULL, g.tagger_name)
-        WHERE g.kind = 'tag' ORDER BY g.full_name, g.name, g.commit
+        WHERE g.kind = 'tag' ORDER BY x.prefix, g.full_name, g.name, g.commit
     """,
     elements={
         "tag_ref": Element(
             kind="entity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("Tag", "name", "=commit"),
             types=("m2p:Tag",),
             label="name",
@@ -347,7 +371,7 @@ TAGS = Event(
         ),
         "tag_creation_ref": Element(
             kind="activity",
-            prefix="repo",
+            prefix=REPOSITORY,
             name=("TagCreation", "name", "=commit"),
             types=("m2p:TagCreation",),
             label="concat('tag ', name)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlflow2prov.model.declare import (
     Element,
     Event,
@@ -24,8 +26,22 @@ from mlflow2prov.model.elements import (
     param_element,
     tag_element,
 )
+from mlflow2prov.model.events_code import LOWER_BOUND
 from mlflow2prov.model.events_surroundings import SURROUNDING_FACTS
 from mlflow2prov.model.events_traces import TRACE_FACTS_OF_PEOPLE
+
+MODEL_FACTS = Event(
+    name="model_facts",
+    doc="What the tags of a logged model say of the code that it came out of.",
+    rows="""
+        SELECT m.model_id, m.source_run_id,
+               lower(max(t.value) FILTER (t.key = 'mlflow.source.git.commit' AND t.value <> '')) AS source_git_commit,
+               CASE max(lower(t.value)) FILTER (t.key = 'mlflow.source.git.dirty')
+                    WHEN 'true' THEN 'dirty' WHEN 'false' THEN 'clean' END AS work_tree
+        FROM mlflow_logged_model m JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id
+        WHERE t.key IN ('mlflow.source.git.commit', 'mlflow.source.git.dirty') GROUP BY ALL
+    """,
+)
 
 RUN_FACTS = Event(
     name="run_facts",
@@ -37,6 +53,8 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.note.content') AS note,
                    max(value) FILTER (key = 'mlflow.source.type') AS source_type,
                    max(value) FILTER (key = 'mlflow.source.name') AS source_name,
+                   max(value) FILTER (key = 'mlflow.project.entryPoint' AND value <> '') AS source_entry_point,
+                   max(lower(value)) FILTER (key = 'mlflow.source.git.dirty') AS is_dirty,
                    lower(coalesce(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> ''),
                                   max(value) FILTER (key = 'mlflow.databricks.gitRepoCommit' AND value <> '')))
                        AS source_git_commit,
@@ -48,10 +66,16 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.databricks.cluster.info') AS cluster_info,
                    max(value) FILTER (key = 'mlflow.databricks.cluster.libraries') AS cluster_libraries
             FROM mlflow_tag WHERE starts_with(key, 'mlflow.') GROUP BY run_id
+        ), of_models AS (
+            SELECT source_run_id AS run_id, source_git_commit, max(work_tree) AS work_tree
+            FROM model_facts WHERE work_tree IS NOT NULL GROUP BY ALL
         )
         SELECT r.run_id, said.* EXCLUDE (run_id),
+               CASE is_dirty WHEN 'true' THEN 'dirty' WHEN 'false' THEN coalesce(of_models.work_tree, 'clean')
+                    ELSE coalesce(of_models.work_tree, 'unknown') END AS work_tree,
                nullif(coalesce(present(trim(tagged_user)), present(trim(r.user_id))), 'unknown') AS username
         FROM mlflow_run r LEFT JOIN said ON said.run_id = r.run_id
+        LEFT JOIN of_models ON of_models.run_id = r.run_id AND of_models.source_git_commit = said.source_git_commit
     """,
 )
 
@@ -145,7 +169,8 @@ RUNS = Event(
     doc="Run addition and deletion, and the commit, tree and file that it ran.",
     rows="""
         SELECT r.*, part(r.run_id) AS run_part, f.* EXCLUDE (run_id), e.experiment_ref, p.person_ref AS user_ref,
-               c.commit_ref, t.tree_ref, v.revision_ref AS entry_ref,
+               c.commit_ref, t.tree_ref, v.revision_ref AS entry_ref, v.path_key AS entry_key,
+               w.revision_ref AS project_ref,
                x.candidates, n.traces, g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                moment_ms(r.start_ms) AS started, moment_ms(r.end_ms) AS ended,
                CASE WHEN r.lifecycle_stage = 'deleted' THEN moment_ms(r.deleted_ms) END AS deleted
@@ -155,8 +180,11 @@ RUNS = Event(
         LEFT JOIN people p ON p.person_key = person(NULL, f.username, NULL)
         LEFT JOIN commits c ON c.commit = f.source_git_commit
         LEFT JOIN source_trees t ON t.commit = f.source_git_commit
-        LEFT JOIN git_entry_point x ON x.commit = f.source_git_commit AND x.source = f.source_name
+        LEFT JOIN git_entry_point x ON x.commit = f.source_git_commit AND x.source = coalesce(f.source_name, '')
+            AND x.entry = coalesce(f.source_entry_point, '')
         LEFT JOIN revisions v ON v.commit = x.revision_commit AND v.path_key = path_part(x.path, x.path_bytes)
+        LEFT JOIN revisions w ON w.commit = x.project_commit
+            AND w.path_key = path_part(x.project_path, x.project_path_bytes)
         LEFT JOIN trace_counts n ON n.owner = 'run' AND n.owner_id = r.run_id
         LEFT JOIN windows g ON g.kind = 'run' AND g.owner_id = r.run_id
         ORDER BY r.run_id
@@ -177,10 +205,12 @@ RUNS = Event(
                 "note": text("note"),
                 "source_type": text("source_type"),
                 "source_name": text("source_name"),
+                "source_entry_point": text("source_entry_point"),
                 "source_git_commit": text("source_git_commit"),
                 "source_git_branch": text("source_git_branch"),
                 "source_git_repo_url": text("source_git_repo_url"),
                 "unresolved_source": text("CASE WHEN candidates > 1 THEN source_name END"),
+                "work_tree": text("work_tree", always=True),
                 "trace_count": integer("traces"),
                 "cluster_id": text("present(cluster_id)"),
                 "cluster_info": text("present(cluster_info)"),
@@ -203,8 +233,9 @@ RUNS = Event(
         associated("creation_ref", "user_ref", "RunAuthor", plan="entry_ref"),
         member("experiment_ref", "run_ref"),
         informed("creation_ref", "commit_ref"),
-        used("creation_ref", "tree_ref", "SourceCode"),
-        used("creation_ref", "entry_ref", "EntryPoint"),
+        replace(used("creation_ref", "tree_ref", "SourceCode"), attributes=LOWER_BOUND),
+        replace(used("creation_ref", "entry_ref", "EntryPoint"), attributes=LOWER_BOUND),
+        replace(used("creation_ref", "project_ref", "ProjectFile"), attributes=LOWER_BOUND),
         invalidated("run_ref", "deletion_ref", "DeletedRun", "deleted"),
     ),
 )
@@ -237,6 +268,9 @@ def run_member(entity: str, time: str | None = None) -> tuple[Relation, ...]:
 RUN_COLUMNS = "r.run_part, r.run_ref, r.creation_ref, r.deletion_ref, r.user_ref, r.deleted"
 """The columns of `runs` that :func:`run_member` needs."""
 
+SAFE_VALUE = "CASE WHEN t.key = 'mlflow.source.git.diff' THEN without_secrets(t.value) ELSE t.value END"
+"""The value of a tag ``t``; of a diff, what may be told of it."""
+
 PARAMS = Event(
     name="params",
     doc="The parameters of a run.",
@@ -252,7 +286,7 @@ RUN_TAGS = Event(
     name="run_tags",
     doc="The tags of a run.",
     rows=f"""
-        SELECT t.*, {RUN_COLUMNS} FROM mlflow_tag t JOIN runs r ON r.run_id = t.run_id
+        SELECT t.* REPLACE ({SAFE_VALUE} AS value), {RUN_COLUMNS} FROM mlflow_tag t JOIN runs r ON r.run_id = t.run_id
         ORDER BY r.run_ref, t.key
     """,
     elements={"tag_ref": tag_element("RunTag", "=run_part")},
@@ -288,7 +322,7 @@ METRICS = Event(
     relations=run_member("metric_ref", "logged"),
 )
 
-FACTS = (RUN_FACTS, *SURROUNDING_FACTS, *TRACE_FACTS_OF_PEOPLE, USERS)
+FACTS = (MODEL_FACTS, RUN_FACTS, *SURROUNDING_FACTS, *TRACE_FACTS_OF_PEOPLE, USERS)
 """What the people of all sources are found from: expanded before them."""
 
 RUN_EVENTS = (

@@ -30,6 +30,7 @@ from mlflow2prov.model.elements import (
     param_element,
     tag_element,
 )
+from mlflow2prov.model.events_mlflow import SAFE_VALUE
 from mlflow2prov.model.events_recovery import RECOVERY_EVENTS
 
 LOGGED_MODELS = Event(
@@ -40,6 +41,7 @@ LOGGED_MODELS = Event(
                g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                m.model_id IN (SELECT id FROM mlflow_selected WHERE kind = 'beyond') AS is_beyond,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
+               c.source_git_commit, c.work_tree,
                f.flavors, f.signature_inputs, f.signature_outputs, f.mlflow_version, f.created_ms AS written_ms,
                CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m
@@ -49,6 +51,7 @@ LOGGED_MODELS = Event(
         ) k ON k.run_id = r.run_id AND k.model_id = m.model_id
         LEFT JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id AND t.key = 'mlflow.user'
         LEFT JOIN people p ON p.person_key = person(NULL, t.value, NULL)
+        LEFT JOIN model_facts c ON c.model_id = m.model_id
         LEFT JOIN trace_counts n ON n.owner = 'logged_model' AND n.owner_id = m.model_id
         LEFT JOIN windows g ON g.kind = 'logged_model' AND g.owner_id = m.model_id
         LEFT JOIN mlflow_model_file f ON f.owner = 'logged_model' AND f.owner_id = m.model_id AND f.path = ''
@@ -68,6 +71,8 @@ LOGGED_MODELS = Event(
                 "model_type": text("present(model_type)"),
                 "artifact_location": text("present(artifact_location)"),
                 "lifecycle_stage": text("lifecycle_stage"),
+                "source_git_commit": text("source_git_commit"),
+                "work_tree": text("work_tree"),
                 "trace_count": integer("traces"),
                 "flavors": text("flavors", many=True),
                 "signature_inputs": text("signature_inputs"),
@@ -138,7 +143,7 @@ LOGGED_MODEL_TAGS = Event(
     name="logged_model_tags",
     doc="The tags of a logged model.",
     rows=f"""
-        SELECT t.*, {_MODEL_COLUMNS}
+        SELECT t.* REPLACE ({SAFE_VALUE} AS value), {_MODEL_COLUMNS}
         FROM mlflow_logged_model_tag t JOIN logged_models l ON l.model_id = t.model_id
         ORDER BY l.logged_model_ref, t.key
     """,

@@ -18,6 +18,8 @@ from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
 from mlflow2prov.model.driven import DRIVEN
+from mlflow2prov.model.events_code import CODE_EVENTS
+from mlflow2prov.model.events_data import DATA_EVENTS, DATASET_EVENTS
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
 from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
 from mlflow2prov.model.events_files import FILE_EVENTS
@@ -46,9 +48,12 @@ EVENTS: tuple[Event, ...] = (
     *LEDGER_FACTS,
     *GIT_EVENTS,
     *TREE_EVENTS,
+    *DATA_EVENTS,
     *RUN_EVENTS,
     *FILE_EVENTS,
+    *DATASET_EVENTS,
     *MODEL_EVENTS,
+    *CODE_EVENTS,
     *PROMPT_EVENTS,
     *SURROUNDING_EVENTS,
     *EVALUATION_EVENTS,
@@ -64,11 +69,24 @@ class Names:
     """The IRIs in which things of the sources are named, and what the document says of its making."""
 
     repository: str | None
+    """That of the first repository."""
     store: str | None
     version: str
     settings: str
+    more_repositories: tuple[str, ...] = ()
+    """Those of the second repository and of those after it; several may have one."""
     is_whole: bool = True
     """Whether all registered and logged models were read: what is not there then is deleted."""
+
+    @property
+    def prefixes(self) -> dict[str, str]:
+        """The prefix of each distinct IRI of repositories: ``repo``, ``repo2`` and so on.
+
+        >>> Names(repository="a#", store=None, version="1", settings="", more_repositories=("b#", "a#")).prefixes
+        {'a#': 'repo', 'b#': 'repo2'}
+        """
+        iris = dict.fromkeys((self.repository or "", *self.more_repositories))
+        return {iri: f"repo{number if number > 1 else ''}" for number, iri in enumerate(iris, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,9 @@ def settle(cursor: DuckDBPyConnection, names: Names) -> None:
     cursor.execute("CREATE TABLE extraction_settings (version VARCHAR, settings VARCHAR, is_whole BOOLEAN)")
     settings = [names.version, names.settings, names.is_whole]
     cursor.execute("INSERT INTO extraction_settings VALUES (?, ?, ?)", settings)
+    cursor.execute("CREATE TABLE repository_prefixes (repository BIGINT, prefix VARCHAR)")
+    for number, iri in enumerate((names.repository or "", *names.more_repositories), 1):
+        cursor.execute("INSERT INTO repository_prefixes VALUES (?, ?)", [number, names.prefixes[iri]])
 
 
 class _Interpreter:
@@ -149,18 +170,18 @@ class _Interpreter:
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
         prefixes = [VOCABULARY_PREFIX, ("agent", AGENT), ("extraction", EXTRACTION), ("git", GIT)]
-        if names.repository:
-            prefixes.append(("repo", names.repository))
+        prefixes += [(prefix, iri) for iri, prefix in names.prefixes.items() if iri]
         if names.store:
             prefixes.append(("mlflow", names.store))
         declare_prefixes(self._graph, prefixes)
 
     def finish(self) -> None:
-        for (name, datatype), key in self._keys.items():
-            self._cursor.execute(
-                f"INSERT INTO {self._graph.schema}.attribute_key VALUES (?, ?, ?, NULL)",
-                [key, name, datatype],
-            )
+        names, datatypes = zip(*self._keys, strict=True) if self._keys else ((), ())
+        self._cursor.execute(
+            f"INSERT INTO {self._graph.schema}.attribute_key "
+            "SELECT unnest(?::INTEGER[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), NULL",
+            [list(self._keys.values()), list(names), list(datatypes)],
+        )
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
@@ -185,7 +206,7 @@ class _Interpreter:
             return
         with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
-                self._insert_element(event.name, alias, element)
+                self._insert_element(event.name, alias, element, None if event.view else count)
             for relation in event.relations:
                 self._insert_relation(event.name, relation)
         if event.elements:
@@ -201,7 +222,7 @@ class _Interpreter:
         identifier = f"({base} + n)::INTEGER"
         return f"CASE WHEN {element.when} THEN {identifier} END" if element.when else identifier
 
-    def _insert_element(self, view: str, alias: str, element: Element) -> None:
+    def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
         self._cursor.execute(
@@ -212,13 +233,16 @@ class _Interpreter:
             ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
+        listed = self._attribute_list(self._settled(view, count, attributes))
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
-            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {self._attribute_list(self._settled(view, attributes))} "
+            f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
             f"FROM {view}{where}"
         )
 
-    def _settled(self, view: str, attributes: list[tuple[str, Attribute]]) -> list[tuple[str, Attribute]]:
+    def _settled(
+        self, view: str, count: int | None, attributes: list[tuple[str, Attribute]]
+    ) -> list[tuple[str, Attribute]]:
         """The attributes, those marked as always there that are never NULL in a large event.
 
         Those that are always NULL there are left out.
@@ -226,7 +250,9 @@ class _Interpreter:
         Looking first costs less than looking at each of millions of attribute lists.
         """
         open_ones = [position for position, (_, attribute) in enumerate(attributes) if not attribute.always]
-        total = self._count(view) if open_ones else 0
+        total = 0
+        if open_ones:
+            total = self._count(view) if count is None else count
         if total < _LARGE:
             return attributes
         looks = ", ".join(f"count({attributes[position][1].sql})" for position in open_ones)

@@ -60,6 +60,10 @@ MACROS: tuple[str, ...] = (
     " WHEN coalesce(username, '') <> '' THEN 'username:' || username"
     " WHEN coalesce(full_name, '') <> '' THEN 'name:' || full_name END",
     "present(x) AS nullif(x, '')",
+    # a text of program code without what is assigned to names of secrets
+    "without_secrets(x) AS regexp_replace(x, '(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|credential|api_?key|"
+    "access_?key|private_?key)\\w*[\"'']?\\]?[ \\t]*[:=][ \\t]*)(?:\"[^\"\\n]*\"|''[^''\\n]*''|[^\\s,;)}]+)', "
+    "'\\1REDACTED', 'g')",
     # the path that a file: URI names; other URIs are themselves
     "file_path(x) AS CASE WHEN starts_with(x, 'file:') THEN regexp_replace(url_decode(x), '^file:/+', '/') ELSE x END",
 )

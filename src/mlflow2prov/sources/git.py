@@ -6,17 +6,20 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
-from mlflow2prov.sources.git_ahead import Ahead, look_ahead
-from mlflow2prov.sources.git_entry_points import EntryPoints
+from mlflow2prov.sources.git_ahead import look_ahead
+from mlflow2prov.sources.git_code import RunCode
+from mlflow2prov.sources.git_data_reading import GitData
+from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_log import log_arguments, read_log
+from mlflow2prov.sources.git_log import log_arguments, reading_log
 from mlflow2prov.sources.git_members import TreeMembers
+from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
@@ -27,11 +30,28 @@ from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
 
+_FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
+
 
 def read_repository(
-    path: str | Path, *, entry_points: Collection[tuple[str, str]] = (), wanted: GitWanted | None = None
+    path: str | Path,
+    *,
+    entry_points: Collection[tuple[str, ...]] = (),
+    datasets: Collection[tuple[str, str, str, str]] = (),
+    wanted: GitWanted | None = None,
 ) -> Batches:
-    """Yield a Git repository's source tables, in batches of 50,000 rows at most.
+    """Yield a Git repository's source tables; see :func:`read_repositories`."""
+    yield from read_repositories([path], entry_points=entry_points, datasets=datasets, wanted=wanted)
+
+
+def read_repositories(
+    paths: Sequence[str | Path],
+    *,
+    entry_points: Collection[tuple[str, ...]] = (),
+    datasets: Collection[tuple[str, str, str, str]] = (),
+    wanted: GitWanted | None = None,
+) -> Batches:
+    """Yield the source tables of some Git repositories, in batches of 50,000 rows at most.
 
     Everything that a ref or a detached ``HEAD`` reaches is read, and what the commits of
     ``entry_points`` reach, if they exist; see :func:`read_refs` for the refs that are no history. Git
@@ -39,43 +59,41 @@ def read_repository(
     :class:`History`; rows of refs and entry points are held to the end, and so is a line of 100 bytes
     for each commit.
 
+    Repositories whose objects are named by the same algorithm are read as one: a commit that several
+    have is there once, and one that is cut off in a shallow clone goes on where another has the rest.
+    All their mail maps hold for all of them, the first one's before the others'.
+
     Args:
-        path: a work tree or a folder in it, or a bare repository.
-        entry_points: pairs of a commit's full object name and of the source that a run at that commit
-            names; each pair whose commit exists gives a row of ``git_entry_point``.
-        wanted: what to read beyond what is always read.
+        paths: of each a work tree or a folder in it, or a bare repository.
+        entry_points: a commit's full object name, the source that a run at that commit names, and, which
+            may be left out, the name of a project's entry point; each whose commit exists gives a row of
+            ``git_entry_point``.
+        datasets: a commit's full object name, and the name, the digest and the source (as JSON) of a dataset
+            that a run at that commit took in; each that is data or a file there gives a row of
+            ``git_dataset_match``. Their commits must be those of ``entry_points``.
+        wanted: what to read beyond what is always read, and which part to give.
 
     Raises:
         SourceError: there is no repository, Git can't read it, or there is no Git.
     """
-    git = Git(_folder(path))
-    layout = _layout(git)
-    refs = read_refs(git)
-    head = detached_head(git)
-    points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
-    starts = {ref.commit for ref in refs} | ({head} if head else set()) | {sha.encode() for sha, _ in points}
-    mail_map, mail_map_blob = read_mail_map(git, Path(layout.path))
-    asked = _Asked(wanted or GitWanted(), _must_be_exact(git, layout, starts))
-    with git.on_objects_alone() as alone:
-        keys = Keys(git)
-        ahead = look_ahead(alone, sorted(starts), keys) if starts else Ahead({}, {}, {})
-        tags = statuses(((ref.name, ref.signed) for ref in refs if ref.signed), keys)
-        signatures = counted([*ahead.signatures.values(), *tags.values()])
-        yield from _repository_rows(
-            git, layout, refs, head, _settings(layout, asked, mail_map_blob, signatures)
+    wanted = wanted or GitWanted()
+    parts: dict[str, list[_Part]] = {}
+    for number, path in enumerate(paths, 1):
+        part = _part(number, Git(_folder(path)), entry_points, wanted)
+        parts.setdefault(part.git.object_format(), []).append(part)
+    found = {pair for part in _all(parts) for pair in part.points}
+    if len(found) < len(entry_points):
+        _LOG.info(
+            "%d of %d sources of runs are at commits that are not in the repository.",
+            len(entry_points) - len(found),
+            len(entry_points),
         )
-        if not starts:
-            _LOG.warning("The Git repository %s has no commits.", layout.path)
-            return
-        found = EntryPoints(points, _roots(git, layout) if points else [])
-        told = {sha for sha, _ in points} if asked.wanted.tree_members else ()
-        history = _Reading(alone, layout, sorted(starts), found, told, asked, mail_map)
-        yield from _history(history, ahead)
-    yield from batches_of_rows("git_ref", ref_rows(refs, mail_map, tags))
+    for same in parts.values():
+        yield from _read_as_one(same, datasets, wanted)
 
 
-def repository_state(path: str | Path) -> str:
-    """Return a digest that is another one when reading the repository would give something else.
+def repository_state(*paths: str | Path) -> str:
+    """Return a digest that is another one when reading the repositories would give something else.
 
     It is made of all refs, a detached ``HEAD``, the mail map and the keys at hand, and of how much of the
     history is there.
@@ -83,9 +101,13 @@ def repository_state(path: str | Path) -> str:
     Raises:
         SourceError: there is no repository, or Git can't read it.
     """
-    git = Git(_folder(path))
+    state = tuple(_state_of(Git(_folder(path))) for path in paths)
+    return hashlib.sha256(repr(state[0] if len(state) == 1 else state).encode()).hexdigest()
+
+
+def _state_of(git: Git) -> tuple[object, ...]:
     layout = _layout(git)
-    state = (
+    return (
         layout,
         git.output("for-each-ref", "--format=%(objectname) %(refname)"),
         git.answer("config", "-z", "--get-all", "remote.origin.url"),
@@ -93,7 +115,6 @@ def repository_state(path: str | Path) -> str:
         read_mail_map(git, Path(layout.path))[1],
         Keys(git).state,
     )
-    return hashlib.sha256(repr(state).encode()).hexdigest()
 
 
 def _folder(path: str | Path) -> str:
@@ -119,6 +140,87 @@ class _Layout:
     path: str
     is_shallow: bool
     is_partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One repository: what is read of it.
+
+    Attributes:
+        number: from 1, in the order in which repositories are given.
+        git: runs Git there.
+        layout: where it is.
+        refs: those that are read.
+        head: a detached one.
+        points: the sources of runs at commits that it has.
+    """
+
+    number: int
+    git: Git
+    layout: _Layout
+    refs: list[Ref]
+    head: bytes | None
+    points: list[Source]
+
+    @property
+    def starts(self) -> set[bytes]:
+        """The commits whose histories are read."""
+        return (
+            {ref.commit for ref in self.refs}
+            | ({self.head} if self.head else set())
+            | {source.commit.encode() for source in self.points}
+        )
+
+
+def _part(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted) -> _Part:
+    layout, narrowing = _layout(git), wanted.narrowing
+    refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
+    if narrowing.refs and not refs:
+        _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
+    points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
+    head = None if narrowing.refs else detached_head(git)
+    return _Part(number=number, git=git, layout=layout, refs=refs, head=head, points=points)
+
+
+def _all(parts: Mapping[str, list[_Part]]) -> Iterator[_Part]:
+    for same in parts.values():
+        yield from same
+
+
+def _read_as_one(
+    parts: Sequence[_Part], datasets: Collection[tuple[str, str, str, str]], wanted: GitWanted
+) -> Batches:
+    """Yield the rows of repositories whose objects may lie in one."""
+    mail_maps = [read_mail_map(part.git, Path(part.layout.path)) for part in parts]
+    mail_map = mail_maps[0][0].before([mail_map for mail_map, _ in mail_maps[1:]])
+    starts = sorted(set[bytes]().union(*(part.starts for part in parts)))
+    with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
+        asked = _Asked(wanted, _must_be_exact(alone, parts, starts, wanted.find_copies))
+        keys = Keys(parts[0].git)
+        reading = _Reading(alone, parts, starts, asked, mail_map, keys)
+        tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
+        signatures = counted(
+            [*reading.signatures.values(), *(status for found in tags for status in found.values())]
+        )
+        for part, (_, blob) in zip(parts, mail_maps, strict=True):
+            settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
+            yield from _repository_rows(part, settings)
+            if not part.starts:
+                _LOG.warning("The Git repository %s has no commits.", part.layout.path)
+        if starts:
+            yield from reading.batches(datasets)
+    for part, found in zip(parts, tags, strict=True):
+        yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
+
+
+def _code(parts: Sequence[_Part], wanted: GitWanted) -> RunCode:
+    """Return the sources of runs, each with the work trees of the repositories that have its commit."""
+    roots = [_roots(part.git, part.layout) if part.points else [] for part in parts]
+    having: dict[Source, list[str]] = {}
+    for part, own in zip(parts, roots, strict=True):
+        for source in part.points:
+            having.setdefault(source, []).extend(own)
+    return RunCode(having.items(), follow_imports=wanted.follow_imports)
 
 
 def _layout(git: Git) -> _Layout:
@@ -150,95 +252,114 @@ def _settings(layout: _Layout, asked: _Asked, mail_map: str | None, signatures: 
     return [text for text, is_so in said.items() if is_so]
 
 
-def _repository_rows(
-    git: Git, layout: _Layout, refs: Sequence[Ref], head: bytes | None, settings: list[str]
-) -> Batches:
-    remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
+def _repository_rows(part: _Part, settings: list[str]) -> Batches:
+    remotes = part.git.answer("config", "-z", "--get-all", "remote.origin.url")
     remote = remotes.partition(b"\0")[0] if remotes else b""
-    heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in refs]
-    heads += [f"{head.decode()} HEAD"] if head else []
-    path = clean_text(os.fsencode(layout.path))
-    yield from batches_of_rows(
-        "git_repository", [(path, known(remote), sorted(heads), layout.is_shallow, settings)]
-    )
+    heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in part.refs]
+    heads += [f"{part.head.decode()} HEAD"] if part.head else []
+    path = clean_text(os.fsencode(part.layout.path))
+    row = (part.number, path, known(remote), sorted(heads), part.layout.is_shallow, settings)
+    yield from batches_of_rows("git_repository", [row])
 
 
-@dataclass(frozen=True, slots=True)
 class _Reading:
-    git: Git
-    layout: _Layout
-    starts: list[bytes]
-    found: EntryPoints
-    told: Collection[str]
-    asked: _Asked
-    mail_map: MailMap
+    """The pass over everything that the commits to start from reach."""
+
+    def __init__(
+        self,
+        git: Git,
+        parts: Sequence[_Part],
+        starts: list[bytes],
+        asked: _Asked,
+        mail_map: MailMap,
+        keys: Keys,
+    ) -> None:
+        self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
+        self._starts = starts
+        lines = b""
+        if starts:
+            order = ("--topo-order", "--reverse", "--parents", "--stdin")
+            lines = git.output("rev-list", *order, lines=starts)
+        self._names = _FIRST_WORDS.findall(lines)
+        self._ahead = look_ahead(git, lines, self._names, keys)
+        self.signatures = self._ahead.signatures
+
+    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
+        """Yield the rows; of data only where the whole history is given."""
+        wanted, git = self._asked.wanted, self._git
+        arguments = log_arguments(wanted.find_copies, self._asked.exact_renames, walks=False)
+        narrowing, kept = wanted.narrowing, None
+        if narrowing.is_of_history:
+            with reading_log(git, arguments, self._names) as log:
+                history, matched = History(dict(self._ahead.children)), narrowing.matched(git, self._starts)
+                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
+        told = (
+            {source.commit for part in self._parts for source in part.points}
+            if wanted.tree_members
+            else set[str]()
+        )
+        roots = [root for part in self._parts if part.points for root in _roots(part.git, part.layout)]
+        data = GitData(datasets, roots, ", ".join(part.layout.path for part in self._parts))
+        with data.reading(git), reading_log(git, arguments, self._names) as log:
+            history, code = History(self._ahead.children), _code(self._parts, wanted)
+            commits = CommitRows(self._mail_map, self._ahead.signatures)
+            revisions, members = RevisionRows(history, kept), TreeMembers(history, told)
+            for commit in log:
+                state = history.add(commit)
+                message = self._ahead.messages.get(commit.sha)
+                if kept is None or kept.commits[len(history.commits) - 1]:
+                    commits.add(commit if message is None else commit._replace(message=message))
+                code.note(history.commits[-1], state)
+                members.add(history.commits[-1], state)
+                if kept is None:
+                    data.add(state, history)
+                if max(commits.pending, history.pending, members.pending, data.rows.pending) >= BATCH_ROWS:
+                    for rows in (commits, revisions, members, data.rows):
+                        yield from rows.take()
+            if kept is None:
+                data.finish(history)
+        for rows in (commits, revisions, members, data.rows):
+            yield from rows.take()
+        yield from code.batches(git, history, kept)
+        _report(", ".join(part.layout.path for part in self._parts), history, commits.undated)
 
 
-def _history(reading: _Reading, ahead: Ahead) -> Batches:
-    """Yield the rows of everything that the commits to start from reach."""
-    arguments = log_arguments(reading.asked.wanted.find_copies, reading.asked.exact_renames)
-    commits, points = CommitRows(reading.mail_map, ahead.signatures), list[tuple[object, ...]]()
-    history = History(ahead.children)
-    revisions, members = RevisionRows(history), TreeMembers(history, reading.told)
-    with reading.git.running(*arguments, lines=reading.starts) as output:
-        for commit in read_log(output):
-            state = history.add(commit)
-            message = ahead.messages.get(commit.sha)
-            commits.add(commit if message is None else commit._replace(message=message))
-            points += reading.found.rows(history.commits[-1], state, history)
-            members.add(history.commits[-1], state)
-            if max(commits.pending, history.pending, members.pending) >= BATCH_ROWS:
-                for rows in (commits, revisions, members):
-                    yield from rows.take()
-    for rows in (commits, revisions, members):
-        yield from rows.take()
-    yield from batches_of_rows("git_entry_point", points)
-    _report(reading.layout, history, commits.undated)
-
-
-def _report(layout: _Layout, history: History, undated: int) -> None:
+def _report(paths: str, history: History, undated: int) -> None:
     sizes = len(history.commits), len(history.commit_of), len(history.first_of)
-    _LOG.info("Read %s: %d commits, %d revisions, %d files.", layout.path, *sizes)
+    _LOG.info("Read %s: %d commits, %d revisions, %d files.", paths, *sizes)
     if undated:
         _LOG.warning(
             "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
             undated,
-            layout.path,
+            paths,
         )
 
 
-def _must_be_exact(git: Git, layout: _Layout, starts: Iterable[bytes]) -> bool:
-    """Return whether blobs are missing, which comparing contents would need; warn if so."""
-    if not layout.is_partial:
-        return False
-    if git.answer("rev-list", "--objects", "--quiet", "--stdin", lines=starts) is not None:
+def _must_be_exact(alone: Git, parts: Sequence[_Part], starts: list[bytes], find_copies: bool) -> bool:
+    """Return whether contents are missing that have to be compared; warn if so."""
+    partial = [part.layout.path for part in parts if part.layout.is_partial]
+    if not (partial and starts) or not missing_contents(alone, starts, find_copies=find_copies):
         return False
     _LOG.warning(
         "The Git repository %s is a partial clone without some contents: a file that was renamed"
         " and changed in one commit counts as deleted and added.",
-        layout.path,
+        ", ".join(partial),
     )
     return True
 
 
 def _existing(
-    git: Git, entry_points: Collection[tuple[str, str]], tips: Iterable[bytes], is_partial: bool
-) -> list[tuple[str, str]]:
-    """Return those pairs, each once, whose commit is in the repository with all that it reaches."""
-    pairs = [pair for pair in dict.fromkeys(entry_points) if _is_plain(*pair)]
-    asked = sorted({sha.encode() for sha, _ in pairs})
+    git: Git, entry_points: Collection[tuple[str, ...]], tips: Iterable[bytes], is_partial: bool
+) -> list[Source]:
+    """Return those sources, each once, whose commit is in the repository with all that it reaches."""
+    given = dict.fromkeys(Source(*point) for point in entry_points)
+    pairs = [pair for pair in given if _is_plain(pair.commit, pair.source + pair.entry)]
+    asked = sorted({pair.commit.encode() for pair in pairs})
     answers = git.output("cat-file", "--batch-check", lines=asked).splitlines() if asked else []
     kinds = [answer.split(b" ")[1:2] for answer in answers]
     there = [sha for sha, kind in zip(asked, kinds, strict=True) if kind == [b"commit"]]
     whole = set(_whole(git, there, [b"^" + tip for tip in tips], is_partial))
-    known_pairs = [pair for pair in pairs if pair[0].encode() in whole]
-    if len(known_pairs) < len(entry_points):
-        _LOG.info(
-            "%d of %d sources of runs are at commits that are not in the repository.",
-            len(entry_points) - len(known_pairs),
-            len(entry_points),
-        )
-    return known_pairs
+    return [pair for pair in pairs if pair.commit.encode() in whole]
 
 
 def _is_plain(sha: str, source: str) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlflow2prov.sources.git_history import children_of
@@ -12,7 +11,6 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_signatures import Keys, Signed, signed_commit, statuses
 
 _CHUNK_BYTES = 1 << 20
-_FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
 _WORTH_A_LOOK = re.compile(rb"\0|\ngpgsig")
 _LONGEST = len(b"\ngpgsig")
 
@@ -31,25 +29,22 @@ class Ahead(NamedTuple):
     signatures: dict[bytes, str]
 
 
-def look_ahead(git: Git, starts: list[bytes], keys: Keys) -> Ahead:
+def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> Ahead:
     """Return what has to be known of all commits before the log is read.
 
     That costs a look at every commit's bytes, some per cent of the log's own time, and more only where
-    there is a signature or a NUL byte. A chunk of 1 MiB is held, and a line of 100 bytes for each commit.
+    there is a signature or a NUL byte. A chunk of 1 MiB is held.
 
     Args:
         git: on the objects.
-        starts: the commits to start from.
+        lines: what ``git rev-list --parents`` says of them.
+        commits: the object names of all.
         keys: what signatures are checked with.
     """
-    lines = git.output("rev-list", "--parents", "--stdin", lines=starts)
     messages: dict[bytes, bytes] = {}
 
-    def commits() -> Iterator[bytes]:
-        return (match[0] for match in _FIRST_WORDS.finditer(lines))
-
     def signed() -> Iterator[tuple[bytes, Signed]]:
-        for sha, content in git.contents(commits()):
+        for sha, content in git.contents(commits):
             header, _, message = content.partition(b"\n\n")
             if b"\0" in message:
                 messages[sha] = _as_utf8(message, re.search(rb"^encoding (.+)$", header, re.MULTILINE))
@@ -57,18 +52,17 @@ def look_ahead(git: Git, starts: list[bytes], keys: Keys) -> Ahead:
             if found:
                 yield sha, found
 
-    is_any = _is_any_worth_a_look(git, commits())
+    is_any = _is_any_worth_a_look(git, commits)
     signatures = statuses(signed() if is_any else iter(()), keys)
     return Ahead(children_of(lines), messages, signatures)
 
 
-def _is_any_worth_a_look(git: Git, commits: Iterator[bytes]) -> bool:
+def _is_any_worth_a_look(git: Git, commits: Sequence[bytes]) -> bool:
     """Return whether a commit may have a signature, or a NUL byte in its message."""
-    first = next(commits, None)
-    if first is None:
+    if not commits:
         return False
     end = b""
-    with git.running("cat-file", "--batch", "--buffer", lines=chain([first], commits)) as output:
+    with git.running("cat-file", "--batch", "--buffer", lines=commits) as output:
         while chunk := output.read(_CHUNK_BYTES):
             if _WORTH_A_LOOK.search(chunk) or _WORTH_A_LOOK.search(end + chunk[:_LONGEST]):
                 return True

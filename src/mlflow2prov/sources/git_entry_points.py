@@ -1,30 +1,90 @@
 r"""Finding the file that a run names as its source, in the tree of the run's commit.
 
 A run says what it executed (``mlflow.source.name``) as somebody's path: relative to the folder it was
-started in, absolute on a machine of its own, a project's URI with ``#folder``. The file is searched
-in the tree of that one commit, and nowhere else:
+started in, absolute on a machine of its own, a project's URI with ``#folder``, a module, an installed
+script, a notebook of a server. The file is searched in the tree of that one commit, and nowhere else. What
+a source can be is read in this order, and the first reading that finds any file counts:
 
 1. The exact path: a relative one as relative to the root of the repository, an absolute one where it
    lies in one of the repository's work trees. A folder means the ``MLproject`` file in it; a project's
    URI that of its folder, or of the root.
 2. Else, unless the path lies in a work tree (where it is known what it would be): every file whose path
-   is the end of the source's, and for a relative source every file whose path ends with it.
+   is the end of the source's, and for a relative source every file whose path ends with it. A path with a
+   drive finds files of another case, too, where it finds none of its own.
+3. A module: ``-m package.module``, ``package.module``, or a path below ``site-packages``.
+4. A console script that a file of the tree declares, such as ``/home/ada/venv/bin/train``.
+5. A notebook of Databricks, whose path has no suffix.
 
-Exactly one file is the entry point; several are as good as none.
+Exactly one file is the entry point; several are as good as none. Where it is an ``MLproject`` file, the
+script that its command runs takes its place, where that is one file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
 
-from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_commands import script_of
+from mlflow2prov.sources.git_declared import DECLARING, PROJECT, Declared
+from mlflow2prov.sources.git_modules import places_of_module
+from mlflow2prov.sources.git_tree import Tree
 
-_PROJECT = "MLproject"
+_PROJECT = PROJECT.decode()
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://|[\w.-]+@[\w.-]+:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
+_MODULE_OPTION = re.compile(
+    r"(?:\S*python[\w.]*(?:\.exe)?\s+(?:-\w\s+)*)?-m\s+([A-Za-z_][\w.]*)(?:\s.*)?", re.DOTALL
+)
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+_INSTALLED = re.compile(r".*/(?:site|dist)-packages/(.+)", re.DOTALL)
+_SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECASE)
+_SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
+_NOTEBOOK_SUFFIXES = (".ipynb", ".py", ".r", ".R", ".scala", ".sql")
+_DATABRICKS = re.compile(r"(?:/Workspace)?/(?:Users|Repos|Shared|Workspace)/.+")
+_REPOS = re.compile(r"(?:/Workspace)?/Repos/[^/]+/[^/]+/(.+)")
+
+DeclaredAt = Callable[[int], Sequence[Declared]]
+"""What the revision of a number declares."""
+
+
+class Source(NamedTuple):
+    """What a run says of the code that it executed.
+
+    Attributes:
+        commit: the full object name of the commit that the code was at.
+        source: as the run spells it.
+        entry: the name of the entry point of a project, empty where the run names none.
+    """
+
+    commit: str
+    source: str
+    entry: str = ""
+
+
+class Found(NamedTuple):
+    """What was found for a source.
+
+    Attributes:
+        candidates: how many files could be meant.
+        path: the number of the path of the file, where there is exactly one.
+        project: likewise of the ``MLproject`` file that said to run it.
+    """
+
+    candidates: int
+    path: int | None = None
+    project: int | None = None
+
+
+class Reading(Protocol):
+    """One way of reading a source."""
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +100,165 @@ class Target:
     exact: tuple[str, ...]
     tail: str | None
     is_relative: bool
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        for path in self.exact:
+            number = tree.file(path.encode())
+            if number is not None:
+                yield number
+                return
+        if self.tail:
+            tail = self.tail.encode()
+            yield from tree.ends_of(tail)
+            if self.is_relative:
+                yield from tree.ending_with(tail)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyCase:
+    """A path of Windows, where case does not count."""
+
+    tail: str
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        yield from tree.alike(self.tail.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module, by its dotted name."""
+
+    name: str
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        yield from places_of_module(tree, self.name.encode(), is_run=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A script that an installation made of a declaration."""
+
+    name: str
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        for file_name in DECLARING:
+            if file_name == PROJECT:
+                continue
+            for number in tree.ending_with(file_name):
+                folder = tree.index.exact[number][: -len(file_name)]
+                for one in declared(tree.state[number]):
+                    if one.name == self.name:
+                        module = one.target.partition(":")[0].strip().encode()
+                        yield from places_of_module(tree, module, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """A notebook of Databricks: its path but for the suffix, where it is known; and the path in its workspace."""
+
+    exact: str | None
+    tail: str
+    is_relative: bool
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        exact = [tree.file(f"{self.exact}{suffix}".encode()) for suffix in _NOTEBOOK_SUFFIXES if self.exact]
+        if any(number is not None for number in exact):
+            yield from (number for number in exact if number is not None)
+            return
+        for suffix in _NOTEBOOK_SUFFIXES:
+            yield from tree.ends_of(f"{self.tail}{suffix}".encode())
+            if self.is_relative:
+                yield from tree.ending_with(f"{self.tail}{suffix}".encode())
+
+
+def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Reading, ...]:
+    r"""Return what a source can be, likeliest first.
+
+    Args:
+        source: as the run spells it.
+        roots: the absolute paths of the repository's work trees.
+        entry: the name of a project's entry point, which may be the path of a script.
+
+    >>> readings("python -m wine.train --alpha 1", [])
+    (Module(name='wine.train'),)
+    >>> readings("/venv/bin/train", [])[1:]
+    (Console(name='train'),)
+    """
+    option = _MODULE_OPTION.fullmatch(source.strip())
+    if option:
+        return (Module(option[1]),)
+    target = target_of(source, roots)
+    found: list[Reading] = [target]
+    if entry and any(path.rpartition("/")[2] == _PROJECT for path in target.exact):
+        folders = [
+            path.removesuffix(_PROJECT) for path in target.exact if path.rpartition("/")[2] == _PROJECT
+        ]
+        found.append(Target(tuple(f"{folder}{entry}" for folder in folders), None, False))
+    if _REMOTE.match(source) or "\n" in source:
+        return tuple(found)
+    return (*found, *_other_readings(_slashes(source), target))
+
+
+def _other_readings(path: str, target: Target) -> Iterator[Reading]:
+    """Yield what a source can be if it is no path of a file."""
+    if target.tail and _DRIVE.match(path):
+        yield AnyCase(target.tail)
+    installed = _INSTALLED.fullmatch(path)
+    if installed and path.endswith(".py"):
+        module = installed[1].removesuffix(".py").removesuffix("/__main__").replace("/", ".")
+        if all(part.isidentifier() for part in module.split(".")):
+            yield Module(module)
+    if _DOTTED.fullmatch(path):
+        yield Module(path)
+    *folders, name = path.split("/")
+    is_script = not folders or folders[-1] in _SCRIPT_FOLDERS
+    if name and is_script:
+        yield Console(_SCRIPT_SUFFIX.sub("", name))
+    if not name or "." in name or (folders and is_script):
+        return
+    known = _REPOS.fullmatch(path)
+    if _DATABRICKS.fullmatch(path):
+        yield Notebook(known[1] if known else None, path.strip("/"), False)
+    elif target.is_relative and target.tail:
+        yield Notebook(target.tail, target.tail, True)
+
+
+def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredAt) -> Found:
+    """Return the file that a source means in the tree of its commit.
+
+    Args:
+        asked: the source.
+        tree: the files of its commit.
+        roots: the absolute paths of the repository's work trees.
+        declared: what a revision declares that can be run.
+    """
+    for reading in readings(asked.source, roots, asked.entry):
+        found = sorted(set(reading.files(tree, declared)))
+        if len(found) == 1:
+            return _through_project(asked, found[0], tree, declared)
+        if found:
+            return Found(len(found))
+    return Found(0)
+
+
+def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredAt) -> Found:
+    """Return the script that a project's entry point runs, where the file found is an ``MLproject``."""
+    path = tree.index.exact[number]
+    folder, _, name = path.rpartition(b"/")
+    if name != PROJECT:
+        return Found(1, number)
+    commands = {one.name: one.target for one in declared(tree.state[number])}
+    entry = asked.entry or "main"
+    if entry in commands:
+        script = script_of(commands[entry], tree, folder)
+    else:  # MLflow runs a script of that path, where no entry point has the name
+        script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
+    return Found(1, number) if script is None else Found(1, script, number)
 
 
 def target_of(source: str, roots: Sequence[str]) -> Target:
@@ -58,6 +277,8 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
     >>> target_of("https://example.org/wine.git#sub", [])
     Target(exact=('sub/MLproject',), tail=None, is_relative=False)
     """
+    if _SOURCE_URL.match(source):
+        return Target((), unquote(urlsplit(source).path).lstrip("/"), False)
     if "#" in source:
         plain, project = _path_target(source, roots), _project_target(source, roots)
         is_remote = _REMOTE.match(source)
@@ -65,73 +286,6 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
     if _REMOTE.match(source):
         return Target((_PROJECT,), None, False)
     return _path_target(source, roots)
-
-
-class EntryPoints:
-    """The sources that runs name, to be looked up when the pass is at their commits.
-
-    Held are the sources, and the paths whose last part a relative source has.
-    """
-
-    def __init__(self, wanted: Iterable[tuple[str, str]], roots: Sequence[str]) -> None:
-        self._wanted: dict[str, dict[str, Target]] = {}
-        targets: dict[str, Target] = {}
-        for commit, source in wanted:
-            if source not in targets:
-                targets[source] = target_of(source, roots)
-            self._wanted.setdefault(commit, {})[source] = targets[source]
-        self._by_name: dict[str, list[int]] = {
-            target.tail.rpartition("/")[2]: []
-            for target in targets.values()
-            if target.tail and target.is_relative
-        }
-        self._seen = 0
-
-    def rows(self, commit: str, state: State, history: History) -> Iterator[tuple[object, ...]]:
-        """Yield the rows of ``git_entry_point`` for a commit, given its state."""
-        for source, target in self._wanted.get(commit, {}).items():
-            found = sorted(set(self._found(target, state, history)))
-            row: tuple[object, ...] = (None, None, None)
-            if len(found) == 1:
-                revision = state[found[0]]
-                made_in = history.commits[history.commit_of[revision]]
-                row = (history.paths.text[found[0]], history.paths.odd.get(found[0]), made_in)
-            yield (commit, source, len(found), *row)
-
-    def _found(self, target: Target, state: State, history: History) -> Iterator[int]:
-        """Yield the paths of the files that could be meant."""
-        for path in target.exact:
-            number = self._file(path.encode(), state, history)
-            if number is not None:
-                yield number
-                return
-        if not target.tail:
-            return
-        tail = target.tail.encode()
-        for start in [0, *(index + 1 for index, byte in enumerate(tail) if byte == 0x2F)]:
-            number = self._file(tail[start:], state, history)
-            if number is not None:
-                yield number
-        if target.is_relative:
-            self._index(history)
-            for number in self._by_name[target.tail.rpartition("/")[2]]:
-                path_bytes = history.paths.exact[number]
-                if path_bytes.endswith(b"/" + tail) and self._file(path_bytes, state, history) is not None:
-                    yield number
-
-    def _index(self, history: History) -> None:
-        """Sort in the paths that came since the last time."""
-        exact = history.paths.exact
-        for number in range(self._seen, len(exact)):
-            same = self._by_name.get(exact[number].rpartition(b"/")[2].decode("utf-8", "replace"))
-            if same is not None:
-                same.append(number)
-        self._seen = len(exact)
-
-    def _file(self, path: bytes, state: State, history: History) -> int | None:
-        number = history.paths.number.get(path)
-        revision = None if number is None else state.get(number)
-        return None if revision is None or history.is_submodule(revision) else number
 
 
 def _project_target(source: str, roots: Sequence[str]) -> Target:

@@ -17,7 +17,7 @@ under whatever path, and the result has it under none.
 from __future__ import annotations
 
 from array import array
-from binascii import unhexlify
+from binascii import hexlify, unhexlify
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -75,6 +75,8 @@ class History:
             -1), for each revision since the last ``take``.
         derivations: (revision, position of the parent, previous revision), since the last ``take``.
         deletions: (commit, last revision, whether its file ends with it), since the last ``take``.
+        merged: (merge, path, the revision that stands there or -1) where a merge has something else than
+            its first parent without having made it, since the last ``take``.
         held: the states of the commits whose children are not all done.
     """
 
@@ -88,6 +90,7 @@ class History:
         self.new_revisions: list[tuple[bytes, bytes, bytes, int]] = []
         self.derivations: list[tuple[int, int, int]] = []
         self.deletions: list[tuple[int, int, bool]] = []
+        self.merged: list[tuple[int, int, int]] = []
         self._content = bytearray()
         self._width = 0
         self._modes: dict[bytes, int] = {}
@@ -98,11 +101,11 @@ class History:
     @property
     def pending(self) -> int:
         """How many rows wait to be taken."""
-        return len(self.new_revisions) + len(self.derivations) + len(self.deletions)
+        return len(self.new_revisions) + len(self.derivations) + len(self.deletions) + len(self.merged)
 
     def take(self) -> None:
         """Forget the rows that wait, which were made into batches."""
-        self.new_revisions, self.derivations, self.deletions = [], [], []
+        self.new_revisions, self.derivations, self.deletions, self.merged = [], [], [], []
 
     def add(self, commit: LoggedCommit) -> State:
         """Take in the next commit, whose parents were all taken in, and return its state."""
@@ -164,6 +167,8 @@ class History:
                 lost.append(number_of(change.source))
             written.append((path, self._merged(commit, path, change, parents)))
         state = _changed(parents[0], lost, written)
+        self.merged += [(commit, path, -1) for path in lost if path in parents[0] and path not in state]
+        self.merged += [(commit, path, made) for path, made in written if self.commit_of[made] != commit]
         for last in self._left_behind(parents[0], lost, written):
             path, file = self.path_of[last], self.file_of[last]
             held = all(self._standing(path, file, parent) is not None for parent in parents[1:])
@@ -224,10 +229,23 @@ class History:
         start = revision * self._width
         return self._content[start : start + self._width] == content
 
+    def blob_of(self, revision: int) -> bytes:
+        """Return the object name of a revision's content, in hexadecimal."""
+        start = revision * self._width
+        return hexlify(self._content[start + 2 : start + self._width])
+
     def is_submodule(self, revision: int) -> bool:
         """Return whether a revision is a pointer to a commit of another repository, and no file."""
         start = revision * self._width
         return self._modes.get(_GITLINK) == int.from_bytes(self._content[start : start + 2])
+
+    def content(self, revision: int) -> str | None:
+        """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
+        start = revision * self._width
+        mode = int.from_bytes(self._content[start : start + 2])
+        if mode not in (self._modes.get(b"100644"), self._modes.get(b"100755")):
+            return None
+        return self._content[start + 2 : start + self._width].hex()
 
     def _moved(self, file: int, origin: int, path: int) -> None:
         known = self._other_paths.setdefault(file, [origin])

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import IO, NamedTuple
 
+from mlflow2prov.sources.git_program import Git
+
 _CHUNK_BYTES = 1 << 20
+_BLOCK = 100
+"""So many commits one program shows before it is another one's turn: less than a pipe holds, mostly."""
+_MOST_PROGRAMS = 8
 
 RENAME_LIMIT = 1000
 """How many added times deleted paths of a commit (its square) are searched for inexact renames."""
@@ -67,7 +74,7 @@ _FIELDS = (
 )
 
 
-def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
+def log_arguments(find_copies: bool, exact_renames: bool, *, walks: bool = True) -> list[str]:
     """Return the ``git log`` command whose output :func:`read_log` reads.
 
     It takes the commits to start from on its standard input.
@@ -75,13 +82,13 @@ def log_arguments(find_copies: bool, exact_renames: bool) -> list[str]:
     Args:
         find_copies: also find files that were copied from one that the same commit changed.
         exact_renames: find only renames that leave the content as it was, which needs no blob.
+        walks: show all that the commits reach, too, parents first; else them alone, in their order.
     """
     likeness = "=100%" if exact_renames else ""
     return [
         "log",
         "--stdin",
-        "--topo-order",
-        "--reverse",
+        *(["--topo-order", "--reverse"] if walks else ["--no-walk=unsorted"]),
         "--encoding=UTF-8",
         "--no-notes",
         "--no-decorate",
@@ -125,6 +132,45 @@ def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
                 changes.append(Change(mode, blob, status, None, path))
             token = next(tokens, None)
         yield _commit(fields, changes)
+
+
+@contextmanager
+def reading_log(
+    git: Git, arguments: Sequence[str], commits: Sequence[bytes]
+) -> Iterator[Iterator[LoggedCommit]]:
+    """Give the commits of a log, which several programs make at once, in the order of a list.
+
+    Blocks of the list go round the programs, one for each processor; each is as far ahead as its pipe lets
+    it be, which holds 1 MiB. Held are the list twice over, and what :func:`read_log` holds for each of them.
+
+    Args:
+        git: the repository.
+        arguments: of a log that does not walk.
+        commits: the object names, parents first.
+    """
+    blocks = [commits[start : start + _BLOCK] for start in range(0, len(commits), _BLOCK)]
+    programs = min(len(blocks), os.cpu_count() or 1, _MOST_PROGRAMS)
+    with ExitStack() as stack:
+        logs = [
+            read_log(
+                stack.enter_context(
+                    git.running(*arguments, lines=chain.from_iterable(blocks[number::programs]))
+                )
+            )
+            for number in range(programs)
+        ]
+        yield _in_turns(logs, [len(block) for block in blocks])
+
+
+def _in_turns(logs: Sequence[Iterator[LoggedCommit]], sizes: Sequence[int]) -> Iterator[LoggedCommit]:
+    """Yield as many commits of each log in turn; end where one breaks off, whose program says why."""
+    for number, size in enumerate(sizes):
+        block = list(islice(logs[number % len(logs)], size))
+        yield from block
+        if len(block) < size:
+            return
+    for log in logs:
+        next(log, None)
 
 
 def message_of(raw: bytes) -> bytes:

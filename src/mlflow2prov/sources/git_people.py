@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow2prov.sources.git_program import Git
@@ -54,9 +55,10 @@ class MailMap:
     """
 
     def __init__(self, content: bytes = b"") -> None:
+        self._content = content.partition(b"\0")[0]
         self._entries: dict[bytes, _Entry] = {}
         self._asked: dict[Person, Person] = {}
-        for line in content.partition(b"\0")[0].split(b"\n"):
+        for line in self._content.split(b"\n"):
             if not line.startswith(b"#"):
                 self._take_in(line)
 
@@ -66,6 +68,11 @@ class MailMap:
         if answer is None:
             answer = self._asked[person] = self._look_up(person)
         return answer
+
+    def before(self, others: Sequence[MailMap]) -> MailMap:
+        """Return a mail map of this one and others, each of which comes before the next."""
+        contents = [mail_map._content for mail_map in (self, *others)]
+        return MailMap(b"\n".join(reversed(contents))) if others else self
 
     def _take_in(self, line: bytes) -> None:
         first = _NAME_AND_EMAIL.match(line)

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,14 +116,17 @@ class Git:
     allowed: tuple[str, ...] = field(default_factory=_allowed_folders)
 
     @contextmanager
-    def on_objects_alone(self) -> Iterator[Git]:
+    def on_objects_alone(self, others: Sequence[Git] = ()) -> Iterator[Git]:
         """Give Git on a repository's objects, in a repository without refs, files and settings.
 
         What lies beside the objects changes what Git says of them: its configuration, but also
         attributes, in the work tree and elsewhere, of which some make Git see other renames.
+
+        Args:
+            others: repositories of the same object format whose objects are there as well.
         """
-        objects, shallow = (self._path_of(name) for name in ("objects", "shallow"))
-        kind = self.output("rev-parse", "--show-object-format").decode().strip()
+        objects = self.path_of("objects")
+        kind = self.object_format()
         with TemporaryDirectory(prefix="mlflow2prov-") as empty:
             Path(empty, "refs").mkdir()
             Path(empty, "objects").mkdir()
@@ -134,11 +137,25 @@ class Git:
                 f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = true\n{extensions}"
             )
             places = {"GIT_DIR": empty, "GIT_OBJECT_DIRECTORY": objects}
-            if Path(shallow).exists():
-                places["GIT_SHALLOW_FILE"] = shallow
+            if others:
+                more = (_quoted(other.path_of("objects")) for other in others)
+                places["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = os.pathsep.join(more)
+            boundaries = _boundaries([self, *others])
+            if boundaries:
+                Path(empty, "shallow").write_bytes(b"".join(sha + b"\n" for sha in sorted(boundaries)))
             yield replace(self, environment=_OF_NOBODY | places)
 
-    def _path_of(self, name: str) -> str:
+    def object_format(self) -> str:
+        """Return the name of the algorithm that names objects: ``sha1`` or ``sha256``."""
+        return self.output("rev-parse", "--show-object-format").decode().strip()
+
+    def cut_off(self) -> set[bytes]:
+        """Return the commits at which the history of a shallow clone is cut off."""
+        file = Path(self.path_of("shallow"))
+        return set(file.read_bytes().split()) if file.exists() else set()
+
+    def path_of(self, name: str) -> str:
+        """Return the absolute path of something in the repository's own folder."""
         path = self.output("rev-parse", "--path-format=absolute", "--git-path", name)
         return os.fsdecode(path.removesuffix(b"\n"))
 
@@ -195,17 +212,40 @@ class Git:
             self._judge(arguments[0], process.returncode, complaints.read())
         return output.removesuffix(b"\n")
 
-    def contents(self, names: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the names and contents of some objects, one at a time; those that are missing are left out."""
+    def contents(
+        self, names: Iterable[bytes], most_bytes: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the names and contents of some objects, one at a time.
+
+        Those that are missing are left out, and those of more than ``most_bytes``, which are not held.
+        """
         with self.running("cat-file", "--batch", "--buffer", lines=names) as output:
             for line in output:
                 name, *said = line.split()
-                if len(said) == 2:
-                    yield name, output.read(int(said[1]))
-                    output.read(1)
+                if len(said) != 2:
+                    continue
+                size = int(said[1])
+                if most_bytes is None or size <= most_bytes:
+                    yield name, output.read(size)
+                else:
+                    while size > 0:
+                        size -= len(output.read(min(size, _PIPE_BYTES))) or size
+                output.read(1)
+
+    @contextmanager
+    def talking(self, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Run a command that answers line by line, and give what it is asked through and answers through."""
+        with TemporaryFile() as complaints:
+            process = self._start(arguments, subprocess.PIPE, complaints)
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                yield process.stdin, process.stdout
+            finally:
+                process.kill()
+                process.communicate()
 
     def _start(
-        self, arguments: Iterable[str], given: IO[bytes], complaints: IO[bytes]
+        self, arguments: Iterable[str], given: IO[bytes] | int, complaints: IO[bytes]
     ) -> subprocess.Popen[bytes]:
         pairs = [*_SETTINGS.items(), *(("safe.directory", folder) for folder in self.allowed)]
         settings = [part for name, value in pairs for part in ("-c", f"{name}={value}")]
@@ -250,6 +290,32 @@ class Git:
                 ", ".join(broken[:3]),
                 more,
             )
+
+
+def _boundaries(gits: Sequence[Git]) -> set[bytes]:
+    """Return where the histories of some repositories are cut off, and none of the others goes on."""
+    cut_off = [git.cut_off() for git in gits]
+    found = set[bytes]().union(*cut_off)
+    for git, own in zip(gits, cut_off, strict=True):
+        there = sorted(found - own) if len(gits) > 1 else []
+        if not there:
+            continue
+        answers = git.output("cat-file", "--batch-check", lines=there).splitlines()
+        there = [
+            sha for sha, answer in zip(there, answers, strict=True) if answer.split()[1:2] == [b"commit"]
+        ]
+        if there and git.answer("rev-list", "--quiet", "--stdin", lines=there) is not None:
+            found -= set(there)
+    return found
+
+
+def _quoted(path: str) -> str:
+    """Return a path as it stands in a list of paths that Git takes from its environment."""
+    return (
+        '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if path[:1] == '"' or os.pathsep in path
+        else path
+    )
 
 
 def _meaning(folder: str, command: str, said: str, everything: str) -> str:

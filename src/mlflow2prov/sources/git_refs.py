@@ -99,11 +99,19 @@ def detached_head(git: Git) -> bytes | None:
 
 
 def ref_rows(
-    refs: Sequence[Ref], mail_map: MailMap, signatures: Mapping[bytes, str]
+    number: int, refs: Sequence[Ref], mail_map: MailMap, signatures: Mapping[bytes, str]
 ) -> list[tuple[object, ...]]:
-    """Return the rows of ``git_ref``, one for each branch and tag, of which some have signatures."""
+    """Return the rows of ``git_ref``, one for each branch and tag of a repository, of which some have signatures.
+
+    Args:
+        number: of the repository.
+        refs: all of it that are read.
+        mail_map: who people are.
+        signatures: what is known of the signatures of tags, by their names.
+    """
     return [
         (
+            number,
             ref.kind,
             clean_text(ref.name.split(b"/", 2)[2]),
             clean_text(ref.name),

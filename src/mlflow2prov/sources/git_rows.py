@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_history import History
@@ -17,6 +17,9 @@ BATCH_ROWS = 50_000
 
 _LAST_S = 253_402_300_799
 """The last second of the year 9999. Git gives no instant before 1970."""
+
+WHOLE = 2
+"""What :class:`Kept` says of a commit of which all is given."""
 
 Column = Sequence[Any]
 
@@ -113,39 +116,76 @@ class CommitRows:
         yield from batches_of_rows("git_trailer", trailers)
 
 
-class RevisionRows:
-    """What turns the revisions, derivations and deletions of a history into batches."""
+class Kept(NamedTuple):
+    """What of a history is given: a byte for each commit, and one for each revision, 1 where it is.
 
-    def __init__(self, history: History) -> None:
+    Attributes:
+        commits: by their numbers; 2 for those of which all is given, 1 for those that others need.
+        revisions: by their numbers.
+    """
+
+    commits: bytearray
+    revisions: bytearray
+
+
+class RevisionRows:
+    """What turns the revisions, derivations and deletions of a history into batches.
+
+    Args:
+        history: the pass.
+        kept: what of it is given; None is everything.
+    """
+
+    def __init__(self, history: History, kept: Kept | None = None) -> None:
         self._history = history
+        self._kept = kept
         self._taken = 0
 
     def take(self) -> Batches:
         """Yield what the history has found since the last time."""
         history = self._history
-        if history.new_revisions:
-            yield from batches_of("git_revision", self._revisions())
+        made = range(self._taken, len(history.commit_of))
+        numbers: Sequence[int] = made
+        if self._kept is not None:
+            numbers = self._keep(made)
+        if numbers:
+            yield from batches_of("git_revision", self._revisions(numbers))
         if history.derivations:
             yield from batches_of("git_derivation", self._derivations())
         if history.deletions:
             yield from batches_of("git_deletion", self._deletions())
+        if history.merged:
+            yield from batches_of("git_merged", self._merged())
         self._taken = len(history.commit_of)
         history.take()
 
-    def _revisions(self) -> list[Column]:
-        history, start = self._history, self._taken
+    def _keep(self, made: range) -> list[int]:
+        """Leave out, of what waits, all that is not to be given; return the numbers of the revisions that are."""
+        history, kept = self._history, self._kept
+        assert kept is not None
+        is_kept = kept.revisions.__getitem__
+        numbers = [number for number in made if is_kept(number)]
+        history.new_revisions = [history.new_revisions[number - made.start] for number in numbers]
+        history.derivations = [row for row in history.derivations if is_kept(row[0]) and is_kept(row[2])]
+        history.merged = [row for row in history.merged if kept.commits[row[0]]]
+        history.deletions = [
+            row for row in history.deletions if kept.commits[row[0]] == WHOLE and is_kept(row[1])
+        ]
+        return numbers
+
+    def _revisions(self, numbers: Sequence[int]) -> list[Column]:
+        history = self._history
         blobs, modes, statuses, sources = zip(*history.new_revisions, strict=True)
-        files = history.file_of[start:]
-        added = array("i", (history.first_of[file] for file in files))
+        added = array("i", (history.first_of[history.file_of[number]] for number in numbers))
         return [
-            self._commits(history.commit_of[start:]),
-            *self._paths(history.path_of[start:]),
+            self._commits(map(history.commit_of.__getitem__, numbers)),
+            *self._paths([history.path_of[number] for number in numbers]),
             *_statuses(statuses),
             blobs,
             modes,
             *self._paths(sources),
             *self._made(added),
-            [revision == first for revision, first in enumerate(added, start)],
+            [revision == first for revision, first in zip(numbers, added, strict=True)],
         ]
 
     def _derivations(self) -> list[Column]:
@@ -160,6 +200,12 @@ class RevisionRows:
             [value if end else None for value, end in zip(column, ends, strict=True)] for column in files
         ]
         return [self._commits(commits), *self._made(last), *ended]
+
+    def _merged(self) -> list[Column]:
+        commits, paths, revisions = zip(*self._history.merged, strict=True)
+        commit_of = self._history.commit_of
+        makers = [self._history.commits[commit_of[made]] if made >= 0 else None for made in revisions]
+        return [self._commits(commits), *self._paths(paths), makers]
 
     def _made(self, revisions: Iterable[int]) -> list[Column]:
         """Return the columns that name revisions: the commit, the path, its bytes."""

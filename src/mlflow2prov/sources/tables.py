@@ -75,6 +75,7 @@ _TABLES = (
     _table(
         "git_repository",
         "the repository itself, one row for each",
+        repository=_INT,  # its number, from 1, in the order in which repositories are given
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
         heads=_NAMES,  # "<sha> <full ref name>" of every ref that is history, sorted
@@ -151,8 +152,26 @@ _TABLES = (
         file_path_bytes=_BYTES,
     ),
     _table(
+        "git_merged",
+        "a path of a merge at which something else stands than in its first parent, without the merge having made it",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        revision_commit=_NAME,  # the commit that made the revision there; NULL where no file is there
+    ),
+    _table(
+        "git_declared",
+        "a name that can be run, as a revision of an MLproject file or of a Python project's settings declares it",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        name=_TEXT,  # of a project's entry point or of a console script
+        target=_TEXT,  # a command, or package.module:function
+    ),
+    _table(
         "git_ref",
         "a branch, or a tag that peels to a commit",
+        repository=_INT,  # the number of the one whose it is
         kind=_NAME,  # branch or tag
         name=_TEXT,  # short name: main, origin/main, v1.0
         full_name=_NAME,
@@ -169,10 +188,24 @@ _TABLES = (
         "where a file that a run names as its source stood at the run's commit",
         commit=_NAME,
         source=_NAME,  # as the run spells it
+        entry=_NAME,  # the entry point of a project that the run names, else empty
         candidates=_INT,  # how many files of the commit's tree could be meant
         path=_NAME,  # the file, where there is exactly one candidate
         path_bytes=_BYTES,
         revision_commit=_NAME,  # the commit that made its revision
+        project_path=_NAME,  # likewise of the MLproject file that says to run it
+        project_path_bytes=_BYTES,
+        project_commit=_NAME,
+    ),
+    _table(
+        "git_import",
+        "a file that an entry point imports at a commit, by itself or through others",
+        commit=_NAME,
+        entry_path=_NAME,
+        entry_path_bytes=_BYTES,
+        path=_NAME,
+        path_bytes=_BYTES,
+        revision_commit=_NAME,
     ),
     _table(
         "git_folder",
@@ -190,6 +223,74 @@ _TABLES = (
         revision_commit=_NAME,  # the commit that made the revision of a file in it
         path=_NAME,  # of the folder or the file in it
         path_bytes=_BYTES,
+    ),
+    _table(
+        "git_data",
+        "a piece of data that a file of DVC or a pointer of Git LFS named anew at a commit",
+        data=_NAME,  # names it: the commit and the path
+        commit=_NAME,
+        path=_NAME,  # from the root of the repository; a URL, without credentials, where it lies outside
+        path_bytes=_BYTES,  # the exact path, only where `path` is not exact
+        named_in=_NAME,  # the file that names it
+        named_in_bytes=_BYTES,
+        tool=_NAME,  # dvc or lfs
+        role=_NAME,  # tracked (the commit put it in), output or dependency (of a stage), defined (in dvc.yaml)
+        imported_from=_TEXT,  # URL of another repository
+        rev_lock=_NAME,  # the commit of that repository
+        md5=_NAME,  # that of a folder ends in .dir
+        sha256=_NAME,
+        etag=_NAME,
+        checksum=_NAME,
+        version_id=_NAME,
+        size_bytes=_INT,
+        file_count=_INT,  # of a folder
+        remote_path=_TEXT,  # where a remote keeps the content
+    ),
+    _table(
+        "git_data_link",
+        "what a piece of data has to do with another one, or with a file of the tree",
+        data=_NAME,
+        kind=_NAME,  # revision (the one before), source (made from), member (has it), file (is that file)
+        other=_NAME,  # the other piece of data; NULL for a file
+        path=_NAME,  # the file
+        path_bytes=_BYTES,
+        commit=_NAME,  # the commit that made the file's revision
+    ),
+    _table(
+        "git_stage_run",
+        "a run of a stage of DVC that a commit was the first to record",
+        stage=_NAME,  # names it: the commit, the file, the stage
+        commit=_NAME,
+        name=_TEXT,  # NULL in a .dvc file
+        named_in=_NAME,
+        named_in_bytes=_BYTES,
+        command=_TEXT,
+        params=_NAMES,  # "file: name = value", sorted
+        plan_path=_NAME,  # the dvc.yaml beside it, as it stood at the commit
+        plan_path_bytes=_BYTES,
+        plan_commit=_NAME,
+    ),
+    _table(
+        "git_stage_data",
+        "a piece of data that a run of a stage used or made, or a file that it took parameters from",
+        stage=_NAME,
+        direction=_NAME,  # used, made or params
+        data=_NAME,
+        path=_NAME,  # the file of parameters
+        path_bytes=_BYTES,
+        commit=_NAME,  # the commit that made its revision
+    ),
+    _table(
+        "git_dataset_match",
+        "a dataset of a run that is data or a file of the repository at the run's commit",
+        commit=_NAME,  # of the run
+        name=_NAME,
+        digest=_NAME,
+        matched_by=_NAME,  # digest, remote_path, path or folder
+        data=_NAME,  # the piece of data; NULL for a plain file
+        path=_NAME,  # the file
+        path_bytes=_BYTES,
+        revision_commit=_NAME,  # the commit that made its revision
     ),
     # ---- MLflow --------------------------------------------------------------------------------
     _table(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sql_servers import MARIADB, PASSWORD, POSTGRESQL, QUOTED_PASSWORD, Server, program, running
 from stores import HUGE, REVISIONS, SCHEMAS, fill_schema, insert
+from tests.cache.test_cache import told
 from tests.conftest import DemoProject
 from tests.contents import contents
 
@@ -31,6 +31,7 @@ from mlflow2prov.sources.mlflow.database_dialects import POSTGRESQL as POSTGRESQ
 from mlflow2prov.sources.mlflow.database_tables import READINGS
 from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+from sql_servers import MARIADB, PASSWORD, POSTGRESQL, QUOTED_PASSWORD, Server, program, running
 
 Rows = list[dict[str, Any]]
 NO_ARTIFACTS = frozenset({"artifacts"})
@@ -536,3 +537,50 @@ def test_every_scheme_has_an_engine() -> None:
     assert {engine for engine, _ in ENGINES.values()} == set(_ENGINES)
     address = DatabaseUri.parse("mysql://ada:p%40ss@h/db?ssl_ca=/x&ssl_key_password=hush")
     assert address.hidden("for ada with p@ss, p%40ss or hush") == "for ada with …, … or …"
+
+
+@schemas
+def test_a_cache_follows_a_database_on_a_server(
+    server: Server, hand_made: dict[str, Path], tmp_path: Path
+) -> None:
+    server.create_like("followed", hand_made["3.17.2"])
+    uri, options = (
+        server.uri("followed"),
+        {"skip": ["artifacts"], "mlflow_namespace": "http://m.example.org/#"},
+    )
+
+    def both() -> tuple[Any, Any]:
+        full = extract(mlflow_url=uri, **options)
+        return told(extract(mlflow_url=uri, cache=tmp_path / "c.duckdb", **options)), told(full)
+
+    cached, full = both()
+    assert cached == full
+    assert both() == (full, full)
+    false = "false" if server.engine is POSTGRESQL else "0"
+    server.run(
+        "followed",
+        "INSERT INTO runs (run_uuid, name, experiment_id, lifecycle_stage, status, start_time, end_time) "
+        "VALUES ('later', 'one more', 8, 'active', 'FINISHED', 7, 8)",
+        *(
+            "INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan) "
+            f"VALUES ('{run_id}', 'late', 0.5, 9, 9, {false})".replace(
+                " key,", ' "key",' if server.engine is POSTGRESQL else " `key`,"
+            )
+            for run_id in ("later", "r3")
+        ),
+        "UPDATE tags SET value = 'another' WHERE run_uuid = 'r2'",
+    )
+    cached, later = both()
+    assert later != full
+    assert later.keys() <= cached.keys()
+    assert {
+        word
+        for record in cached.keys() - later.keys()
+        for word in ("Change", "FormerState")
+        if word in str(record)
+    }
+    for table in ("tags", "metrics", "runs"):
+        server.run("followed", f"DELETE FROM {table} WHERE run_uuid = 'later'")
+    cached, full = both()
+    assert not any("late" in str(record) and "Run.later" in str(record) for record in full)
+    assert any("Deletion.run--later" in str(record) for record in cached)

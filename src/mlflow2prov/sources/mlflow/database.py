@@ -449,11 +449,11 @@ class Query:
         values: Any = array.cast(pa.float64())
         for limit, infinity in ((_HUGE, math.inf), (-_HUGE, -math.inf)):
             marked: Any = pc.equal(values, _one_number(limit))
-            values = pc.if_else(marked, infinity, values) if pc.any(marked).as_py() else values
+            values = pc.if_else(marked, _one_number(infinity), values) if pc.any(marked).as_py() else values
         if is_nan is not None:
             given: Any = is_nan.cast(pa.bool_())
-            flags: Any = pc.fill_null(given, False)
-            values = pc.if_else(flags, math.nan, values) if pc.any(flags).as_py() else values
+            flags: Any = pc.and_kleene(given, given.is_valid()) if given.null_count else given
+            values = pc.if_else(flags, _one_number(math.nan), values) if pc.any(flags).as_py() else values
         found: pa.Array[Any] = values
         return found
 

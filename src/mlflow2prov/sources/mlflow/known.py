@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+MOST_CHECKS = 1_000
+"""How many runs and logged models that look as before are listed nevertheless, each time."""
+
+
+LINKS = "links"
+"""What the links of runs to logged models are noted as, which are looked at on their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs or logged models are: in some experiments, and begun in a range of time, which may be open.
+
+    Attributes:
+        experiment_ids: of the experiments.
+        since_ms: they began then or later.
+        until_ms: they began before.
+    """
+
+    experiment_ids: tuple[str, ...]
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def has(self, experiment_id: str | None, moment_ms: int | None) -> bool:
+        """Whether what began at a moment in an experiment is there."""
+        if experiment_id not in self.experiment_ids:
+            return False
+        if self.since_ms is None and self.until_ms is None:
+            return True
+        return (
+            moment_ms is not None
+            and (self.since_ms is None or moment_ms >= self.since_ms)
+            and (self.until_ms is None or moment_ms < self.until_ms)
+        )
 
 
 class Known(Protocol):
@@ -38,11 +74,29 @@ class Known(Protocol):
     def unknown(self, kind: str, ids: Sequence[str]) -> set[str]:
         """Those of the runs or logged models that the earlier reading did not have."""
 
-    def open_runs(self) -> list[str]:
-        """The runs that had not ended, or were deleted."""
+    def open_runs(self) -> list[tuple[str, str, int | None]]:
+        """The runs that had not ended, with their experiments and beginnings, in the order of these."""
+
+    def deleted_runs(self) -> list[tuple[str, str, int | None]]:
+        """The runs that were deleted, likewise."""
+
+    def count(self, kind: str, place: Place, without: Collection[str]) -> int:
+        """How many runs, or active logged models, the earlier reading had in a place, without some."""
+
+    def members(self, kind: str, place: Place) -> list[str]:
+        """Their identifiers."""
+
+    def middle(self, kind: str, place: Place) -> int | None:
+        """A moment before which some of them began, and not all; None where there is none."""
+
+    def elsewhere(self, kind: str, experiment_ids: Sequence[str]) -> list[str]:
+        """The runs or logged models of other experiments than these."""
 
     def oldest(self, kind: str, most: int) -> list[str]:
-        """The runs or logged models that were not looked at for longest."""
+        """The runs, logged models or links of runs (`LINKS`) that were not looked at for longest."""
+
+    def other_outputs(self, run_ids: Sequence[str], links: Iterable[tuple[object, ...]]) -> set[str]:
+        """Those of the runs that put other logged models out, given the rows of all that they put out now."""
 
     def other_runs(self, run_ids: Sequence[str], latest: Sequence[tuple[object, ...]]) -> list[str]:
         """Those of the runs, whose rows have been yielded, that are others than before or have other points.
@@ -52,8 +106,14 @@ class Known(Protocol):
             latest: the latest point of each of their metrics, as rows of ``mlflow_metric``.
         """
 
-    def to_list(self, owners: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    def to_list(
+        self, owners: Iterable[tuple[str, str, str]], most: int = MOST_CHECKS
+    ) -> list[tuple[str, str, str]]:
         """Those of the owners of artifacts (``run`` or ``logged_model``, identifier, URI) to list again.
 
         To be called when all rows of runs and logged models have been yielded.
+
+        Args:
+            owners: the owners, which may be as before.
+            most: how many of those that look as before are listed nevertheless.
         """

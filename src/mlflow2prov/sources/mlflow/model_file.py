@@ -146,7 +146,11 @@ _NumberLoader.add_implicit_resolver(
 
 
 def yaml_mapping(
-    content: bytes, most_bytes: int = MOST_BYTES, *, with_numbers: bool = False
+    content: bytes,
+    most_bytes: int = MOST_BYTES,
+    *,
+    with_numbers: bool = False,
+    most_events: int = _MOST_EVENTS,
 ) -> dict[Any, Any] | None:
     """The mapping that a YAML document is; None where it is something else, hostile or can't be read.
 
@@ -156,7 +160,7 @@ def yaml_mapping(
     if len(content) > most_bytes:
         return None
     try:
-        if not _is_harmless(content):
+        if not _is_harmless(content, most_events):
             return None
         document = yaml.load(content, _NumberLoader if with_numbers else _Loader)
     except _BROKEN:
@@ -164,7 +168,7 @@ def yaml_mapping(
     return document if isinstance(document, dict) else None
 
 
-def _is_harmless(content: bytes) -> bool:
+def _is_harmless(content: bytes, most_events: int) -> bool:
     """Whether a document is not so deep that the C parser overflows the stack, nor too long to wait for."""
     depth = 0
     for count, event in enumerate(yaml.parse(content, _Loader)):
@@ -172,7 +176,7 @@ def _is_harmless(content: bytes) -> bool:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > _MOST_DEPTH or count > _MOST_EVENTS:
+        if depth > _MOST_DEPTH or count > most_events:
             return False
     return True
 

@@ -244,14 +244,17 @@ class ServerReader:
 
     def _read_parts(self, runs: list[wire.Run]) -> Batches:
         """What belongs to runs and takes requests of its own: points, datasets and models."""
-        if "metric_history" in self._skip:
-            yield from rows.batches(rows.LATEST_METRICS, runs)
-        else:
-            yield from self._history.read(runs)
+        yield from self._read_points(runs)
         if "datasets" not in self._skip:
             yield from self._read_datasets(runs)
         if "logged_models" not in self._skip:
             yield from self._read_links(runs)
+
+    def _read_points(self, runs: list[wire.Run]) -> Batches:
+        if "metric_history" in self._skip:
+            yield from rows.batches(rows.LATEST_METRICS, runs)
+        else:
+            yield from self._history.read(runs)
 
     def _read_datasets(self, runs: Sequence[wire.Run]) -> Batches:
         found: dict[tuple[str, str, str], rows.Row] = {}

@@ -1,31 +1,30 @@
 """Reading a server again: what is small whole, and of runs and logged models those that may have changed.
 
-A server has no list of what changed. So these are asked for: the newest runs, back to where a whole page is
-known; those that had not ended, or ended since; all deleted ones, and those that were; and, of the rest, some
-that were not looked at for longest, so that a store of no more runs than these is always read exactly.
+What may have changed is found as :mod:`mlflow2prov.sources.mlflow.server_again` says. Points are read of the
+runs alone that look different; what a server tells of one thing a request only (the logged models that a run
+takes in, artifacts) of these, and of some others in turn.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
-from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
-from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, RefusedError
-from mlflow2prov.sources.mlflow.known import Known
+from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess, is_direct
+from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings
+from mlflow2prov.sources.mlflow.known import LINKS, MOST_CHECKS, Known
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server import (
     API,
     DEFAULT_WORKSPACE,
-    EXPERIMENTS_PER_SEARCH,
     ServerReader,
     read_with,
     version_of,
     workspaces_of,
 )
+from mlflow2prov.sources.mlflow.server_again import ModelsAgain, RunsAgain
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
@@ -33,17 +32,18 @@ from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 _logger = logging.getLogger(__name__)
 
-MOST_RUNS = 250
-"""How many runs that look as before are asked for nevertheless, each time."""
-
 MOST_MODELS = 50
-"""Likewise, of logged models, each of which takes a request."""
+"""How many logged models that look as before are asked for nevertheless, each time."""
+
+MOST_LINKS = 25
+"""Likewise, of runs, which are asked for one by one for the logged models that they took in."""
+
+MOST_LISTINGS = 50
+"""Likewise, of runs and logged models whose artifacts the server lists, one or more requests each."""
 
 FEW_MODELS = 1_000
 """Up to so many logged models, all are read each time."""
 
-_PAGE = 100
-_IDS_PER_SEARCH = 100
 _RUN_TABLES = ("mlflow_run", "mlflow_param", "mlflow_tag")
 _MODEL_TABLES = (
     "mlflow_logged_model",
@@ -153,85 +153,54 @@ class _Again(ServerReader):
     # ---- Runs ----------------------------------------------------------------------------------
 
     def _runs_again(self, experiment_ids: Sequence[str]) -> Batches:
-        found: dict[str, wire.Run] = {}
-        for page in self._newest(experiment_ids):
-            found |= {run.info.run_id: run for run in page}
-        ended = f"attributes.end_time > {self._known.begun_ms() - _SLACK_MS}"
-        for condition in ("DELETED_ONLY", ended):
-            for page in self._conditioned(experiment_ids, condition):
-                found |= {run.info.run_id: run for run in page}
-        asked = [*self._known.open_runs(), *self._known.oldest("run", MOST_RUNS)]
-        asked = [run_id for run_id in dict.fromkeys(asked) if run_id not in found]
-        for page in self._by_id(experiment_ids, asked):
-            found |= {run.info.run_id: run for run in page}
+        runs = RunsAgain(self._client, self._known, experiment_ids)
+        runs.find()
+        found, gone = dict(runs.found), runs.gone
+        asked = self._links_to_look_at()
+        full = {run.info.run_id: run for run in self._client.in_order(self._full_run, asked) if run}
+        gone |= set(asked) - full.keys() - found.keys()
+        found |= full
         _logger.info("%s: looked at %d runs", self._client.uri, len(found))
         for table in _RUN_TABLES:
-            self._known.some_of(table, "run", [*found, *(run_id for run_id in asked if run_id not in found)])
-        runs = list(found.values())
-        yield from rows.batches(rows.RUNS, runs)
-        yield from self._read_changed(runs)
+            self._known.some_of(table, "run", [*found, *sorted(gone - found.keys())])
+        yield from rows.batches(rows.RUNS, list(found.values()))
+        yield from self._read_changed(list(found.values()), full)
 
-    def _read_changed(self, runs: Sequence[wire.Run]) -> Batches:
-        """What belongs to runs that are others than before: points, datasets, models and artifacts."""
+    def _links_to_look_at(self) -> list[str]:
+        """Some runs to read in full, with the logged models that they took in, which a search does not tell."""
+        if "logged_models" in self._skip or not (self._models or self._known.ids("logged_model")):
+            return []
+        return self._known.oldest(LINKS, MOST_LINKS)
+
+    def _full_run(self, run_id: str) -> wire.Run | None:
+        answer = self._client.ask_if_known(wire.OneRun, f"{API}/runs/get", query=[("run_id", run_id)])
+        return answer.run if answer else None
+
+    def _read_changed(self, runs: Sequence[wire.Run], full: Mapping[str, wire.Run]) -> Batches:
+        """What belongs to runs that are others than before: points, models and artifacts; datasets of all."""
+        known, run_ids = self._known, [run.info.run_id for run in runs]
+        if "datasets" not in self._skip:
+            known.some_of("mlflow_dataset_input", "run", run_ids)
+            yield from self._read_datasets(runs)
         latest = [rows.point(run.info.run_id, metric) for run in runs for metric in run.data.metrics]
-        ids = set(self._known.other_runs([run.info.run_id for run in runs], latest))
+        ids = set(known.other_runs(run_ids, latest))
+        has_links = "logged_models" not in self._skip
+        if has_links:
+            links = [row for run in runs for row in rows.outputs(run)]
+            ids |= known.other_outputs(run_ids, links)
         changed = [run for run in runs if run.info.run_id in ids]
-        named = [run.info.run_id for run in changed]
-        tables = ["mlflow_metric"]
-        tables += ["mlflow_dataset_input"] if "datasets" not in self._skip else []
-        tables += ["mlflow_model_link"] if "logged_models" not in self._skip else []
-        for table in tables:
-            self._known.some_of(table, "run", named)
-        self._models.update(self._known.ids("logged_model"))
+        known.some_of("mlflow_metric", "run", [run.info.run_id for run in changed])
+        self._models.update(known.ids("logged_model"))
         if changed:
-            yield from self._read_parts(changed)
-        self._known.more_of("mlflow_dataset")
+            yield from self._read_points(changed)
+        if has_links:
+            others = [run for run in changed if run.info.run_id not in full]
+            known.some_of("mlflow_model_link", "run", [*full, *(run.info.run_id for run in others)])
+            yield from rows.batches(rows.MODEL_LINKS, list(full.values()))
+            yield from self._read_links(others)
+        known.more_of("mlflow_dataset")
         if "artifacts" not in self._skip:
             yield from self._list([("run", it.info.run_id, it.info.artifact_uri or "") for it in runs])
-
-    def _newest(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
-        """Pages of runs, newest first, to the first one without any that is not known."""
-        for some in _some(experiment_ids, EXPERIMENTS_PER_SEARCH):
-            for page in self._search(some, order_by=["attribute.start_time DESC"]):
-                yield page
-                if not self._known.unknown("run", [run.info.run_id for run in page]):
-                    break
-
-    def _conditioned(self, experiment_ids: Sequence[str], condition: str) -> Iterator[list[wire.Run]]:
-        more = {"run_view_type": condition} if condition == "DELETED_ONLY" else {"filter": condition}
-        try:
-            for some in _some(experiment_ids, EXPERIMENTS_PER_SEARCH):
-                yield from self._search(some, **more)
-        except RefusedError as error:
-            if error.status != 400:
-                raise
-            _logger.debug("%s does not know the condition %s", self._client.uri, condition)
-
-    def _by_id(self, experiment_ids: Sequence[str], run_ids: Sequence[str]) -> Iterator[list[wire.Run]]:
-        """Runs by their identifiers; those that are gone are missing."""
-        plain = [run_id for run_id in run_ids if "'" not in run_id]
-        for ids in _some(plain, _IDS_PER_SEARCH):
-            listed = ", ".join(f"'{run_id}'" for run_id in ids)
-            for some in _some(experiment_ids, EXPERIMENTS_PER_SEARCH):
-                yield from self._search(some, filter=f"attributes.run_id IN ({listed})")
-
-    def _search(self, experiment_ids: Sequence[str], **more: object) -> Iterator[list[wire.Run]]:
-        path = f"{API}/runs/search"
-        body: dict[str, object] = {
-            "experiment_ids": list(experiment_ids),
-            "run_view_type": "ALL",
-            "max_results": _PAGE,
-            **more,
-        }
-        pages = Pages(path)
-        while True:
-            page = self._client.ask(wire.RunPage, path, body=body)
-            if page.runs:
-                yield page.runs
-            token = pages.after(page)
-            if token is None:
-                return
-            body["page_token"] = token
 
     # ---- Logged models -------------------------------------------------------------------------
 
@@ -244,26 +213,20 @@ class _Again(ServerReader):
             self._linked_models.update((model_id, None) for model_id in mine if model_id not in self._models)
             yield from self._deleted_logged_models()
             return
-        found: dict[str, wire.LoggedModel] = {}
-        for page in self._newest_models(experiment_ids):
-            found |= {model.info.model_id: model for model in page}
+        models = ModelsAgain(self._client, self._known, experiment_ids)
+        models.find()
+        found = models.found
         asked = [it for it in self._known.oldest("logged_model", MOST_MODELS) if it not in found]
+        asked = [it for it in asked if it not in models.gone]
         active = [it for it in self._client.in_order(self._active_logged_model, asked) if it]
         found |= {model.info.model_id: model for model in active}
+        missing = sorted({*asked, *models.gone} - found.keys())
         for table in _MODEL_TABLES:
-            self._known.some_of(table, "logged_model", list({**found, **dict.fromkeys(asked)}))
+            self._known.some_of(table, "logged_model", [*found, *missing])
         self._models.update(mine, found)
         yield from self._read_logged_models(list(found.values()), "active")
-        missing = [model_id for model_id in asked if model_id not in found]
         deleted = [it for it in self._client.in_order(self._deleted_logged_model, missing) if it]
         yield from self._read_logged_models(deleted, "deleted")
-
-    def _newest_models(self, experiment_ids: Sequence[str]) -> Iterator[list[wire.LoggedModel]]:
-        for some in _some(experiment_ids, EXPERIMENTS_PER_SEARCH):
-            for page in self._logged_model_search(some, ascending=False, size=_PAGE):
-                yield page
-                if not self._known.unknown("logged_model", [model.info.model_id for model in page]):
-                    break
 
     def _read_logged_models(self, models: Sequence[wire.LoggedModel], stage: str) -> Batches:
         yield from rows.batches(rows.logged_models(stage), models)
@@ -271,19 +234,10 @@ class _Again(ServerReader):
             owners = [("logged_model", it.info.model_id, it.info.artifact_uri or "") for it in models]
             yield from self._list(owners)
 
-    def _list(self, owners: Iterable[tuple[str, str, str]]) -> Batches:
+    def _list(self, owners: Sequence[tuple[str, str, str]]) -> Batches:
         """The artifacts of those owners whose artifacts may be others than before."""
-        listed = self._known.to_list(owners)
-        yield from self._artifacts.read([(kind, owner_id, uri or None) for kind, owner_id, uri in listed])
-
-
-_SLACK_MS = 600_000
-"""How far the clocks of those who log runs may go wrong."""
-
-_S = TypeVar("_S")
-
-
-def _some(things: Sequence[_S], size: int) -> Iterator[Sequence[_S]]:
-    """The things in parts of a size."""
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
+        direct = [owner for owner in owners if is_direct(owner[2])]
+        asked = [owner for owner in owners if not is_direct(owner[2])]
+        for some, most in ((direct, MOST_CHECKS), (asked, MOST_LISTINGS)):
+            listed = self._known.to_list(some, most) if some else []
+            yield from self._artifacts.read([(kind, owner_id, uri or None) for kind, owner_id, uri in listed])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mlflow2prov.sources.columns import column
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -29,7 +30,7 @@ def batch(table: str, rows: Sequence[Row]) -> tuple[str, pa.RecordBatch]:
 
     schema = SOURCE_TABLES[table].schema()
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+    arrays = [column(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return table, pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -130,10 +131,16 @@ LATEST_METRICS: RowsOf[wire.Run] = {
 
 DATASET_INPUTS: RowsOf[wire.Run] = {"mlflow_dataset_input": _dataset_inputs}
 
+
+def outputs(run: wire.Run) -> list[Row]:
+    """The rows of ``mlflow_model_link`` of the logged models that a run put out."""
+    return [(run.info.run_id, link.model_id, "output", link.step) for link in run.outputs.model_outputs]
+
+
 MODEL_LINKS: RowsOf[wire.Run] = {
     "mlflow_model_link": lambda run: [
         *((run.info.run_id, link.model_id, "input", link.step) for link in run.inputs.model_inputs),
-        *((run.info.run_id, link.model_id, "output", link.step) for link in run.outputs.model_outputs),
+        *outputs(run),
     ],
 }
 

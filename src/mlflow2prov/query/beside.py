@@ -1,0 +1,67 @@
+"""Work in a thread beside the one that waits for it, and hears signals."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from typing import Any
+
+_AHEAD = 2
+"""How many batches are worked out before they are asked for."""
+
+_END = object()
+
+
+def beside(
+    work: Callable[[], Iterator[Any]], stop: Callable[[], object] | None = None
+) -> Generator[Any, None, None]:
+    """Yield what some work yields, which is done in a thread, so that Ctrl-C ends the wait for it.
+
+    ``stop`` makes the work end where it is wanted no more; without it, the work goes on with nobody to
+    wait for it, and ends with the program.
+    """
+    waiting: queue.Queue[Any] = queue.Queue(_AHEAD)
+    stopped = threading.Event()
+
+    def hand_over(piece: Any) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                waiting.put(piece, timeout=_PATIENCE_S)
+                return
+
+    def run() -> None:
+        try:
+            for piece in work():
+                hand_over(piece)
+                if stopped.is_set():
+                    return
+            hand_over(_END)
+        except BaseException as error:
+            hand_over(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    try:
+        while (piece := _next(waiting)) is not _END:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+    finally:
+        stopped.set()
+        if stop is not None and worker.is_alive():
+            stop()
+            worker.join(_GIVEN_UP_S)
+
+
+_PATIENCE_S = 0.2
+_GIVEN_UP_S = 10
+"""How long work is waited for that was told to stop."""
+
+
+def _next(waiting: queue.Queue[Any]) -> Any:
+    """The next piece, waited for in short turns, between which signals are heard."""
+    while True:
+        with suppress(queue.Empty):
+            return waiting.get(timeout=_PATIENCE_S)

@@ -1,0 +1,146 @@
+"""The code of runs: their entry points, and what these import, in the trees of their commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, declared_in
+from mlflow2prov.sources.git_entry_points import Found, Source, resolve
+from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_imports import Walk, follow
+from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_rows import Kept, batches_of_rows
+from mlflow2prov.sources.git_tree import PathIndex, Tree
+from mlflow2prov.sources.tables import Batches
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    source: Source
+    roots: Sequence[str]
+    state: State
+
+
+class RunCode:
+    """What runs name as their code, to be looked up when the pass over a history has ended.
+
+    Held are the states of the commits that runs name, which share what they have in common: some 10 kB
+    for each such commit.
+
+    Args:
+        wanted: what runs name, each with the absolute paths of the work trees that it may lie in.
+        follow_imports: whether to find what entry points import.
+    """
+
+    def __init__(
+        self, wanted: Iterable[tuple[Source, Sequence[str]]], *, follow_imports: bool = False
+    ) -> None:
+        self._named: set[int] = set()
+        self._wanted: dict[str, list[tuple[Source, Sequence[str]]]] = {}
+        for asked, roots in wanted:
+            self._wanted.setdefault(asked.commit, []).append((asked, roots))
+        self._follow = follow_imports
+        self._asked: list[_Asked] = []
+
+    def note(self, commit: str, state: State) -> None:
+        """Keep the state of a commit if a run names it."""
+        self._asked += [_Asked(source, roots, state) for source, roots in self._wanted.get(commit, ())]
+
+    def is_named(self, commit: str) -> bool:
+        """Return whether a run names a commit."""
+        return commit in self._wanted
+
+    def named_in(self, git: Git, history: History) -> set[int]:
+        """Return the numbers of the revisions that the rows name."""
+        for _ in self.batches(git, history):
+            continue
+        return self._named
+
+    def batches(self, git: Git, history: History, kept: Kept | None = None) -> Batches:
+        """Yield what files declare, the entry points of runs, and what these import.
+
+        Args:
+            git: the repository.
+            history: the pass, at its end.
+            kept: what of the history is given; None is everything.
+        """
+        declared = dict(_declared(git, history))
+        told = {number: found for number, found in declared.items() if kept is None or kept.revisions[number]}
+        yield from batches_of_rows("git_declared", list(_declared_rows(told, history)))
+        index = PathIndex(history.paths.exact, history.paths.number)
+        points: list[Row] = []
+        walks: dict[tuple[str, int], Walk] = {}
+        for asked in self._asked:
+            tree = Tree(index, asked.state, history.is_submodule)
+            found = resolve(asked.source, tree, asked.roots, lambda made: declared.get(made, ()))
+            points.append(point_row(asked.source, found, tree, history))
+            self._named.update(
+                asked.state[number] for number in (found.path, found.project) if number is not None
+            )
+            if found.path is not None and self._follow:
+                key = asked.source.commit, found.path
+                walks[key] = walks.get(key) or Walk(asked.source.commit, tree, found.path, history)
+        yield from batches_of_rows("git_entry_point", points)
+        rows: list[Row] = []
+        for walk in follow(list(walks.values()), git):
+            rows += _import_rows(walk, history)
+            self._named.update(map(walk.revision, walk.found))
+            if len(rows) >= 50_000:
+                yield from batches_of_rows("git_import", rows)
+                rows = []
+        yield from batches_of_rows("git_import", rows)
+
+
+def _declared(git: Git, history: History) -> Iterator[tuple[int, tuple[Declared, ...]]]:
+    """Yield what revisions declare, of those that declare anything."""
+    names = {
+        number: path.rpartition(b"/")[2]
+        for number, path in enumerate(history.paths.exact)
+        if path.rpartition(b"/")[2] in DECLARING
+    }
+    if not names:
+        return
+    by_content: dict[tuple[bytes, bytes], list[int]] = {}
+    for revision, path in enumerate(history.path_of):
+        if path in names and not history.is_submodule(revision):
+            by_content.setdefault((history.blob_of(revision), names[path]), []).append(revision)
+    kinds: dict[bytes, list[bytes]] = {}
+    for blob, name in by_content:
+        kinds.setdefault(blob, []).append(name)
+    for blob, content in git.contents(kinds, MOST_BYTES):
+        for name in kinds[blob]:
+            found = declared_in(name, content)
+            if found:
+                yield from ((revision, found) for revision in by_content[blob, name])
+
+
+def _declared_rows(declared: dict[int, tuple[Declared, ...]], history: History) -> Iterator[Row]:
+    for revision in sorted(declared):
+        place = _place(history.path_of[revision], revision, history)
+        for one in declared[revision]:
+            yield (place[2], place[0], place[1], one.name, one.target)
+
+
+def point_row(asked: Source, found: Found, tree: Tree, history: History) -> Row:
+    """Return the row of ``git_entry_point`` for what was found."""
+    places: list[object] = []
+    for number in (found.path, found.project):
+        places += (None, None, None) if number is None else _place(number, tree.state[number], history)
+    return (asked.commit, asked.source, asked.entry, found.candidates, *places)
+
+
+def _place(path: int, revision: int, history: History) -> tuple[str, bytes | None, str]:
+    paths = history.paths
+    return paths.text[path], paths.odd.get(path), history.commits[history.commit_of[revision]]
+
+
+def _import_rows(walk: Walk, history: History) -> Iterator[Row]:
+    paths = history.paths
+    entry = paths.text[walk.entry], paths.odd.get(walk.entry)
+    for number in sorted(walk.found):
+        if number != walk.entry:
+            yield (walk.commit, *entry, *_place(number, walk.revision(number), history))

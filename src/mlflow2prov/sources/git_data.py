@@ -1,0 +1,178 @@
+"""Data under version control by DVC, followed through a history.
+
+A commit that changes a ``.dvc``, ``dvc.lock`` or ``dvc.yaml`` file makes a piece of data of every output
+and dependency whose content the file did not name before; what it named before stays the piece of data
+of the earlier commit, along the commit's own parents. A stage of ``dvc.lock`` (and of a ``.dvc`` file with
+a command, as DVC 0 wrote them) is a run where its command, dependencies, parameters or outputs are others
+than in the file's previous revisions; a run makes all of its outputs anew. A dependency is the piece of
+data that another file tells of at that commit, if its content is the same, else one of its own.
+
+So nothing derives from what a later commit, or a cycle among the stages of one, has made.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from mlflow2prov.sources.dvc_files import MOST_BYTES, Config, Stage, read_config, read_data_file
+from mlflow2prov.sources.git_blobs import Blobs
+from mlflow2prov.sources.git_data_commit import AtCommit
+from mlflow2prov.sources.git_data_pieces import (
+    Change,
+    Entry,
+    Pipeline,
+    Place,
+    Rows,
+    Standing,
+    folders_above,
+    standing_at,
+)
+from mlflow2prov.sources.git_history import History, State
+
+
+class DataHistory:
+    """The data of a history, commit by commit.
+
+    Held are about 1 kB for each piece of data that a file of DVC named anew, and what one of these files
+    says. Contents are read where a commit has changed such a file.
+
+    Attributes:
+        rows: what was found.
+        odd: how many things in files of DVC are not of the expected form.
+        unread: how many of these files are hostile or none.
+        circles: how many dependencies would have made data older than itself.
+    """
+
+    def __init__(self, blobs: Blobs, rows: Rows) -> None:
+        self.rows = rows
+        self.odd = self.unread = self.circles = 0
+        self._blobs = blobs
+        self._seen = 0
+        self._next = 0
+        self._numbers: set[int] = set()
+        self._standings: dict[int, Standing] = {}
+        self._naming: dict[str, set[int]] = {}
+        self._inside: dict[str, set[str]] = {}
+        self._configs: dict[tuple[str, str], Config] = {}
+        self._pipelines: dict[str, dict[str, Stage]] = {}
+
+    def add(self, commit: str, state: State, history: History) -> None:
+        """Take in the commit that the history has just taken in."""
+        start, self._next = self._next, len(history.commit_of)
+        self._sort_in(history)
+        if not self._numbers or self._numbers.isdisjoint(history.path_of[start:]):
+            return
+        changes = list(self._changes(range(start, self._next), history))
+        if changes:
+            AtCommit(self, commit, state, history, changes).take_in()
+
+    def standing(self, state: State) -> Iterator[tuple[Place, Entry]]:
+        """Yield the data that the files of a state name, those of ``dvc.yaml`` last."""
+        for number in sorted(self._numbers):
+            standing = self._standings.get(state.get(number, -1))
+            if standing is not None:
+                yield from sorted(standing.outs.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
+
+    def _sort_in(self, history: History) -> None:
+        """Note which of the paths that came since the last time are files of DVC."""
+        paths = history.paths.exact
+        for number in range(self._seen, len(paths)):
+            path = paths[number]
+            if path.endswith((b".dvc", b"dvc.lock", b"dvc.yaml")):
+                name = path.rpartition(b"/")[2]
+                if name in {b"dvc.lock", b"dvc.yaml"} or (name.endswith(b".dvc") and name != b".dvc"):
+                    self._numbers.add(number)
+        self._seen = len(paths)
+
+    def _changes(self, made: range, history: History) -> Iterator[Change]:
+        """Yield the revisions of files of DVC among new ones, those of ``dvc.yaml`` last."""
+        before: dict[int, list[int]] = {}
+        for revision, _, previous in reversed(history.derivations):
+            if revision < made.start:
+                break
+            before.setdefault(revision, []).insert(0, previous)
+        wanted = [revision for revision in made if history.path_of[revision] in self._numbers]
+        paths = {revision: history.paths.exact[history.path_of[revision]] for revision in wanted}
+        for revision in sorted(wanted, key=lambda it: (_rank(paths[it]), paths[it])):
+            name = history.content(revision)
+            content = None if name is None else self._blobs.content(name, MOST_BYTES)
+            if content is None:
+                continue
+            file = read_data_file(paths[revision], content)
+            if file is None:
+                self.unread += 1
+                continue
+            self.odd += file.odd
+            known = [self._standings.get(previous) for previous in before.get(revision, ())]
+            path = paths[revision].decode("utf-8", "surrogateescape")
+            standing = self._standings[revision] = Standing()
+            yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
+
+    # ---- What is asked at a commit -----------------------------------------------------------------
+
+    def named(self, place: Place, state: State) -> Iterator[Entry]:
+        """Yield the outputs at a place, as the files of a state name them."""
+        for number in sorted(self._naming.get(place[0], ())):
+            standing = self._standings.get(state.get(number, -1))
+            entry = standing.outs.get(place) if standing else None
+            if entry is not None:
+                yield entry
+
+    def around(self, path: str, state: State) -> Iterator[Entry]:
+        """Yield the outputs in a folder at a path, and else the innermost one that the path is in."""
+        inside = [
+            entry
+            for below in sorted(self._inside.get(path, ()))
+            for entry in self.named((below, None), state)
+        ]
+        if inside:
+            yield from inside
+            return
+        for above in folders_above(path):
+            entry = next(self.named((above, None), state), None)
+            if entry is not None:
+                yield entry
+                return
+
+    def note(self, place: Place, change: Change, entry: Entry, number: int) -> None:
+        """Note down that a file names an output."""
+        change.hold(place, entry)
+        path = place[0]
+        if path not in self._naming:
+            for above in folders_above(path):
+                self._inside.setdefault(above, set()).add(path)
+        self._naming.setdefault(path, set()).add(number)
+
+    def config(self, folder: str, state: State, history: History) -> Config:
+        """Return the configuration of the innermost repository of DVC that a folder is in."""
+        while True:
+            place = posixpath.join(folder, ".dvc")
+            revision = standing_at(f"{place}/config", state, history)
+            name = None if revision is None else history.content(revision)
+            if name is not None:
+                if (name, place) not in self._configs:
+                    content = self._blobs.content(name, MOST_BYTES)
+                    self._configs[name, place] = read_config(content or b"", place)
+                return self._configs[name, place]
+            if not folder:
+                return Config()
+            folder = posixpath.dirname(folder)
+
+    def pipeline(self, folder: str, state: State, history: History) -> Pipeline:
+        """Return what the ``dvc.yaml`` in a folder says."""
+        path = posixpath.join(folder, "dvc.yaml")
+        revision = standing_at(path, state, history)
+        name = None if revision is None else history.content(revision)
+        if revision is None or name is None:
+            return Pipeline()
+        if name not in self._pipelines:
+            content = self._blobs.content(name, MOST_BYTES)
+            file = None if content is None else read_data_file(b"dvc.yaml", content)
+            self._pipelines[name] = {stage.name or "": stage for stage in file.stages} if file else {}
+        made_in = history.commits[history.commit_of[revision]]
+        return Pipeline(path, made_in, self._pipelines[name], self._standings.get(revision))
+
+
+def _rank(path: bytes) -> int:
+    return 1 if path.endswith(b"dvc.lock") else 2 if path.endswith(b"dvc.yaml") else 0

@@ -1,0 +1,67 @@
+"""Reading what a history says of data: by DVC, by Git LFS, and of the datasets of runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from mlflow2prov.sources.git_blobs import Blobs
+from mlflow2prov.sources.git_data import DataHistory
+from mlflow2prov.sources.git_data_pieces import Rows
+from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun
+from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_lfs import note_pointers
+from mlflow2prov.sources.git_program import Git
+
+_LOG = logging.getLogger(__name__)
+
+
+class GitData:
+    """What goes along with a pass over a history, and notes down its data.
+
+    Attributes:
+        rows: what was found; to be taken now and then.
+    """
+
+    def __init__(
+        self, datasets: Iterable[tuple[str, str, str, str]], roots: Sequence[str], shown: str
+    ) -> None:
+        self.rows = Rows()
+        self._shown = shown
+        self._matches = DatasetMatches((DatasetOfRun(*it) for it in datasets), roots, self.rows)
+
+    @contextmanager
+    def reading(self, git: Git) -> Iterator[None]:
+        """Read contents from a repository; within it, take in every commit, and finish."""
+        with Blobs(git) as self._blobs:
+            self._data = DataHistory(self._blobs, self.rows)
+            yield
+
+    def add(self, state: State, history: History) -> None:
+        """Take in the commit that the history has just taken in, given its state."""
+        commit = history.commits[-1]
+        self._data.add(commit, state, history)
+        self._matches.look_up(commit, state, history, self._data)
+
+    def finish(self, history: History) -> None:
+        """Take in what can be told when all commits are there, and say what was left out."""
+        pointers = note_pointers(history, self._blobs, self.rows)
+        self._matches.finish(history, pointers)
+        data, blobs = self._data, self._blobs
+        said = (
+            (
+                blobs.missing,
+                "%d contents that may tell of data are not in %s, a partial clone, and nothing is fetched: the data"
+                " that files of DVC and pointers of Git LFS name there is left out; give a clone with all contents.",
+            ),
+            (
+                blobs.too_large + data.unread,
+                "%d files of DVC in %s are too large, too deep or no YAML of that form.",
+            ),
+            (data.odd, "%d things in files of DVC in %s are not of the expected form and left out."),
+            (data.circles, "%d dependencies in files of DVC in %s make a circle and are left out."),
+        )
+        for count, sentence in said:
+            if count:
+                _LOG.warning(sentence, count, self._shown)

@@ -1,0 +1,203 @@
+"""Documents of Git alone and of MLflow alone, merged and linked, say what one extraction of both says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from git_maker import Repository
+from test_git_random_histories import make
+from tests.conftest import DemoProject
+from tests.model.made_stores import Row, run, tags
+from tests.sources.mlflow.stores import fill_schema, insert
+
+from mlflow2prov import Graph, extract, merge
+from mlflow2prov.cli import run as run_command
+from mlflow2prov.linking.facts import read_facts
+from mlflow2prov.linking.past import Past
+
+Records = set[tuple[Any, ...]]
+MADE_ONCE = ("extraction:Extraction.", "agent:SoftwareAgent.")
+
+
+def records(graph: Graph) -> tuple[Records, Records]:
+    """The elements and the relations but for those of the extraction itself, each once."""
+    with graph.eliminate_duplicates() as once:
+        rows = once.query("SELECT id, prefix || ':' || local FROM {graph}.name")
+        names = {**dict(rows), None: None}
+        keys = {key: words for key, *words in once.query("SELECT * FROM {graph}.attribute_key")}
+
+        def told(attributes: list[dict[str, Any]] | None) -> str:
+            return json.dumps(sorted([*keys[pair["k"]], pair["v"]] for pair in attributes or ()), default=str)
+
+        elements = {
+            (names[identifier], kind, *times, told(attributes))
+            for _, kind, identifier, *times, attributes in once.query("SELECT * FROM {graph}.element")
+        }
+        relations = {
+            (names[arguments[0]], kind, *(names[one] for one in arguments[1:]), time, told(attributes))
+            for _, kind, _, *arguments, time, attributes in once.query("SELECT * FROM {graph}.relation")
+        }
+    return _without_making(elements), _without_making(relations)
+
+
+def _without_making(found: Records) -> Records:
+    return {record for record in found if not record[0].startswith(MADE_ONCE[0])}
+
+
+def linked(repository: Path, url: str, **names: str) -> Graph:
+    with extract(repository) as git, extract(mlflow_url=url, **names) as store, merge([store, git]) as both:
+        return both.link()
+
+
+def store_of(folder: Path, *rows: Row) -> str:
+    file = folder / "made.db"
+    connection = fill_schema("3.17.2", file)
+    for table, row in rows:
+        insert(connection, table, row)
+    connection.commit()
+    connection.close()
+    return f"sqlite:///{file}"
+
+
+def of_run(name: str, commit: str, source: str, **more: str) -> Iterator[Row]:
+    yield run(name)
+    named = {"mlflow__source__git__commit": commit, "mlflow__source__name": source} if commit else {}
+    yield from tags(name, **named, **more)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A history with merges of all sorts, and runs at all of its commits with sources of all sorts."""
+    folder = tmp_path_factory.mktemp("project")
+    made = Repository(folder / "r")
+    declared = "entry_points: {main: {command: python go.py}}"
+    first = {"train.py": "1", "a/MLproject": declared, "a/go.py": "2", "setup.cfg": "x", b"b/\xe9.py": "3"}
+    one = made.commit(first)
+    scripts = {"setup.cfg": "[options.entry_points]\nconsole_scripts =\n  wine = wine.cli:main\n"}
+    side = made.commit({**first, **scripts, "wine/cli.py": "4", "new.py": "5"}, one, branch="side")
+    moved = {path: text for path, text in first.items() if path != "train.py"}
+    main_ = made.commit({**moved, "c/train.py": "1", "new.py": "6"}, one)
+    merged = made.commit({**moved, **scripts, "wine/cli.py": "4", "new.py": "6"}, main_, side)
+    ours = made.commit({**first, "new.py": "7"}, side, main_, branch="ours")
+    last = made.commit(
+        {**first, "train.py": ("160000", "1" * 40), "x/new.py": "7"}, ours, merged, branch="last"
+    )
+    made.git("branch", "-D", "side")
+    rows: list[Row] = []
+    sources = ["train.py", "new.py", "a", "/venv/bin/wine", "-m wine.cli", "cli.py", "nothing.py"]
+    sources += [str(made.path / "c/train.py"), str(made.path / "none/train.py"), "b/\\xe9.py", ""]
+    for place, commit in enumerate([one, side, main_, merged, ours, last, "0" * 40, "", one.upper()]):
+        for number, source in enumerate(sources):
+            user = {"mlflow__user": "Ada@Example.org"} if number % 2 else {}
+            rows += of_run(f"r{place}x{number}", commit, source, **user)
+    rows += of_run("project", one, "https://example.org/x#a", mlflow__project__entryPoint="main")
+    rows += of_run(
+        "dirty", merged, "cli.py", mlflow__source__git__dirty="true", mlflow__source__git__diff="+1"
+    )
+    rows += [("logged_models", {"model_id": "m-own", "experiment_id": 7, "name": "n", "artifact_location": "/m",
+        "creation_timestamp_ms": 5, "last_updated_timestamp_ms": 6, "status": 2, "lifecycle_stage": "active"})]  # fmt: skip
+    for key, value in (("commit", main_), ("dirty", "true"), ("diff", "-2")):
+        tag = {
+            "model_id": "m-own",
+            "experiment_id": 7,
+            "tag_key": f"mlflow.source.git.{key}",
+            "tag_value": value,
+        }
+        rows.append(("logged_model_tags", tag))
+    return made.path, store_of(folder, *rows)
+
+
+def test_what_was_extracted_apart_says_what_was_extracted_together(project: tuple[Path, str]) -> None:
+    repository, url = project
+    with extract(repository, url) as together, linked(repository, url) as apart:
+        for mine, theirs in zip(records(together), records(apart), strict=True):
+            assert mine == theirs
+        roles = dict(
+            together.query(
+                "SELECT a.v, count(*) FROM {graph}.relation, unnest(attributes) u(a) WHERE kind = 12 GROUP BY 1"
+            )
+        )
+        assert {
+            "m2p:EntryPoint",
+            "m2p:SourceCode",
+            "m2p:ProjectFile",
+            "m2p:WorkTreeDiff",
+            "true",
+        } <= roles.keys()
+
+
+def test_linking_again_or_what_is_linked_changes_nothing(project: tuple[Path, str]) -> None:
+    with extract(*project) as together, together.link() as once, once.link() as twice:
+        assert records(together) == records(once) == records(twice)
+
+
+def test_the_demo_is_the_same(demo_project: DemoProject) -> None:
+    url = f"sqlite:///{demo_project.database}"
+    with extract(demo_project.repository, url) as together, linked(demo_project.repository, url) as apart:
+        assert records(together) == records(apart)
+
+
+def test_the_command_line_links(project: tuple[Path, str], tmp_path: Path) -> None:
+    repository, url = project
+    chain = ["extract", "--repository_path", str(repository), "extract", "--mlflow_url", url, "merge"]
+    assert run_command([*chain, "transform", "--link", "save", "--output", str(tmp_path / "linked")]) == 0
+    document = json.loads((tmp_path / "linked.json").read_text())
+    assert any("m2p:EntryPoint" in json.dumps(body) for body in document["used"].values())
+
+
+def test_other_documents_stay_as_they_are() -> None:
+    from prov.model import ProvDocument
+
+    document = ProvDocument()
+    document.add_namespace("ex", "http://example.org/")
+    document.wasAttributedTo("ex:report", "ex:ada")
+    with Graph.from_prov(document) as graph, graph.link() as same:
+        assert same.to_prov() == document
+
+
+def test_a_merge_that_does_not_say_what_it_took_is_left_out(
+    project: tuple[Path, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    repository, url = project
+    with extract(repository) as git, extract(mlflow_url=url) as store, merge([git, store]) as both:
+        both.store.run(
+            f"UPDATE {both.schema}.attribute_key SET name = 'm2p:x' WHERE name = 'm2p:first_parent'"
+        )
+        with both.link() as found:
+            sources = found.query(
+                "SELECT count(*) FROM {graph}.relation, unnest(attributes) u(a) WHERE a.v = 'm2p:EntryPoint'"
+            )
+    assert sources[0][0] > 0
+    assert "entry points of runs at commits of which a merge does not say" in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_trees_of_random_histories_are_put_together_again(seed: int, tmp_path: Path) -> None:
+    repository = make(tmp_path / "r", seed)
+    commits = repository.git("rev-list", "--branches").split()
+    with extract(repository.path) as graph, graph.store.scratch("facts") as scratch:
+        facts = read_facts(graph, scratch)
+        assert facts is not None
+        past = Past(facts, set(commits))
+        blobs = dict(
+            graph.query(
+                "SELECT e.id, a.v FROM {graph}.element e, unnest(attributes) u(a) "
+                "JOIN {graph}.attribute_key k ON k.key = a.k WHERE k.name = 'm2p:blob'"
+            )
+        )
+        found = {
+            commit: {
+                past.paths.exact[path].decode(): blobs[past.element[made]] for path, made in state.items()
+            }
+            for commit, state in past.states()
+        }
+    assert found == {commit: _tree(repository, commit) for commit in commits}
+
+
+def _tree(repository: Repository, commit: str) -> dict[str, str]:
+    entries = repository.git("ls-tree", "-r", "-z", commit).split("\0")
+    return {entry.partition("\t")[2]: entry.split()[2] for entry in entries if entry}
