@@ -35,7 +35,10 @@ class Content:
         )
         relations = graph.statistics("fine").counts("relation")
         if pairs:
-            rows = graph.query("SELECT kind, count(DISTINCT (a1, a2)) FROM {graph}.relation GROUP BY kind")
+            rows = graph.query(
+                "SELECT kind, count(DISTINCT (a1, a2)) FROM {graph}.relation "
+                "WHERE a1 IS NOT NULL AND a2 IS NOT NULL GROUP BY kind"
+            )
             relations = {KIND_BY_NUMBER[kind].name: count for kind, count in rows}
         return cls(Counter(dict(types)), Counter({name: n for name, n in relations.items() if n}))
 
