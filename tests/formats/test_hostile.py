@@ -121,7 +121,7 @@ def test_a_file_that_breaks_off_is_refused_with_its_place(name: str) -> None:
         ("provn", PROVN % '"\\ud800"', "line 3, column 15: an escape of this text is none of PROV-N"),
         ("provn", PROVN % "1e999", "line 3, column 21: ',' or ']' is expected, not 'e999])'"),
         ("provn", PROVN % ("(" * 100_000), "line 3, column 20: a text, a qualified name or an integer"),
-        ("provn", (PROVN % '"x"').encode("utf-16"), "line 1, column 1: this is not UTF-8"),
+        ("provn", (PROVN % '"x"').encode("utf-16"), "is UTF-16, which provn can't be read from: save it as UTF-8"),
         ("provn", "document\n" + "bundle prov:b\n" * 100_000, "line 3, column 1: a record or 'endBundle'"),
         ("provn", PROVN.replace("ex:e", "ex:" + "e" * 2**21) % "1", "of at most 1,048,576 characters"),
     ],
