@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from servers import QUIET, Door, FileStore, door, filled_file_store, served
-from sql_servers import Engine, running
 from stores import REVISIONS, SCHEMAS, fill_schema
 from test_sql_servers import SERVERS
 from tests.contents import contents
@@ -33,6 +32,7 @@ from mlflow2prov.sources.mlflow.selection import Selection
 from mlflow2prov.sources.tables import SOURCE_TABLES
 from mlflow2prov.store_ways import store_batches
 from mlflow2prov.surroundings import Surroundings
+from sql_servers import Engine, running
 
 NAMESPACE = "https://mlflow.example.org/#"
 ARTIFACTS = frozenset({"artifacts"})
