@@ -28,7 +28,8 @@ WHAT = {
     ".csv": " as tables for Neo4j",
     ".dot": " as a drawing for Graphviz",
 }
-PICTURE = f"load --input {FOLDER}/provenance.json save --output {FOLDER}/picture --format svg"
+LOADED = f"load --input {FOLDER}/provenance.json"
+PICTURE = f"{LOADED} save --output {FOLDER}/picture --format svg"
 GRAPHVIZ = "\nFor a picture, install Graphviz (apt-get install graphviz, brew install graphviz) and try:"
 
 
@@ -96,7 +97,9 @@ def ending(demo: Path) -> str:
             "\nTry next:",
             f"  git -C {FOLDER}/{REPOSITORY} log --graph --all --oneline",
             f"  {program} extract {source} statistics --resolution fine --format table",
-            f"  {program} extract {source} save --output {FOLDER}/graph --format json",
+            f"  {program} {LOADED} why models:/wine-candidate@champion",
+            f"  {program} {LOADED} lineage --of models:/wine-candidate@champion --print",
+            f"  {program} {LOADED} ask --list",
             f"  {program} --help",
             *([] if shutil.which("dot") else [GRAPHVIZ, f"  {program} {PICTURE}"]),
         ]
