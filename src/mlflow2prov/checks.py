@@ -33,17 +33,18 @@ def check_extract(options: Options) -> None:
         UsageError: so it is.
     """
     from mlflow2prov.sources.git_given import check_given
-    from mlflow2prov.sources.git_narrowing import Narrowing
+    from mlflow2prov.sources.git_narrowing import Narrowing, Times
     from mlflow2prov.sources.mlflow.selection import Selection
 
     check_given(options["repository_path"], options["repository_namespace"])
-    Narrowing.of(options["refs"], options["paths"], options["commits_since"], options["commits_until"])
+    times = Times(*(options[name] for name in Times._fields)).read_with(options["mlflow_url"])
+    Narrowing.of(options["refs"], options["paths"], times.commits_since, times.commits_until)
     selection = Selection.of(
         experiments=options["experiment"],
         runs=options["run"],
         models=options["model"],
-        since=options["since"],
-        until=options["until"],
+        since=times.since,
+        until=times.until,
         filter=options["filter"],
     )
     if not options["mlflow_url"] and not selection.is_everything:

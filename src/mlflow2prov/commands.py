@@ -88,8 +88,16 @@ _SELECTION = (
         repeatable=True,
         metavar="NAME",
     ),
-    Option(name="since", help="Read runs only that started then or later, ISO 8601.", metavar="TIME"),
-    Option(name="until", help="Read runs only that started before, ISO 8601.", metavar="TIME"),
+    Option(
+        name="since",
+        help="Read runs only that started then or later, ISO 8601; of a repository alone, as --commits_since.",
+        metavar="TIME",
+    ),
+    Option(
+        name="until",
+        help="Read runs only that started before, ISO 8601; of a repository alone, as --commits_until.",
+        metavar="TIME",
+    ),
     Option(
         name="filter",
         help="Read runs only that fit, in MLflow's search syntax, such as metrics.r2 > 0.5.",

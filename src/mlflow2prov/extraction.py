@@ -89,8 +89,8 @@ def extract(
             is read, which they choose together (see :mod:`mlflow2prov.sources.mlflow.selection`).
         run: identifiers or names of runs.
         model: names of registered models or prompts.
-        since: ISO 8601: runs that started then or later.
-        until: likewise: runs that started before.
+        since: ISO 8601: runs that started then or later; of a repository alone, as ``commits_since``.
+        until: likewise: runs that started before; of a repository alone, as ``commits_until``.
         filter: a filter of runs as MLflow's ``search_runs`` takes it.
         artifact_digests: read every artifact for its SHA-256.
         artifact_server: the URL of the tracking server that hands out artifacts at ``mlflow-artifacts:``,
@@ -111,7 +111,7 @@ def extract(
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
     from mlflow2prov.sources.git_clone import Clones
     from mlflow2prov.sources.git_given import Given, check_given, listed
-    from mlflow2prov.sources.git_narrowing import Narrowing
+    from mlflow2prov.sources.git_narrowing import Narrowing, Times
     from mlflow2prov.sources.mlflow.parts import Wanted, parts_to_skip
     from mlflow2prov.sources.mlflow.selection import Selection
 
@@ -119,8 +119,9 @@ def extract(
         [repository_namespace] if isinstance(repository_namespace, str) else [*(repository_namespace or ())]
     )
     check_given(listed(repository_path), namespaces)
+    times = Times(since, until, commits_since, commits_until).read_with(mlflow_url)
     selection = Selection.of(
-        experiments=experiment, runs=run, models=model, since=since, until=until, filter=filter
+        experiments=experiment, runs=run, models=model, since=times.since, until=times.until, filter=filter
     )
     if not mlflow_url and not selection.is_everything:
         raise UsageError(f"there is no MLflow store to select from ({selection.shown}): give its URL")
@@ -143,7 +144,7 @@ def extract(
         folder=Path(repository_cache or default_clones(surroundings.environment)),
         environment=surroundings.environment,
     )
-    narrowing = Narrowing.of(refs, paths, commits_since, commits_until)
+    narrowing = Narrowing.of(refs, paths, times.commits_since, times.commits_until)
     history = GitWanted(
         find_copies=find_copies,
         tree_members=tree_members,

@@ -98,6 +98,9 @@ def test_a_time_keeps_what_its_commits_need(repository: Repository, tmp_path: Pa
         *("src/a.py R", "a.py A", "b.py A", "gone.py A"),
     }
     assert sum(name.startswith("wasInvalidatedBy") for name, _ in found) == 2
+    with extract(repository.path, since=since) as shorter, extract(repository.path, until=since) as before:
+        assert shorter.count("relation") == extract(repository.path, commits_since=since).count("relation")
+        assert before.count("relation") == extract(repository.path, commits_until=since).count("relation")
 
 
 def test_what_runs_name_is_told_of_in_any_case(repository: Repository, tmp_path: Path) -> None:
@@ -126,5 +129,7 @@ def test_patterns_that_fit_nothing_and_times_that_are_none(
     assert "No branch or tag of" in caplog.text and "nothing*" in caplog.text
     with pytest.raises(UsageError, match="commits_since"):
         extract(repository.path, commits_since="soon")
+    with pytest.raises(UsageError, match=r"^since is"):
+        extract(repository.path, since="soon")
     with pytest.raises(UsageError, match="before"):
         extract(repository.path, commits_since="2021-01-01", commits_until="2020-01-01")

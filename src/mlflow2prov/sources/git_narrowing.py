@@ -16,10 +16,10 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlflow2prov.errors import UsageError
-from mlflow2prov.prov.instants import instant_of
+from mlflow2prov.prov.instants import instant_of, window_of
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_log import LoggedCommit
@@ -30,6 +30,29 @@ if TYPE_CHECKING:
     from mlflow2prov.sources.git_code import RunCode
 
 _NEEDED = 1
+
+
+class Times(NamedTuple):
+    """Four times as they were given: from when and until when to tell of runs, and of commits."""
+
+    since: str | None = None
+    until: str | None = None
+    commits_since: str | None = None
+    commits_until: str | None = None
+
+    def read_with(self, mlflow_url: str | None) -> Times:
+        """Return what the times mean: without an MLflow store, those of runs are those of commits.
+
+        Raises:
+            UsageError: the times of runs can't be read, or are in the wrong order.
+
+        >>> Times("2026").read_with(None)
+        Times(since=None, until=None, commits_since='2026', commits_until=None)
+        """
+        if mlflow_url:
+            return self
+        window_of(self.since, self.until)
+        return Times(None, None, self.commits_since or self.since, self.commits_until or self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
