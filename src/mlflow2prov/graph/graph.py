@@ -51,6 +51,8 @@ class Graph:
         self._schema: str | None = schema
         self._worked_out: dict[str, object] = {}
         self.origin = origin
+        self.repeated_bundles: tuple[int, ...] = ()
+        """Bundles that the document had several times under one identifier, which the graph has as one."""
 
     @property
     def schema(self) -> str:
