@@ -381,9 +381,11 @@ class Graph:
     def compare(self, first: str | Graph, second: str | None = None) -> Page:
         """Return the page that compares two things of the graph, or the graph with another one.
 
-        See :func:`mlflow2prov.graph.comparison.compare`.
+        See :func:`mlflow2prov.graph.comparison.compare` and
+        :func:`mlflow2prov.graph.document_comparison.compare_documents`.
         """
-        from mlflow2prov.graph.comparison import compare, compare_documents
+        from mlflow2prov.graph.comparison import compare
+        from mlflow2prov.graph.document_comparison import compare_documents
 
         if isinstance(first, Graph):
             return compare_documents(self, first)
