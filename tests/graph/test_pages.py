@@ -342,6 +342,7 @@ def test_pages_chain_on_the_command_line(graph: Graph, tmp_path: Path) -> None:
         ("compare", "a"),
         ("compare", "a", "b", "c"),
         ("why", "a", "--output", "a.md", "--format", "html"),
+        ("why", "a", "--output", "a.pdf"),
     ],
 )
 def test_wrong_usage_is_found_before_anything_is_read(given: tuple[str, ...]) -> None:

@@ -310,12 +310,18 @@ def test_a_question_may_stand_in_a_file(
         ["--sql", "missing.sql"],
         ["--sql", "SELECT 1", "--format", "parquet"],
         ["--sql", "SELECT 1", "--format", "csv", "--output", "x.json"],
+        ["--sql", "SELECT 1", "--output", "x.html"],
         ["--sql", "DROP TABLE Run"],
         ["--sql", "SELECT * FROM nothing"],
     ],
 )
 def test_wrong_questions_are_wrong_usage(options: list[str], file: str) -> None:
     assert cli.run(["load", "--input", file, "query", *options]) == 2
+
+
+def test_a_question_is_one_of_two(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["load", "--input", file, "query"]) == 2
+    assert "query needs --sql or --sparql\n" in capsys.readouterr().err
 
 
 def test_several_documents_are_answered_one_by_one(file: str, tmp_path: Path) -> None:
