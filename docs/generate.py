@@ -433,8 +433,8 @@ VALIDATION_INTRODUCTION = """\
 [`validate`](../how-to/validate.md) checks documents against every constraint of
 [PROV-CONSTRAINTS](https://www.w3.org/TR/prov-constraints/) (W3C Recommendation of 30 April 2013), the document
 itself and each of its bundles on its own. Definitions and inferences are applied as far as a constraint can tell.
-`DM` stands for what PROV-DM requires, `LINKS` for the constraint of PROV-LINKS, `SHACL` for the
-shapes of our vocabulary (`--shapes`).
+`7.2` is the number of a section. `DM` stands for what PROV-DM requires, `LINKS` for the constraint of PROV-LINKS,
+`SHACL` for the shapes of our vocabulary (`--shapes`).
 
 Times are compared as instants: `2024-01-01T00:00:00Z` and `2024-01-01T01:00:00.0+01:00` are one. A time
 without a time zone is another than one with it. Blank identifiers of RDF stand for unknown ones.
@@ -453,7 +453,9 @@ VALIDATION_NOTES = """\
 
 - The test suites of the W3C and of ProvToolbox, as far as they are at hand, come out as they should, with one
   exception: `usage-fail5` and `usage-fail7` are expected to be invalid by their index, but what they say, one
-  activity that used one entity at two times, violates no constraint of the Recommendation.
+  activity that used one entity at two times, violates no constraint of the Recommendation: 24 to 27 make
+  generations, invalidations, starts and ends unique, and none does so with usages. ProvToolbox's own tests
+  take both as valid, too.
 - A record of an identifier that another kind of relation has as well (53) can violate more by what follows
   from both; only the overlap is certain to be told then.
 - Violations are held in memory, some 1 kB each.

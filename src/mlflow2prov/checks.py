@@ -25,6 +25,11 @@ PAGE_FORMATS = ("markdown", "html", "json", "table")
 SUFFIXES = {"md": "markdown", "htm": "html", "txt": "table"}
 """What suffixes tell that are no names of forms."""
 
+_OTHERS = frozenset(
+    {*ANSWER_FORMATS, *TABLE_FORMATS, *PAGE_FORMATS, "pdf", "png", "svg", "xls", "xlsx", "docx", "xml"}
+)
+"""What a suffix may tell that not every page or answer can be."""
+
 
 def check_extract(options: Options) -> None:
     """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
@@ -120,13 +125,9 @@ def answer_format(options: Options) -> str:
     >>> answer_format({"format": None, "output": "runs.csv"}), answer_format({"format": None, "output": None})
     ('csv', 'table')
     """
-    output, asked = options["output"], options["format"]
-    told = Path(output).suffix[1:].lower() if output and output != "-" else ""
-    if asked and told in ANSWER_FORMATS and told != asked:
-        raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
-    if asked == "parquet" and output is None:
+    if options["format"] == "parquet" and options["output"] is None:
         raise UsageError("--format parquet needs --output: it is nothing to look at")
-    return asked or (told if told in ANSWER_FORMATS else "table")
+    return form_of(options, ANSWER_FORMATS)
 
 
 def check_ask(options: Options) -> None:
@@ -191,7 +192,7 @@ def form_of(options: Options, forms: Sequence[str]) -> str:
     """Return the form of a page or an answer: the one asked for, else what the suffix tells, else the first.
 
     Raises:
-        UsageError: the suffix tells another one.
+        UsageError: the suffix tells another one, or one that there is not.
 
     >>> form_of({"format": None, "output": "a.md"}, TABLE_FORMATS)
     'markdown'
@@ -201,6 +202,10 @@ def form_of(options: Options, forms: Sequence[str]) -> str:
     told = SUFFIXES.get(suffix, suffix)
     if asked and told in forms and told != asked:
         raise UsageError(f"{output} has the suffix of {told}, but --format is {asked}")
+    if not asked and told in _OTHERS and told not in forms:
+        raise UsageError(
+            f"{output} has the suffix of {told}, which this can't be; there is: {', '.join(forms)}"
+        )
     return str(asked or (told if told in forms else forms[0]))
 
 

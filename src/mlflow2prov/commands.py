@@ -66,6 +66,8 @@ class Command:
     options: tuple[Option, ...] = ()
     one_of: tuple[str, ...] = ()
     """Options of which at least one has to be given."""
+    only_one: bool = False
+    """Whether two of these are too many, which ``check`` says."""
     brings: bool = False
     """Whether it adds documents, rather than work on those that are there."""
     check: Callable[[dict[str, Any]], None] | None = None
@@ -514,6 +516,7 @@ COMMANDS: tuple[Command, ...] = (
         help="Answer a question to each document in SQL or SPARQL that can only read, and pass the document on.",
         example='mlflow2prov load --input a.json query --sql "SELECT name, count(*) FROM Run GROUP BY name"',
         one_of=("sql", "sparql"),
+        only_one=True,
         options=(
             Option(
                 name="sql",
@@ -661,9 +664,8 @@ def step(command: Command, given: dict[str, Any], *, checked: bool = True) -> St
         if option.kind == "number" and options[option.name] is not None:
             options[option.name] = _number(command, option, str(options[option.name]))
     if command.one_of and not any(options[name] for name in command.one_of):
-        raise UsageError(
-            f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}, or both"
-        )
+        both = "" if command.only_one else ", or both"
+        raise UsageError(f"{command.name} needs {' or '.join(f'--{name}' for name in command.one_of)}{both}")
     if command.check is not None and checked:
         command.check(options)
     return Step(command, options)

@@ -269,6 +269,40 @@ def test_documents_are_compared_by_what_they_say() -> None:
     rows = {row["name"]: row for row in told(page, "differences")}
     assert rows["ex:data"]["in the second"] == ["ex:size = 3"]
     assert rows["ex:more"]["comparison"] == "only second"
+    same = page.facts["relations"]["same"]
+    assert page.facts["relations"] == {"only first": 0, "only second": 0, "same": same} and same > 0
+
+
+def test_documents_are_compared_by_their_relations_too() -> None:
+    changed = ProvDocument()
+    changed.add_namespace("other", "http://example.org/")
+    changed.used("other:work", "other:data", time="2024-01-01T00:00:00")
+    changed.used("other:work", "other:data", other_attributes={"prov:role": "input"})
+    before = ProvDocument()
+    before.add_namespace("ex", "http://example.org/")
+    before.used("ex:work", "ex:data", time="2024-01-01T00:00:00")
+    before.used("ex:work", "ex:data")
+    with Graph.from_prov(before) as first, Graph.from_prov(changed) as second:
+        page = first.compare(second)
+    assert page.facts["relations"] == {"only first": 1, "only second": 1, "same": 1}
+    assert {(row["relation"], row["comparison"]) for row in told(page, "relations_that_differ")} == {
+        ("used(ex:work, ex:data)", "only first"),
+        ("used(other:work, other:data)", "only second"),
+    }
+    assert told(page, "relation_kinds") == [
+        {"kind": "used", "only first": 1, "only second": 1, "same": 1},
+    ]
+
+
+def test_more_differences_than_are_listed_are_counted() -> None:
+    many = ProvDocument()
+    many.add_namespace("ex", "http://example.org/")
+    for number in range(1001):
+        many.entity(f"ex:e{number}")
+    with Graph.from_prov(many) as first:
+        page = Graph.empty(first.store).compare(first)
+    assert page.facts["elements"]["only second"] == 1001
+    assert "The first 1,000 of 1,001." in page.text()
 
 
 def test_a_commit_that_the_repository_has_not_is_said(graph: Graph, tmp_path: Path) -> None:
@@ -308,6 +342,7 @@ def test_pages_chain_on_the_command_line(graph: Graph, tmp_path: Path) -> None:
         ("compare", "a"),
         ("compare", "a", "b", "c"),
         ("why", "a", "--output", "a.md", "--format", "html"),
+        ("why", "a", "--output", "a.pdf"),
     ],
 )
 def test_wrong_usage_is_found_before_anything_is_read(given: tuple[str, ...]) -> None:

@@ -125,6 +125,7 @@ OTHERS: dict[str, Any] = {
     },
     "agent": {"ex:bo": {"foaf:mbox": {"$": "mailto:bo@example.org", "type": "xsd:anyURI"}}},
     "activity": {"ex:deleting": {}},
+    "used": {"ex:use": {"prov:activity": "ex:deleting", "prov:entity": "ex:undescribed"}},
     "wasInvalidatedBy": {
         "_:1": {"prov:entity": "ex:old", "prov:activity": "ex:deleting"},
         "_:2": {"prov:entity": "ex:v11", "prov:activity": "ex:deleting"},
@@ -156,6 +157,8 @@ def others() -> Graph:
         ("bo@example.org", "ex:bo"),
         ("ex:it's", "ex:it's"),
         ("  ex:v2 ", "ex:v2"),
+        ("ex:undescribed", "ex:undescribed"),
+        ("http://example.org/undescribed", "ex:undescribed"),
     ],
 )
 def test_any_document_is_called_by_its_names(text: str, identifier: str, others: Graph) -> None:
@@ -163,11 +166,12 @@ def test_any_document_is_called_by_its_names(text: str, identifier: str, others:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "%", "'; DROP TABLE x; --", "models:/", "x" * 10_000, "a\nb", "[", "zzz@0000"]
+    "text", ["", "%", "'; DROP TABLE x; --", "models:/", "x" * 10_000, "a\nb", "[", "zzz@0000", "ex:use"]
 )
 def test_what_is_no_name_at_all_is_one_sentence(text: str, others: Graph) -> None:
-    with pytest.raises(UsageError, match="nothing is called"):
+    with pytest.raises(UsageError, match="nothing is called") as caught:
         resolve(others, text)
+    assert len(str(caught.value)) < 400
     with pytest.raises(UsageError, match="nothing is called"):
         resolve(Graph.empty(), text)
 

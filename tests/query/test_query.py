@@ -223,6 +223,7 @@ SPARQL_ATTEMPTS = [
     "DELETE WHERE { ?s ?p ?o }",
     "DROP ALL",
     "nonsense",
+    "SELECT (<http://example.org/f>(?s) AS ?x) { ?s ?p ?o }",
     "",
 ]
 
@@ -233,6 +234,17 @@ def test_sparql_does_nothing_but_read_the_graph(attempt: str, graph: Graph) -> N
     with pytest.raises(UsageError):
         graph.sparql(attempt)
     assert graph.sparql("SELECT (count(*) AS ?n) { ?s ?p ?o }").to_pylist() == before
+
+
+def test_an_update_is_told_to_be_one(graph: Graph) -> None:
+    for update in ("PREFIX x: <http://x/> insert data { x:a x:b x:c }", "DROP ALL"):
+        with pytest.raises(UsageError, match=r"can only read: .* not (INSERT|DROP)$"):
+            graph.sparql(update)
+
+
+def test_columns_of_one_name_are_told_apart(graph: Graph) -> None:
+    rows = graph.sql("SELECT a.id, m.id, 1 AS id_1 FROM activity a, Metric m").to_pylist()
+    assert rows == [{"id": "ex:a", "id_2": "ex:m", "id_1": 1}]
 
 
 def test_from_chooses_among_the_bundles_and_fetches_nothing(graph: Graph, tmp_path: Path) -> None:
@@ -298,12 +310,18 @@ def test_a_question_may_stand_in_a_file(
         ["--sql", "missing.sql"],
         ["--sql", "SELECT 1", "--format", "parquet"],
         ["--sql", "SELECT 1", "--format", "csv", "--output", "x.json"],
+        ["--sql", "SELECT 1", "--output", "x.html"],
         ["--sql", "DROP TABLE Run"],
         ["--sql", "SELECT * FROM nothing"],
     ],
 )
 def test_wrong_questions_are_wrong_usage(options: list[str], file: str) -> None:
     assert cli.run(["load", "--input", file, "query", *options]) == 2
+
+
+def test_a_question_is_one_of_two(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["load", "--input", file, "query"]) == 2
+    assert "query needs --sql or --sparql\n" in capsys.readouterr().err
 
 
 def test_several_documents_are_answered_one_by_one(file: str, tmp_path: Path) -> None:

@@ -104,6 +104,30 @@ def test_without_a_document_it_is_wrong_usage(capfd: pytest.CaptureFixture[str])
     assert "put extract or load before it" in capfd.readouterr().err
 
 
+def test_a_bundle_that_comes_twice_is_told_in_every_format_that_can_have_it() -> None:
+    names = (
+        'xmlns:prov="http://www.w3.org/ns/prov#" xmlns:ex="http://example.org/" xmlns:o="http://example.org/"'
+    )
+    xml = "".join(
+        f'<prov:bundleContent prov:id="{prefix}:b"><prov:entity prov:id="ex:e{prefix}"/></prov:bundleContent>'
+        for prefix in ("ex", "o")
+    )
+    jsonld = [
+        {"@type": "prov:Bundle", "@id": "ex:b", "@graph": [{"@type": "prov:Entity", "@id": f"ex:e{n}"}]}
+        for n in range(2)
+    ]
+    texts = {
+        "xml": f"<prov:document {names}>{xml}</prov:document>",
+        "jsonld": json.dumps({"@context": [{"ex": "http://example.org/"}], "@graph": jsonld}),
+    }
+    for name, text in texts.items():
+        with formats.read_from(io.BytesIO(text.encode()), f"twice.{name}", name) as graph:
+            (one,) = graph.validate().violations
+            assert (one.constraint, one.records, one.bundle) == ("7.2", ("bundle ex:b",), None)
+            assert graph.count("bundle") == 1
+            assert graph.count("element") == 2
+
+
 def test_a_report_has_the_formats_that_it_says() -> None:
     with pytest.raises(UsageError, match="there is: text, json"):
         Graph.empty().validate().text("xml")

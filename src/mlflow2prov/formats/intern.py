@@ -380,9 +380,13 @@ class Staging:
             f"INSERT INTO {graph.schema}.relation SELECT {bundle}, r.kind, {ids}, r.time, r.attributes "
             f"FROM {schema}.relation r {of_bundle} {joins}"
         )
-        run(
-            f"INSERT INTO {graph.schema}.bundle SELECT t.id FROM {schema}.bundle b JOIN {schema}.token t ON t.token = b.name"
+        named = (
+            f"SELECT t.id, b.rowid AS place FROM {schema}.bundle b JOIN {schema}.token t ON t.token = b.name"
         )
+        run(f"INSERT INTO {graph.schema}.bundle SELECT id FROM ({named}) GROUP BY id ORDER BY min(place)")
+        if graph.count("bundle") < int(has_bundles):
+            repeated = run(f"SELECT id FROM ({named}) GROUP BY id HAVING count(*) > 1 ORDER BY id")
+            graph.repeated_bundles = tuple(number for (number,) in repeated)
         insert_keys(graph, ((key, *names) for names, key in self.keys.items()))
 
 

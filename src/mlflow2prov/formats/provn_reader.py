@@ -57,7 +57,6 @@ class _Reader:
         self._source = source
         self._scope = Scope(staging, source)
         self._bundle = ""
-        self._bundles: set[str] = set()
         self._batches: dict[str, Batch] = {}
         self._keys: dict[tuple[str, str | None, str | None], int] = {}
         self._waiting = 0
@@ -284,10 +283,7 @@ class _Reader:
         self._keys.clear()
         self._scope.enter(declared, match.start())
         self._bundle = self._scope.resolve(match[0], match.start())
-        iri = self._scope.iri(self._bundle)
-        if iri not in self._bundles:
-            self._bundles.add(iri)
-            self._staging.add_bundle(self._bundle)
+        self._staging.add_bundle(self._bundle)
         self._source.position = after
 
     def _end_bundle(self) -> None:

@@ -150,11 +150,6 @@ class Scope:
             self._default_as_prefix[iri] = self._staging.declare({"ns": iri}).get("ns", "ns")
         return self._default_as_prefix[iri]
 
-    def iri(self, name: str) -> str:
-        """Return the IRI of a name that :meth:`resolve` returned."""
-        prefix, colon, local = name.partition(":")
-        return self._staging.prefixes.get(prefix, "") + local if colon else self._staging.prefixes[""] + name
-
     def _wrong(self, token: str, reason: str, position: int) -> FormatError:
         found = re.compile(rf"(?<![^\s,;()\[\]'=]){re.escape(token)}(?![^\s,;()\[\]'=])").search(
             self._source.text, position

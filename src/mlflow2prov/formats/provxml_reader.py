@@ -221,7 +221,7 @@ class _Reader:
     def _stage_bundles(self) -> None:
         import pyarrow as pa
 
-        names = pa.array(list(dict.fromkeys(self._bundles)), pa.string())
+        names = pa.array(self._bundles, pa.string())
         self._staging.store.append(f"{self._staging.schema}.bundle", pa.table({"name": names}))
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""Comparison of two runs, model versions or models, or of two documents: what differs, and what is the same."""
+"""Comparison of two runs, model versions or models: what differs, and what is the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.references import resolve
-from mlflow2prov.graph.vocabulary import NAME, Words
 from mlflow2prov.graph.why import Telling
 
 
@@ -174,76 +173,3 @@ def _page(first: str, second: str, parts: list[Part]) -> Page:
     summary = f"Differ: {', '.join(differs) or 'nothing'}. The same: {', '.join(same) or 'nothing'}."
     facts = {"first": first, "second": second, "differs": differs, "same": same}
     return Page(title=f"{first} and {second}", summary=summary, facts=facts, parts=tuple(parts))
-
-
-def compare_documents(first: Graph, second: Graph) -> Page:
-    """Return the page of what two documents have that the other has not, by identifiers and attributes.
-
-    >>> from prov.model import ProvDocument
-    >>> document = ProvDocument()
-    >>> _ = document.add_namespace("ex", "http://example.org/")
-    >>> _ = document.entity("ex:a")
-    >>> compare_documents(Graph.from_prov(document), Graph.empty()).facts["elements"]
-    {'only first': 1, 'only second': 0, 'differs': 0, 'same': 0}
-    """
-    run = first.store.run
-    if first.store is not second.store:
-        raise UsageError("the documents live in two stores: load them into one")
-    with first.store.scratch("documents") as scratch:
-        for name, graph in (("one", first), ("other", second)):
-            run(f"CREATE TABLE {scratch}.{name} AS {_facts(graph)}")
-        run(
-            f"CREATE TABLE {scratch}.met AS SELECT coalesce(a.type, b.type) AS type, coalesce(a.name, b.name) "
-            f"AS name, "
-            "CASE WHEN a.iri IS NULL THEN 'only second' WHEN b.iri IS NULL THEN 'only first' "
-            "WHEN a.facts = b.facts THEN 'same' ELSE 'differs' END AS word, "
-            "list_filter(a.facts, lambda x: NOT list_contains(b.facts, x)) AS gone, "
-            "list_filter(b.facts, lambda x: NOT list_contains(a.facts, x)) AS came "
-            f"FROM {scratch}.one a FULL JOIN {scratch}.other b ON b.iri = a.iri AND b.kind = a.kind"
-        )
-        words = ("only first", "only second", "differs", "same")
-        counts = dict(run(f"SELECT word, count(*) FROM {scratch}.met GROUP BY word"))
-        types = run(
-            f"SELECT type, {', '.join(f'count(*) FILTER (word = {word!r})' for word in words)} "
-            f"FROM {scratch}.met GROUP BY type ORDER BY type"
-        )
-        listed = run(
-            f"SELECT name, type, word, gone, came FROM {scratch}.met WHERE word <> 'same' ORDER BY word, type, "
-            f"name LIMIT 1000"
-        )
-    names = [
-        graph.origin or word
-        for graph, word in ((first, "the first document"), (second, "the second document"))
-    ]
-    elements = {word: int(counts.get(word, 0)) for word in words}
-    said = ", ".join(f"{count:,} {word}" for word, count in elements.items())
-    parts = (
-        Part(name="types", title="Elements by type", columns=("type", *words), rows=tuple(types)),
-        Part(
-            name="differences",
-            title="What differs",
-            columns=("name", "type", "comparison", "in the first", "in the second"),
-            rows=tuple(listed),
-            note="" if listed else "Nothing.",
-        ),
-    )
-    return Page(
-        title=" and ".join(names), summary=f"Elements: {said}.", facts={"elements": elements}, parts=parts
-    )
-
-
-def _facts(graph: Graph) -> str:
-    """SQL of each element once: its IRI, kind, name, type, and all that is said of it as sorted texts."""
-    words = Words(graph)
-    schema = graph.schema
-    return (
-        f"WITH keyed AS (SELECT map(list(key), list(name)) AS names FROM {schema}.attribute_key) "
-        f"SELECT concat(first(p.iri), first(n.local)) AS iri, e.kind, first(coalesce({words.label()}, {NAME})) "
-        f"AS name, "
-        f"first(coalesce(({words.types()})[1], 'other')) AS type, list_sort(list_distinct(flatten(list(list_concat("
-        "coalesce(list_transform(e.attributes, lambda a: concat(keyed.names[a.k], ' = ', a.v)), []), "
-        "[concat('start = ', e.start_time), concat('end = ', e.end_time)]))))) AS facts "
-        f"FROM {schema}.element e JOIN {schema}.name n ON n.id = e.id LEFT JOIN {schema}.prefix p ON p.prefix = "
-        f"n.prefix, keyed "
-        "GROUP BY e.id, e.kind"
-    )

@@ -51,6 +51,8 @@ class Graph:
         self._schema: str | None = schema
         self._worked_out: dict[str, object] = {}
         self.origin = origin
+        self.repeated_bundles: tuple[int, ...] = ()
+        """Bundles that the document had several times under one identifier, which the graph has as one."""
 
     @property
     def schema(self) -> str:
@@ -379,9 +381,11 @@ class Graph:
     def compare(self, first: str | Graph, second: str | None = None) -> Page:
         """Return the page that compares two things of the graph, or the graph with another one.
 
-        See :func:`mlflow2prov.graph.comparison.compare`.
+        See :func:`mlflow2prov.graph.comparison.compare` and
+        :func:`mlflow2prov.graph.document_comparison.compare_documents`.
         """
-        from mlflow2prov.graph.comparison import compare, compare_documents
+        from mlflow2prov.graph.comparison import compare
+        from mlflow2prov.graph.document_comparison import compare_documents
 
         if isinstance(first, Graph):
             return compare_documents(self, first)

@@ -144,7 +144,8 @@ def _page(asking: Asking, label: str, note: str, count: int) -> Page:
             ("runs", "run"),
         )
     ]
-    summary = f"Affected: {', '.join(said)}; {count:,} things in all.{f' {note}' if note else ''}"
+    things = "1 thing" if count == 1 else f"{count:,} things"
+    summary = f"Affected: {', '.join(said)}; {things} in all.{f' {note}' if note else ''}"
     return Page(title=f"If {label} was wrong", summary=summary, facts={"affected": count}, parts=tuple(parts))
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.graph.vocabulary import NAME, Words
-from mlflow2prov.prov.records import KIND_BY_NAME
+from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS
 
 _NUMBER = {name: kind.number for name, kind in KIND_BY_NAME.items()}
+_PLACES_OF_ELEMENTS = {
+    column: [
+        kind.number
+        for kind in RELATION_KINDS
+        if position < len(kind.references)
+        and kind.references[position] not in ("generation", "usage", "bundle")
+    ]
+    for position, column in enumerate(ARGUMENT_COLUMNS[:3])
+}
+"""The columns of relations in which elements stand, and the kinds of which they do."""
 
 
 class Rows:
@@ -198,16 +209,33 @@ class Rows:
         called = f"list_concat({self.words.values('name')}, {self.words.values('username')})"
         return self._things("User", f"unnest({called}) AS handle, 0 AS rank")
 
-    def identifiers(self) -> str:
-        """Every element by its identifier as the document spells it, and by its IRI."""
+    def _identifiers(self, which: str) -> str:
         graph = self.graph.schema
+        return (
+            f"SELECT n.id, unnest([{NAME}, concat(p.iri, n.local)]) AS handle, 0 AS rank FROM {self._names()} n "
+            f"LEFT JOIN {graph}.prefix p ON p.prefix = n.prefix {which}"
+        )
+
+    def _names(self) -> str:
         fits = (
             "" if self.is_everything else f"WHERE ends_with((SELECT text FROM {self.scratch}.asked), local)"
         )
-        return (
-            f"SELECT n.id, unnest([{NAME}, concat(p.iri, n.local)]) AS handle, 0 AS rank "
-            f"FROM (SELECT * FROM {graph}.name {fits}) n LEFT JOIN {graph}.prefix p ON p.prefix = n.prefix "
-            f"SEMI JOIN {graph}.element e ON e.id = n.id"
+        return f"(SELECT * FROM {self.graph.schema}.name {fits})"
+
+    def identifiers(self) -> str:
+        """Every element by its identifier as the document spells it, and by its IRI."""
+        return self._identifiers(f"SEMI JOIN {self.graph.schema}.element e ON e.id = n.id")
+
+    def undescribed(self) -> str:
+        """Likewise, what relations name as an element and no record describes."""
+        graph, names = self.graph.schema, self._names()
+        named = " UNION ALL ".join(
+            f"SELECT {column} AS id FROM {graph}.relation WHERE kind IN ({', '.join(map(str, kinds))}) "
+            f"AND {column} IN (SELECT id FROM {names})"
+            for column, kinds in _PLACES_OF_ELEMENTS.items()
+        )
+        return self._identifiers(
+            f"SEMI JOIN ({named}) r ON r.id = n.id ANTI JOIN {graph}.element e ON e.id = n.id"
         )
 
     def labels(self) -> str:

@@ -274,6 +274,15 @@ REFERENCE_KINDS: tuple[ReferenceKind, ...] = (
         is_last=True,
         doc="Any element with this `prov:label`, where nothing else is found.",
     ),
+    ReferenceKind(
+        name="PROV identifier",
+        form="PREFIX:LOCAL, or an IRI",
+        example="ex:draft",
+        pattern=r".+",
+        rows=Rows.undescribed,
+        is_last=True,
+        doc="What relations name, but no record describes, where nothing else is found.",
+    ),
 )
 """Every kind of reference; a document that has no such things has nothing to be found so."""
 
@@ -352,14 +361,16 @@ def _labels(graph: Graph, ids: list[int]) -> dict[int, str]:
 def _ambiguous(text: str, found: list[Reference]) -> str:
     listed = [f"{one.kind} {one.label} = {one.identifier}" for one in found[:_LISTED]]
     listed += [f"{len(found) - _LISTED:,} more"] if len(found) > _LISTED else []
-    return f"{text!r} may mean {len(found)} things: {'; '.join(listed)}: give one of the identifiers"
+    return (
+        f"{_shortened(text)!r} may mean {len(found)} things: {'; '.join(listed)}: give one of the identifiers"
+    )
 
 
 def _unknown(text: str, near: Sequence[tuple[str, str]]) -> str:
     if not near:
-        return f"nothing is called {text!r} in the document, nor anything like it"
+        return f"nothing is called {_shortened(text)!r} in the document, nor anything like it"
     listed = ", ".join(f"{handle} ({kind})" for kind, handle in near)
-    return f"nothing is called {text!r} in the document; the nearest are: {listed}"
+    return f"nothing is called {_shortened(text)!r} in the document; the nearest are: {listed}"
 
 
 def _nearest(graph: Graph, rows: Rows, text: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,10 +215,35 @@ def _found(cursor: duckdb.DuckDBPyConnection, sql: str) -> Iterator[Any]:
     try:
         with _told():
             reader = cursor.sql(sql).to_arrow_reader(_BATCH)
-            yield reader.schema
-            yield from reader
+            names = _distinct(reader.schema.names)
+            yield _renamed(reader.schema, names)
+            for batch in reader:
+                yield batch.rename_columns(names)
     finally:
         cursor.close()
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names of columns with a number after those that come again, which JSON has no other place for.
+
+    >>> _distinct(["id", "name", "id", "id_1", "id"])
+    ['id', 'name', 'id_2', 'id_1', 'id_3']
+    """
+    taken, found = set(names), list[str]()
+    for name in names:
+        numbered = name
+        if name in found:
+            numbers = count(1)
+            numbered = next(one for number in numbers if (one := f"{name}_{number}") not in taken)
+        taken.add(numbered)
+        found.append(numbered)
+    return found
+
+
+def _renamed(schema: pa.Schema, names: list[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def _found(store: Any, query: str, prefixes: dict[str, str], oxigraph: Any) -> I
 
     try:
         found = store.query(query, prefixes=prefixes)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RuntimeError) as error:
+        _refuse_updates(query)
         raise UsageError(f"the query is no SPARQL that can be carried out: {_first_line(error)}") from error
     if isinstance(found, oxigraph.QueryBoolean):
         schema = pa.schema([("answer", pa.bool_())])
@@ -117,6 +118,7 @@ _TOKEN = re.compile(
     r"""|[?$]\w+|(?P<name>[\w-]*:[\w-]*)|(?P<word>\w+)""",
     re.DOTALL,
 )
+_UPDATES = frozenset({"INSERT", "DELETE", "WITH", "LOAD", "CLEAR", "CREATE", "DROP", "COPY", "MOVE", "ADD"})
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 
 
@@ -126,6 +128,14 @@ def _refuse_service(query: str) -> None:
     for text in {query, plain}:
         if any((found["word"] or "").lower() == "service" for found in _TOKEN.finditer(text)):
             raise UsageError("a query can read the graph only: SERVICE is not there")
+
+
+def _refuse_updates(query: str) -> None:
+    """Raise an error where what is no query is an update, in the words that one begins with."""
+    words = [found["word"] for found in _TOKEN.finditer(query) if found["word"]]
+    beginning = next((word.upper() for word in words if word.upper() not in {"BASE", "PREFIX"}), "")
+    if beginning in _UPDATES:
+        raise UsageError(f"a query can only read: it has to be a SELECT, an ASK, …, not {beginning}")
 
 
 def _character(code: int) -> str:

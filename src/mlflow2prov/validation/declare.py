@@ -52,10 +52,11 @@ class Rule:
     """A definition, an inference or a constraint.
 
     Attributes:
-        code: its number in PROV-CONSTRAINTS, ``DM`` for PROV-DM itself, ``LINKS`` for PROV-LINKS.
+        code: its number in PROV-CONSTRAINTS (``7.2`` is that of a section), ``DM`` for PROV-DM itself, ``LINKS``
+            for PROV-LINKS.
         name: its name there.
         kind: ``definition``, ``inference``, ``uniqueness``, ``ordering``, ``typing``, ``impossibility``,
-            or ``data model``.
+            ``data model`` or ``document``.
         says: what it says, in our words.
         how: how it is applied, where that is not plain from ``says``.
         finds: what violates it, one query each.

@@ -15,6 +15,7 @@ from mlflow2prov.validation.rules import RULE_BY_CODE, RULES
 from mlflow2prov.validation.shown import Shown
 
 _STEPS_SHOWN = 20
+_REPEATED = "the document has several bundles of the identifier {subject}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,10 @@ def validate(graph: Graph, *, shapes: bool = False) -> Report:
         found += _specializations(graph, made)
         graph.store.run(_in(GENERATED, graph, made))
         found += _order(graph, made)
+    found += [
+        Found(rule=RULE_BY_CODE["7.2"], bundle=0, message=_REPEATED, subject=number)
+        for number in graph.repeated_bundles
+    ]
     found.sort(key=lambda one: RULES.index(one.rule))
     violations = list(_told(graph, found))
     if shapes:
@@ -143,11 +148,14 @@ def _told(graph: Graph, found: list[Found]) -> Iterable[Violation]:
         ],
     )
     for one in found:
+        records = [shown.record(place) for place in one.places]
+        if one.rule.kind == "document":
+            records = [f"bundle {shown.name(one.subject or 0)}"]
         yield Violation(
             constraint=one.rule.code,
             name=one.rule.name,
             message=_message(one, shown),
-            records=tuple(shown.record(place) for place in one.places),
+            records=tuple(records),
             bundle=shown.name(one.bundle) if one.bundle else None,
             through=one.through,
         )

@@ -18,8 +18,8 @@ class Violation:
     """One violation of one rule.
 
     Attributes:
-        constraint: the number of the constraint, such as ``23``; ``DM`` for PROV-DM, ``LINKS`` for
-            PROV-LINKS, ``SHACL`` for the shapes of the vocabulary.
+        constraint: the number of the constraint, such as ``23`` (``7.2`` is that of a section); ``DM`` for
+            PROV-DM, ``LINKS`` for PROV-LINKS, ``SHACL`` for the shapes of the vocabulary.
         name: the name of the constraint, such as ``key-properties``.
         message: what is wrong.
         records: the records involved, in PROV-N without attributes.

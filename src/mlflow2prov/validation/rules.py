@@ -54,6 +54,15 @@ DATA_MODEL = Rule(
     finds=tuple(_missing(position) for position in range(max(kind.required for kind in RELATION_KINDS))),
 )
 
+_DISTINCT_BUNDLES = Rule(
+    code="7.2",
+    name="distinct-bundles",
+    kind="document",
+    says="No two bundles of a document have one identifier (section 7.2).",
+    how="Known of documents in PROV-N, PROV-XML and PROV-JSONLD, as long as they are not saved again: of a PROV-JSON "
+    "document that has a bundle twice, reading says so; in RDF, one name is one graph.",
+)
+
 _RULES_OF_MENTIONS = Rule(
     code="LINKS",
     name="unique-mention",
@@ -300,6 +309,7 @@ IMPOSSIBILITY: tuple[Rule, ...] = (
 
 RULES: tuple[Rule, ...] = (
     DATA_MODEL,
+    _DISTINCT_BUNDLES,
     *DEFINITIONS,
     *INFERENCES,
     *UNIQUENESS,
