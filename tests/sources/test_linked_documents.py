@@ -18,10 +18,9 @@ from mlflow2prov import Graph, extract, merge
 from mlflow2prov.cli import run as run_command
 from mlflow2prov.linking.facts import read_facts
 from mlflow2prov.linking.past import Past
-from mlflow2prov.prov.records import KIND_BY_NAME
 
 Records = set[tuple[Any, ...]]
-MADE_ONCE = ("extraction:Extraction.", "agent:SoftwareAgent.")
+MADE_ONCE = "extraction:Extraction."
 
 
 def records(graph: Graph) -> tuple[Records, Records]:
@@ -32,8 +31,7 @@ def records(graph: Graph) -> tuple[Records, Records]:
         keys = {key: words for key, *words in once.query("SELECT * FROM {graph}.attribute_key")}
 
         def told(attributes: list[dict[str, Any]] | None) -> str:
-            pairs = sorted([*keys[pair["k"]], pair["v"]] for pair in attributes or ())
-            return json.dumps([pair for pair in pairs if pair[0] != "m2p:matched_by"], default=str)
+            return json.dumps(sorted([*keys[pair["k"]], pair["v"]] for pair in attributes or ()), default=str)
 
         elements = {
             (names[identifier], kind, *times, told(attributes))
@@ -46,18 +44,8 @@ def records(graph: Graph) -> tuple[Records, Records]:
     return _without_making(elements), _without_making(relations)
 
 
-ALTERNATE = KIND_BY_NAME["alternateOf"].number
-"""Links of a run's datasets to data of the repository take its trees: they are made together only."""
-
-
 def _without_making(found: Records) -> Records:
-    return {
-        record
-        for record in found
-        if not record[0].startswith(MADE_ONCE[0])
-        and "m2p:InputData" not in record[-1]
-        and (record[1] != ALTERNATE or ":Dataset." not in record[0] or not record[0].startswith("mlflow"))
-    }
+    return {record for record in found if not record[0].startswith(MADE_ONCE)}
 
 
 def linked(repository: Path, url: str, **names: str) -> Graph:
