@@ -160,9 +160,12 @@ class Past:
     def _read_deletions(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         merges = "(SELECT sha FROM {s}.commit WHERE first_parent IS NOT NULL)"
-        for sha, identifier in self._run(f"SELECT sha, id FROM {{s}}.deleted WHERE sha NOT IN {merges}"):
-            if sha in self._first and identifier in self.number:
-                found.setdefault(sha, []).append(self.path_of[self.number[identifier]])
+        for sha, path, odd in self._run(
+            "SELECT d.sha, v.path, v.path_bytes FROM {s}.deleted d JOIN {s}.filerevision v USING (id) "
+            f"WHERE v.path IS NOT NULL AND d.sha NOT IN {merges}"
+        ):
+            if sha in self._first:
+                found.setdefault(sha, []).append(self.paths.number_of(exact_path(path, odd)))
         return found
 
     def _read_merged(self) -> dict[str, list[tuple[int, int | None]]]:
