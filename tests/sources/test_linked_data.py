@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,16 @@ def source(place: str) -> str:
 
 def shown(folder: Path, *places: str) -> list[tuple[str, str, str]]:
     """Datasets that say in all ways what they are: each by one way, and some by two that disagree."""
-    digests = [*MD5.values(), f"md5:{MD5['a'].upper()}", *(oid(it)[:36] for it in ("big", "new")), oid("big")]
+    digests = [
+        *MD5.values(),
+        f"md5:{MD5['a'].upper()}",
+        *(oid(it)[:36] for it in ("big", "new", "other")),
+        oid("big"),
+    ]
     digests += ["none", MD5["a"][:8]]
     remote = [f"s3://bucket/store/files/md5/{MD5[it][:2]}/{MD5[it][2:]}" for it in "ab"]
     remote.append(f"kept/files/md5/{MD5['b'][:2]}/{MD5['b'][2:]}")
+    remote.append(f"lfs/objects/{oid('other')[:2]}/{oid('other')[2:4]}/{oid('other')}")
     found = [(f"by digest {it}", it, "") for it in digests]
     found += [
         (f"from {it}", "d", source(it)) for it in (*remote, *places, *(f"{folder}/{it}" for it in places))
@@ -59,6 +66,11 @@ def relations(graph: Graph) -> Counter[str]:
     return Counter(count)
 
 
+def assert_equal(together: Graph, apart: Graph) -> None:
+    for mine, theirs in zip(records(together), records(apart), strict=True):
+        assert mine == theirs
+
+
 def assert_same(repository: Path, url: str, **history: bool) -> Counter[str]:
     with (
         extract(repository, url, **history) as together,
@@ -67,8 +79,7 @@ def assert_same(repository: Path, url: str, **history: bool) -> Counter[str]:
         merge([store, git]) as both,
         both.link() as apart,
     ):
-        for mine, theirs in zip(records(together), records(apart), strict=True):
-            assert mine == theirs
+        assert_equal(together, apart)
         return relations(together)
 
 
@@ -85,6 +96,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "raw.dvc": FOLDER,
         "ext/wine.csv.dvc": IMPORT,
         "outside.dvc": OUTSIDE,
+        "z.dvc": tracked("m.pkl", "h"),
         "dvc.lock": lock(prepare),
         "dvc.yaml": DEFINED,
         "big.bin": pointer("big"),
@@ -120,6 +132,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             "dvc.yaml": DEFINED.replace("m.pkl", "n.pkl"),
         },
         {**two, "big.bin": pointer("big"), "dvc.lock": lock(again) + item("big.bin", "b")},
+        {**two, "big.bin": pointer("other"), "big.dvc": tracked("big.bin", "b", push="false")},
+        {**two, "big.bin": pointer("big"), "big.dvc": tracked("big.bin", "b", push="false")},
         {path: text for path, text in two.items() if path != "dvc.lock"},
         {**files, "data/wine.csv.dvc": tracked("wine.csv", "d"), "raw/one.csv": "3"},
     ]
@@ -139,7 +153,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "plain/small.csv",
     ]
     places += ["raw/one.csv", "raw/b/three.csv", "s3://bucket/outside.csv", "d/x", "p.py", "nothing.csv"]
-    commits = [*main_, side]
+    beside = main_[8]  # big.bin is data of both DVC and LFS there: only what a later run finds of it counts
+    commits = [commit for commit in (*main_, side) if commit != beside]
     rows: list[Row] = []
     for number, commit in enumerate(commits):
         dirty = {"mlflow__source__git__dirty": "true"} if number % 2 else {}
@@ -151,19 +166,28 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return made.path, store_of(folder, *rows)
 
 
-def test_data_that_comes_and_goes_is_the_same(project: tuple[Path, str]) -> None:
-    found = assert_same(*project)
+@pytest.fixture(scope="module")
+def documents(project: tuple[Path, str]) -> Iterator[tuple[Graph, Graph, Graph]]:
+    """The document of both, that of Git, and that of MLflow."""
+    repository, url = project
+    with extract(repository, url) as both, extract(repository) as git, extract(mlflow_url=url) as store:
+        yield both, git, store
+
+
+def test_data_that_comes_and_goes_is_the_same(documents: tuple[Graph, Graph, Graph]) -> None:
+    together, git, store = documents
+    with merge([store, git]) as both, both.link() as apart:
+        assert_equal(together, apart)
+    found = relations(together)
     assert min(found[it] for it in ("digest", "remote_path", "path", "folder", "m2p:InputData")) > 0
 
 
 def test_it_stays_the_same_through_a_file_and_where_it_is_linked_again(
-    project: tuple[Path, str], tmp_path: Path
+    documents: tuple[Graph, Graph, Graph], tmp_path: Path
 ) -> None:
-    repository, url = project
-    with extract(repository) as git, extract(mlflow_url=url) as store:
-        files = [git.save(tmp_path / "git.ttl"), store.save(tmp_path / "store.xml")]
+    together, *apart = documents
+    files = [one.save(tmp_path / name) for one, name in zip(apart, ("git.ttl", "store.xml"), strict=True)]
     with (
-        extract(repository, url) as together,
         load(files[0]) as git,
         load(files[1]) as store,
         merge([store, git]) as both,
@@ -176,6 +200,7 @@ def test_it_stays_the_same_through_a_file_and_where_it_is_linked_again(
 
 NAMES = (
     "a.dvc",
+    "z.dvc",
     "d/b.dvc",
     "dvc.lock",
     "d/dvc.lock",
@@ -231,6 +256,32 @@ def data_history(seed: int, size: int = 30) -> list[Commit]:
                 files[name if kind == "w" else rnd.choice(NAMES)] = moved
         commits.append(Commit(parents, files))
     return commits
+
+
+def test_a_document_that_does_not_say_what_files_name_has_no_data_of_dvc(
+    documents: tuple[Graph, Graph, Graph], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, git, store = documents
+    with merge([store, git]) as both:
+        both.store.run(f"UPDATE {both.schema}.attribute_key SET name = 'm2p:x' WHERE name = 'm2p:names_data'")
+        with both.link() as apart:
+            found = relations(apart)
+    assert found["path"] and not found["remote_path"]
+    assert "left out: the data of DVC that runs took in, since an earlier version" in caplog.text
+
+
+def test_a_part_of_a_history_has_no_data(
+    project: tuple[Path, str], documents: tuple[Graph, Graph, Graph], caplog: pytest.LogCaptureFixture
+) -> None:
+    repository, url = project
+    with (
+        extract(repository, url, paths=["plain"]) as together,
+        extract(repository, paths=["plain"]) as git,
+        merge([documents[2], git]) as both,
+        both.link() as apart,
+    ):
+        assert relations(together) == relations(apart) == Counter()
+    assert "left out: the data of runs, since only a part of the history" in caplog.text
 
 
 @pytest.mark.parametrize("find_copies", [False, True])

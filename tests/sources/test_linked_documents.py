@@ -119,19 +119,6 @@ def test_a_merge_that_does_not_say_what_it_took_is_left_out(
     assert "entry points and data of runs at commits of which a merge does not say" in caplog.text
 
 
-def test_a_file_that_a_merge_took_from_beside_the_way_can_be_deleted(tmp_path: Path) -> None:
-    made = Repository(tmp_path / "r")
-    one = made.commit({"a.py": "1"})
-    side = made.commit({"a.py": "1", "deep/train.py": "2"}, one, branch="side")
-    other = made.commit({"a.py": "3", "train.py": "4"}, one)
-    merged = made.commit({"a.py": "3", "train.py": "4", "deep/train.py": "2"}, other, side)
-    last = made.commit({"a.py": "3", "train.py": "4"}, merged)
-    url = store_of(tmp_path, *of_run("at-last", last, "/elsewhere/deep/train.py"))
-    with extract(made.path, url) as together, linked(made.path, url) as apart:
-        assert records(together) == records(apart)
-        assert [role for role in _roles(together) if role == "m2p:EntryPoint"]
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_the_trees_of_random_histories_are_put_together_again(seed: int, tmp_path: Path) -> None:
     repository = make(tmp_path / "r", range(seed, seed + 1)).repository
