@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,12 +175,12 @@ def _stream(seed: int, commits: list[Commit], first_mark: int) -> bytes:
     return b"".join(lines)
 
 
-def make(path: Path, seeds: range) -> Made:
+def make(path: Path, seeds: range, of: Callable[[int], list[Commit]] = history) -> Made:
     """A repository with a random history for each seed, each commit of which is under some branch."""
     made = Made(Repository(path, "--bare"))
     stream, mark = list[bytes](), 1
     for seed in seeds:
-        made.histories[seed] = history(seed)
+        made.histories[seed] = of(seed)
         stream.append(_stream(seed, made.histories[seed], mark))
         mark += len(made.histories[seed])
     marks = path / "marks"

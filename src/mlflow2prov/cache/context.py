@@ -213,6 +213,7 @@ class Context:
             "git_import": f"commit IN ({commits})",
             "git_revision": revisions,
             "git_declared": revisions,
+            "git_data_named": revisions,
             "git_parent": whole,
             "git_merged": whole,
             "git_dataset_match": "true",

@@ -1,4 +1,4 @@
-"""What the records of a document say of commits, revisions, runs and models, as tables."""
+"""What the records of a document say of commits, revisions, data, runs and models, as tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "previous_path",
         "previous_path_bytes",
         "entry_points",
+        "blob",
     ),
+    "DataRevision": ("path", "path_bytes", "commit", "md5", "sha256", "remote_path", "imported_from"),
+    "Dataset": ("digest",),
+    "Repository": ("settings",),
     "SourceTree": ("commit",),
     "Run": ("source_git_commit", "source_name", "source_entry_point", "work_tree", "unresolved_source"),
     "LoggedModel": ("source_git_commit", "work_tree"),
@@ -26,8 +30,13 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """For each type the attributes that are looked at; each type becomes a table of its own."""
 
-_LISTS: dict[str, str] = {"Commit": "merged"}
-"""Likewise those that have several values; these become rows of ``merged``."""
+_LISTS: tuple[tuple[str, str], ...] = (
+    ("Commit", "merged"),
+    ("Dataset", "source"),
+    ("FileRevision", "names_data"),
+    ("FileRevision", "drops_data"),
+)
+"""Likewise those that have several values; each becomes a table of its own, named by the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,7 @@ def read_facts(graph: Graph, schema: str) -> Facts | None:
         return None
     facts = Facts(graph, schema, prefixes[M2P])
     run, vocabulary = graph.store.run, facts.vocabulary
-    wanted = [*dict.fromkeys([*_COLUMNS, *_LISTS])]
-    types = ", ".join(f"'{vocabulary}:{name}'" for name in wanted)
+    types = ", ".join(f"'{vocabulary}:{name}'" for name in _COLUMNS)
     keys = [row[0] for row in graph.query("SELECT key FROM {graph}.attribute_key WHERE name = 'prov:type'")]
     listed = ", ".join(map(str, keys)) or "NULL"
     run(
@@ -64,7 +72,7 @@ def read_facts(graph: Graph, schema: str) -> Facts | None:
         f"SELECT id, attributes, unnest(list_transform(list_filter(attributes, lambda a: a.k IN ({listed}) "
         f"AND a.v IN ({types})), lambda a: a.v)) AS v FROM {graph.schema}.element WHERE bundle = 0)"
     )
-    named = {name for columns in _COLUMNS.values() for name in columns} | set(_LISTS.values())
+    named = {name for columns in _COLUMNS.values() for name in columns} | {name for _, name in _LISTS}
     names = ", ".join(f"'{vocabulary}:{name}'" for name in sorted(named))
     run(
         f"CREATE TABLE {schema}.said AS SELECT t.id, t.type, substr(k.name, {len(vocabulary) + 2}) AS name, t.a.v AS value "
@@ -77,7 +85,7 @@ def read_facts(graph: Graph, schema: str) -> Facts | None:
             f"CREATE TABLE {schema}.{type_.lower()} AS SELECT t.id, {picked} FROM {schema}.typed t "
             f"LEFT JOIN {schema}.said s ON s.id = t.id AND s.type = t.type WHERE t.type = '{type_}' GROUP BY t.id"
         )
-    for type_, name in _LISTS.items():
+    for type_, name in _LISTS:
         run(
             f"CREATE TABLE {schema}.{name} AS SELECT id, value FROM {schema}.said "
             f"WHERE type = '{type_}' AND name = '{name}'"
@@ -87,7 +95,11 @@ def read_facts(graph: Graph, schema: str) -> Facts | None:
 
 
 def _read_relations(facts: Facts) -> None:
-    """Make ``creation`` (of runs and models), ``parent`` (of commits) and ``deleted`` (revisions by commits)."""
+    """Make ``creation`` (of runs and models), ``parent`` (of commits), ``deleted`` (revisions by commits), ``previous``.
+
+    The last has what a revision derives from, and ``pointer`` the data that a revision is itself, in Git LFS;
+    ``taken`` has the datasets that runs at commits of the document took in.
+    """
     run, schema = facts.graph.store.run, facts.schema
     relation = f"(SELECT * FROM {facts.graph.schema}.relation WHERE bundle = 0)"
     for made, table in (("run", "run_creation"), ("loggedmodel", "model_creation")):
@@ -103,4 +115,21 @@ def _read_relations(facts: Facts) -> None:
     run(
         f"CREATE TABLE {schema}.deleted AS SELECT DISTINCT c.sha, v.id FROM {relation} r "
         f"JOIN {schema}.filerevision v ON v.id = r.a1 JOIN {schema}.commit c ON c.id = r.a2 WHERE r.kind = 16"
+    )
+    run(
+        f"CREATE TABLE {schema}.previous AS SELECT DISTINCT r.a1 AS id, r.a2 AS previous FROM {relation} r "
+        f"SEMI JOIN {schema}.filerevision v ON v.id = r.a1 SEMI JOIN {schema}.filerevision p ON p.id = r.a2 "
+        "WHERE r.kind = 21"
+    )
+    run(
+        f"CREATE TABLE {schema}.pointer AS SELECT DISTINCT v.id, d.id AS data FROM {relation} r "
+        f"JOIN {schema}.datarevision d ON d.id = r.a1 JOIN {schema}.filerevision v ON v.id = r.a2 "
+        "WHERE r.kind = 21 AND v.commit = d.commit AND v.path = d.path "
+        "AND v.path_bytes IS NOT DISTINCT FROM d.path_bytes"
+    )
+    run(
+        f"CREATE TABLE {schema}.taken AS SELECT DISTINCT m.source_git_commit AS commit, k.creation, d.id AS dataset "
+        f"FROM {schema}.run m SEMI JOIN {schema}.commit c ON c.sha = m.source_git_commit "
+        f"JOIN {schema}.run_creation k ON k.id = m.id JOIN {relation} r ON r.a1 = k.creation "
+        f"JOIN {schema}.dataset d ON d.id = r.a2 WHERE r.kind = 12"
     )

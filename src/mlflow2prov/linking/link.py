@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow2prov.graph.duplicates import eliminate_duplicates
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.linking.data import DataOfRuns, Row
 from mlflow2prov.linking.facts import Facts, read_facts
 from mlflow2prov.linking.past import Past
 from mlflow2prov.linking.records import Records
@@ -24,9 +25,10 @@ def link(graph: Graph) -> Graph:
 
     What :func:`mlflow2prov.extract` says of both sources together is added, where the commits that runs name
     are in the document: that the run was informed by the commit, used its tree, its entry point and the
-    ``MLproject`` file that says what to run, and followed the entry point as its plan. The trees are put
-    together from the records; see :mod:`mlflow2prov.linking.past`. What only contents of files tell (what an
-    entry point imports) can't be added. Linking again changes nothing.
+    ``MLproject`` file that says what to run, and followed the entry point as its plan; and that the datasets
+    that it took in are data or files of the repository, which it used. The trees are put together from the
+    records; see :mod:`mlflow2prov.linking.past`. What only contents of files tell (what an entry point
+    imports) can't be added. Linking again changes nothing.
 
     Args:
         graph: a document, such as one of Git merged with one of MLflow.
@@ -40,11 +42,12 @@ def link(graph: Graph) -> Graph:
         facts = read_facts(result, scratch)
         if facts is None:
             return result
-        _find_points(facts)
+        _find(facts)
         records = Records(facts)
         records.add_trees()
         records.add_code_of_runs()
         records.add_code_of_models()
+        records.add_data_of_runs()
         records.name_people_once()
     linked = eliminate_duplicates(result)
     result.close()
@@ -60,8 +63,8 @@ class _Point:
     project: int | None
 
 
-def _find_points(facts: Facts) -> None:
-    """Make ``point``: what each source means in the tree of its commit."""
+def _find(facts: Facts) -> None:
+    """Make ``point``, what each source means in the tree of its commit; and ``match``, what datasets are there."""
     import pyarrow as pa
 
     store, schema = facts.graph.store, facts.schema
@@ -69,8 +72,8 @@ def _find_points(facts: Facts) -> None:
         "SELECT DISTINCT r.source_git_commit, coalesce(r.source_name, ''), coalesce(r.source_entry_point, '') "
         f"FROM {schema}.run r SEMI JOIN {schema}.commit c ON c.sha = r.source_git_commit ORDER BY ALL"
     )
-    points = _resolved(facts, [Source(*row) for row in rows])
-    table = pa.table(
+    points, matches = _resolved(facts, [Source(*row) for row in rows])
+    point = pa.table(
         {
             "commit": pa.array([point.source.commit for point in points], pa.string()),
             "source": pa.array([point.source.source for point in points], pa.string()),
@@ -80,16 +83,23 @@ def _find_points(facts: Facts) -> None:
             "project_id": pa.array([point.project for point in points], pa.int32()),
         }
     )
-    with store.registered(table) as arriving:
-        store.run(f"CREATE TABLE {schema}.point AS SELECT * FROM {arriving}")
+    kinds = {"commit": pa.string(), "dataset": pa.int32(), "way": pa.string(), "matched": pa.int32()}
+    columns = zip(*matches, strict=True) if matches else [()] * len(kinds)
+    match = pa.table(
+        [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)], [*kinds]
+    )
+    for name, table in (("point", point), ("match", match)):
+        with store.registered(table) as arriving:
+            store.run(f"CREATE TABLE {schema}.{name} AS SELECT * FROM {arriving}")
 
 
-def _resolved(facts: Facts, wanted: list[Source]) -> list[_Point]:
+def _resolved(facts: Facts, wanted: list[Source]) -> tuple[list[_Point], list[Row]]:
     by_commit: dict[str, list[Source]] = {}
     for source in wanted:
         by_commit.setdefault(source.commit, []).append(source)
     past = Past(facts, set(by_commit))
     roots = _roots(facts.graph)
+    data = DataOfRuns(facts, past, roots)
     index = PathIndex(past.paths.exact, past.paths.number)
     points = []
     for commit, state in past.states():
@@ -101,13 +111,14 @@ def _resolved(facts: Facts, wanted: list[Source]) -> list[_Point]:
                 for number in (found.path, found.project)
             ]
             points.append(_Point(source, found.candidates, *files))
+        data.look_up(commit, state)
     if past.unknown:
         _LOG.warning(
-            "left out: entry points of runs at commits of which a merge does not say what it took from where,"
+            "left out: entry points and data of runs at commits of which a merge does not say what it took from where,"
             " since an earlier version of mlflow2prov wrote that (%d commits)",
             past.unknown,
         )
-    return points
+    return points, data.finish()
 
 
 def _roots(graph: Graph) -> list[str]:

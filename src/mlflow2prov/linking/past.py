@@ -6,6 +6,7 @@ deleted, and in a merge also what it took from its other parents (``m2p:merged``
 
 from __future__ import annotations
 
+import re
 from array import array
 from base64 import b64decode
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from immutables import Map
 from mlflow2prov.linking.facts import Facts
 from mlflow2prov.sources.git_history import Paths, State
 
+_REVISION = "id, commit, path, path_bytes, mode, entry_points, blob"
+_NAME = re.compile(r"(?:[0-9a-f]{2})+")
+
 
 class Past:
     """The part of a history on the way to some commits.
@@ -25,24 +29,26 @@ class Past:
 
     Attributes:
         paths: every path of it.
-        element: for each revision, by its number, the identifier of its record; likewise ``declared``, the
-            JSON of what it declares that can be run.
+        element: for each revision, by its number, the identifier of its record; ``number`` is the other way round.
+        path_of: for each revision the number of its path; likewise ``declared``, the JSON of what it declares
+            that can be run.
         unknown: how many wanted commits have a merge before them that does not say what it took from where.
     """
 
     def __init__(self, facts: Facts, wanted: set[str]) -> None:
         self.paths = Paths()
         self.element = array("i")
+        self.number: dict[int, int] = {}
+        self.path_of = array("i")
         self.declared: dict[int, str] = {}
         self.unknown = 0
         self._submodules: set[int] = set()
         self._facts = facts
         self._first: dict[str, str | None] = {}
         self._wanted = wanted
-        self._path_of = array("i")
+        self._content: list[bytes | None] = []
         self._made: dict[str, list[int]] = {}
         self._moved: dict[int, bytes] = {}
-        self._number: dict[int, int] = {}
         self._read_parents()
         self._read_revisions()
         self._lost = self._read_deletions()
@@ -51,6 +57,11 @@ class Past:
     def is_submodule(self, revision: int) -> bool:
         """Return whether a revision is a pointer to a commit of another repository."""
         return revision in self._submodules
+
+    def content(self, revision: int) -> str | None:
+        """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
+        content = self._content[revision]
+        return None if content is None else content.hex()
 
     def states(self) -> Iterator[tuple[str, State]]:
         """Yield each wanted commit with its state: for each path, by number, the number of its revision."""
@@ -79,7 +90,7 @@ class Past:
             else:
                 new[path] = taken
         for revision in made:
-            new[self._path_of[revision]] = revision
+            new[self.path_of[revision]] = revision
         return new.finish()
 
     def _read_parents(self) -> None:
@@ -110,33 +121,51 @@ class Past:
 
     def _read_revisions(self) -> None:
         rows = self._run(
-            "SELECT id, commit, path, path_bytes, mode, entry_points, CASE WHEN status = 'R' THEN previous_path END, "
+            f"SELECT {_REVISION}, CASE WHEN status = 'R' THEN previous_path END, "
             "previous_path_bytes FROM {s}.filerevision WHERE commit IS NOT NULL AND path IS NOT NULL ORDER BY id"
         )
-        for identifier, commit, path, odd, mode, declared, previous, odd_previous in rows:
+        for *told, previous, odd_previous in rows:
+            commit = told[1]
             if commit in self._first:
-                number = self._add(identifier, _exact(path, odd))
+                number = self._add(*told)
                 self._made.setdefault(commit, []).append(number)
-                if mode == "160000":
-                    self._submodules.add(number)
-                if declared:
-                    self.declared[number] = declared
                 if previous is not None:
-                    self._moved[number] = _exact(previous, odd_previous)
+                    self._moved[number] = exact_path(previous, odd_previous)
 
-    def _add(self, identifier: int, path: bytes) -> int:
-        number = len(self.element)
+    def _add(
+        self,
+        identifier: int,
+        commit: str,
+        path: str,
+        odd: str | None,
+        mode: str | None,
+        declared: str | None,
+        blob: str | None,
+    ) -> int:
+        """Take in a revision on the way, or beside it, and return its number."""
+        known = self.number.get(identifier)
+        if known is not None:
+            return known
+        number = self.number[identifier] = len(self.element)
         self.element.append(identifier)
-        self._path_of.append(self.paths.number_of(path))
-        self._number[identifier] = number
+        self.path_of.append(self.paths.number_of(exact_path(path, odd)))
+        is_file = mode in {None, "100644", "100755"} and blob is not None and _NAME.fullmatch(blob)
+        self._content.append(bytes.fromhex(blob) if blob and is_file else None)
+        if mode == "160000":
+            self._submodules.add(number)
+        if declared:
+            self.declared[number] = declared
         return number
 
     def _read_deletions(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         merges = "(SELECT sha FROM {s}.commit WHERE first_parent IS NOT NULL)"
-        for sha, identifier in self._run(f"SELECT sha, id FROM {{s}}.deleted WHERE sha NOT IN {merges}"):
-            if sha in self._first and identifier in self._number:
-                found.setdefault(sha, []).append(self._path_of[self._number[identifier]])
+        for sha, path, odd in self._run(
+            "SELECT d.sha, v.path, v.path_bytes FROM {s}.deleted d JOIN {s}.filerevision v USING (id) "
+            f"WHERE v.path IS NOT NULL AND d.sha NOT IN {merges}"
+        ):
+            if sha in self._first:
+                found.setdefault(sha, []).append(self.paths.number_of(exact_path(path, odd)))
         return found
 
     def _read_merged(self) -> dict[str, list[tuple[int, int | None]]]:
@@ -167,27 +196,20 @@ class Past:
             return found
         makers = {maker for maker, _ in asked}
         rows = self._run(
-            "SELECT id, commit, path, path_bytes, mode, entry_points FROM {s}.filerevision "
-            "WHERE commit IS NOT NULL AND path IS NOT NULL ORDER BY id"
+            f"SELECT {_REVISION} FROM {{s}}.filerevision WHERE commit IS NOT NULL AND path IS NOT NULL ORDER BY id"
         )
-        for identifier, commit, path, odd, mode, declared in rows:
-            if commit in makers and (commit, _exact(path, odd)) in asked:
-                exact = _exact(path, odd)
-                number = self._number.get(identifier)
-                if number is None:
-                    number = self._add(identifier, exact)
-                    if mode == "160000":
-                        self._submodules.add(number)
-                    if declared:
-                        self.declared[number] = declared
-                found[commit, exact] = number
+        for told in rows:
+            commit, path = told[1], exact_path(told[2], told[3])
+            if commit in makers and (commit, path) in asked:
+                found[commit, path] = self._add(*told)
         return found
 
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
         return self._facts.graph.store.run(sql.replace("{s}", self._facts.schema))
 
 
-def _exact(path: str, odd: str | None) -> bytes:
+def exact_path(path: str, odd: str | None) -> bytes:
+    """Return the bytes of a path, from its text and what says them where the text does not."""
     return path.encode() if odd is None else b64decode(odd)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.linking.facts import Facts
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
 
-_GENERATED, _USED, _INFORMED, _DERIVED, _ASSOCIATED = 11, 12, 13, 21, 32
+_GENERATED, _USED, _INFORMED, _DERIVED, _ASSOCIATED, _ALTERNATE = 11, 12, 13, 21, 32, 42
 _ENTITY = 1
 
 
@@ -129,6 +129,25 @@ class Records:
         trees = f"{schema}.worktreediff d JOIN {schema}.sourcetree t ON t.commit = d.commit"
         diffs = f"(SELECT d.id, t.id AS tree_id FROM {trees}) f"
         self._relate(_DERIVED, "f.id, f.tree_id, NULL", diffs)
+
+    def add_data_of_runs(self) -> None:
+        """Add what datasets of runs are in the repository: alternates of data or files, which the runs used."""
+        graph, schema = self._graph, self._schema
+        same = f"(SELECT DISTINCT dataset, matched FROM {schema}.match) f"
+        self._relate(_ALTERNATE, "f.dataset, f.matched, NULL", same)
+        inputs = (
+            f"(SELECT DISTINCT t.creation, m.matched FROM {schema}.match m "
+            f"JOIN {schema}.taken t ON t.commit = m.commit AND t.dataset = m.dataset) f"
+        )
+        self._relate(_USED, "f.creation, f.matched, NULL", inputs, role="InputData", marked=False)
+        pair = self._pair(self._word("matched_by"), "way")
+        self._run(
+            f"UPDATE {graph}.element e SET attributes = list_concat(e.attributes, "
+            "list_filter(f.pairs, lambda a: NOT list_contains(e.attributes, a))) "
+            f"FROM (SELECT dataset, list({pair} ORDER BY way) AS pairs FROM "
+            f"(SELECT DISTINCT dataset, way FROM {schema}.match) GROUP BY dataset) f "
+            "WHERE e.id = f.dataset AND e.bundle = 0"
+        )
 
     def name_people_once(self) -> None:
         """Take away the address as the label of people whose name is known, too."""

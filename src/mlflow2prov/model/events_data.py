@@ -20,18 +20,12 @@ from mlflow2prov.model.declare import (
     used,
 )
 
-
-def _parts(key: str) -> str:
-    """SQL of the parts of an identifier, from a key that joins them by slashes."""
-    return f"replace(replace(replace(replace({key}, '-', '%2D'), '~', '%7E'), '%', '-'), '/', '--')"
-
-
 _NAME = "regexp_extract(path, '[^/]*$')"
 
 DATA_REVISIONS = Event(
     name="data_revisions",
     doc="A commit named data by its content, in a file of DVC or a pointer of Git LFS; or a run of a stage made it.",
-    rows=f"""
+    rows="""
         WITH said AS (
             SELECT data, min(commit) AS commit, min(path) AS path, min(path_bytes) AS path_bytes,
                    first(named_in ORDER BY tool, named_in) AS named_in,
@@ -40,11 +34,12 @@ DATA_REVISIONS = Event(
                    bool_or(tool = 'lfs') AS is_lfs, max(imported_from) AS imported_from,
                    max(rev_lock) AS rev_lock, max(md5) AS md5, max(sha256) AS sha256, max(etag) AS etag,
                    max(checksum) AS checksum, max(version_id) AS version_id,
-                   max(file_count) AS file_count, max(remote_path) AS remote_path,
+                   max(file_count) AS file_count,
+                   coalesce(max(remote_path) FILTER (tool = 'dvc'), max(remote_path)) AS remote_path,
                    first(size_bytes ORDER BY tool, size_bytes) AS size_bytes
             FROM git_data GROUP BY data
         )
-        SELECT s.*, {_parts("s.data")} AS data_key, r.revision_ref AS named_in_ref, c.commit_ref, c.authored,
+        SELECT s.*, parts_of_key(s.data) AS data_key, r.revision_ref AS named_in_ref, c.commit_ref, c.authored,
                c.author_ref, l.revision_ref AS pointer_ref
         FROM said s
         JOIN commits c ON c.commit = s.commit
@@ -154,8 +149,8 @@ DATA_LINKS = Event(
 STAGE_RUNS = Event(
     name="stage_runs",
     doc="A stage of DVC was run, as a commit was the first to record.",
-    rows=f"""
-        SELECT s.*, {_parts("s.stage")} AS stage_key, c.commit_ref, c.author_ref, p.revision_ref AS plan_ref
+    rows="""
+        SELECT s.*, parts_of_key(s.stage) AS stage_key, c.commit_ref, c.author_ref, p.revision_ref AS plan_ref
         FROM git_stage_run s
         JOIN commits c ON c.commit = s.commit
         LEFT JOIN revisions p ON p.commit = s.plan_commit

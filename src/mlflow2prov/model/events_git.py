@@ -217,7 +217,7 @@ REVISIONS = Event(
     doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
     rows="""
         SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
-               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points
+               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points, n.names_data, n.drops_data
         FROM git_revision r
         JOIN commits c ON c.commit = r.commit
         LEFT JOIN (
@@ -225,6 +225,12 @@ REVISIONS = Event(
                    to_json(map_from_entries(list((name, target) ORDER BY name)))::VARCHAR AS entry_points
             FROM git_declared GROUP BY ALL
         ) d ON d.commit = r.commit AND d.path_key = path_part(r.path, r.path_bytes)
+        LEFT JOIN (
+            SELECT commit, path_part(path, path_bytes) AS path_key,
+                   list(parts_of_key(data) ORDER BY data) FILTER (is_named) AS names_data,
+                   list(parts_of_key(data) ORDER BY data) FILTER (NOT is_named) AS drops_data
+            FROM git_data_named GROUP BY ALL
+        ) n ON n.commit = r.commit AND n.path_key = path_part(r.path, r.path_bytes)
         LEFT JOIN files f ON f.added_in = r.file_added_in
             AND f.path_key = path_part(r.file_path, r.file_path_bytes)
         ORDER BY c.commit_ref, path_key
@@ -244,6 +250,8 @@ REVISIONS = Event(
                 "status": text("status", always=True),
                 "mode": text("nullif(mode, '100644')"),
                 "entry_points": text("entry_points"),
+                "names_data": text("names_data", many=True),
+                "drops_data": text("drops_data", many=True),
                 "blob": text("blob"),
                 "swhid": text(
                     "CASE WHEN length(blob) = 40 AND mode <> '160000' THEN 'swh:1:cnt:' || blob END"

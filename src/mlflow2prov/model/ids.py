@@ -34,6 +34,8 @@ MACROS: tuple[str, ...] = (
     "path_part(x, bytes) AS CASE WHEN bytes IS NULL THEN part(x) ELSE array_to_string(list_transform("
     f"regexp_extract_all(hex(bytes), '..'), lambda h: CASE WHEN regexp_full_match(h, '{_PLAIN_HEX}')"
     " THEN decode(unhex(h)) ELSE '-' || h END), '') END",
+    # the parts that a key of data joins by slashes
+    "parts_of_key(x) AS replace(replace(replace(replace(x, '-', '%2D'), '~', '%7E'), '%', '-'), '/', '--')",
     # a qualified name's local part made of a word of somebody's
     "word(x) AS CASE WHEN regexp_matches(x, '^[A-Za-z_]') THEN part(x) ELSE '_' || part(x) END",
     # text that XML 1.0 can hold

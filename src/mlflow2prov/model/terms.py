@@ -85,6 +85,7 @@ ATTRIBUTES: dict[str, str] = {
     "diff": "The changes as Git prints them, without what is assigned to names of secrets; 100,000 characters at most.",
     "diff_size": "The length of the diff that MLflow recorded, in characters.",
     "digest": "A digest of the content.",
+    "drops_data": "Likewise what it names no more; see names_data.",
     "email": "The e-mail address, in lower case.",
     "entry_points": "What the file declares can be run, as JSON: the names of a project's entry points and their "
     "commands, or those of console scripts and their functions.",
@@ -128,6 +129,8 @@ ATTRIBUTES: dict[str, str] = {
     "model_uuid": "The UUID that the MLmodel file names.",
     "forgotten_by": "When an extraction with a cache first missed what an earlier one had seen.",
     "name": "What the thing is called.",
+    "names_data": "Of a file of DVC the data that it names and its previous revision did not (of several previous "
+    "revisions the one that sorts first by commit and path): what follows DataRevision. in the data's identifier.",
     "new_value": "The value that replaced the former one; absent where there is none any more.",
     "not_after": "When an extraction with a cache had first seen that it has happened.",
     "not_before": "When the last extraction with the cache began that saw that it has not happened yet.",

@@ -8,13 +8,17 @@ than in the file's previous revisions; a run makes all of its outputs anew. A de
 data that another file tells of at that commit, if its content is the same, else one of its own.
 
 So nothing derives from what a later commit, or a cycle among the stages of one, has made.
+
+What a revision of a file names is noted down as the difference to its previous revision; of several, to
+the one that sorts first by commit and path. A file that can't be read names nothing.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.dvc_files import MOST_BYTES, Config, Stage, read_config, read_data_file
 from mlflow2prov.sources.git_blobs import Blobs
 from mlflow2prov.sources.git_data_commit import AtCommit
@@ -26,6 +30,8 @@ from mlflow2prov.sources.git_data_pieces import (
     Rows,
     Standing,
     folders_above,
+    is_data_file,
+    order_of_file,
     standing_at,
 )
 from mlflow2prov.sources.git_history import History, State
@@ -63,38 +69,36 @@ class DataHistory:
         self._sort_in(history)
         if not self._numbers or self._numbers.isdisjoint(history.path_of[start:]):
             return
-        changes = list(self._changes(range(start, self._next), history))
+        made = [it for it in range(start, self._next) if history.path_of[it] in self._numbers]
+        before = _previous_of(made, start, history)
+        changes = list(self._changes(made, before, history))
         if changes:
             AtCommit(self, commit, state, history, changes).take_in()
+        for revision in made:
+            self._note_named(revision, before[revision], history)
 
-    def standing(self, state: State) -> Iterator[tuple[Place, Entry]]:
+    def standing(self, state: State, history: History) -> Iterator[tuple[Place, Entry]]:
         """Yield the data that the files of a state name, those of ``dvc.yaml`` last."""
-        for number in sorted(self._numbers):
+        exact = history.paths.exact
+        for number in sorted(self._numbers, key=lambda it: order_of_file(exact[it])):
             standing = self._standings.get(state.get(number, -1))
             if standing is not None:
-                yield from sorted(standing.outs.items(), key=lambda pair: (pair[0][0], pair[0][1] or ""))
+                yield from standing.outs.items()
 
     def _sort_in(self, history: History) -> None:
         """Note which of the paths that came since the last time are files of DVC."""
         paths = history.paths.exact
         for number in range(self._seen, len(paths)):
-            path = paths[number]
-            if path.endswith((b".dvc", b"dvc.lock", b"dvc.yaml")):
-                name = path.rpartition(b"/")[2]
-                if name in {b"dvc.lock", b"dvc.yaml"} or (name.endswith(b".dvc") and name != b".dvc"):
-                    self._numbers.add(number)
+            if is_data_file(paths[number]):
+                self._numbers.add(number)
         self._seen = len(paths)
 
-    def _changes(self, made: range, history: History) -> Iterator[Change]:
-        """Yield the revisions of files of DVC among new ones, those of ``dvc.yaml`` last."""
-        before: dict[int, list[int]] = {}
-        for revision, _, previous in reversed(history.derivations):
-            if revision < made.start:
-                break
-            before.setdefault(revision, []).insert(0, previous)
-        wanted = [revision for revision in made if history.path_of[revision] in self._numbers]
-        paths = {revision: history.paths.exact[history.path_of[revision]] for revision in wanted}
-        for revision in sorted(wanted, key=lambda it: (_rank(paths[it]), paths[it])):
+    def _changes(
+        self, made: Sequence[int], before: Mapping[int, Sequence[int]], history: History
+    ) -> Iterator[Change]:
+        """Yield the revisions that can be read among new ones of files of DVC, those of ``dvc.yaml`` last."""
+        paths = {revision: history.paths.exact[history.path_of[revision]] for revision in made}
+        for revision in sorted(made, key=lambda it: order_of_file(paths[it])):
             name = history.content(revision)
             content = None if name is None else self._blobs.content(name, MOST_BYTES)
             if content is None:
@@ -104,10 +108,26 @@ class DataHistory:
                 self.unread += 1
                 continue
             self.odd += file.odd
-            known = [self._standings.get(previous) for previous in before.get(revision, ())]
+            known = [self._standings.get(previous) for previous in before[revision]]
             path = paths[revision].decode("utf-8", "surrogateescape")
             standing = self._standings[revision] = Standing()
             yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
+
+    def _note_named(self, revision: int, before: Sequence[int], history: History) -> None:
+        """Note down what a revision of a file names otherwise than its previous one."""
+        exact, made_in = history.paths.exact, history.commits
+        first = min(
+            before,
+            key=lambda it: (made_in[history.commit_of[it]], exact[history.path_of[it]]),
+            default=-1,
+        )
+        was, now = (self._standings.get(it, Standing()).outs for it in (first, revision))
+        if was is now:
+            return
+        place = made_in[history.commit_of[revision]], *text_of(exact[history.path_of[revision]])
+        old, new = ({entry.key for entry in outs.values()} for outs in (was, now))
+        for key in sorted(old ^ new):
+            self.rows.add("git_data_named", *place, key, key in new)
 
     # ---- What is asked at a commit -----------------------------------------------------------------
 
@@ -174,5 +194,18 @@ class DataHistory:
         return Pipeline(path, made_in, self._pipelines[name], self._standings.get(revision))
 
 
-def _rank(path: bytes) -> int:
-    return 1 if path.endswith(b"dvc.lock") else 2 if path.endswith(b"dvc.yaml") else 0
+def _previous_of(made: Sequence[int], start: int, history: History) -> dict[int, list[int]]:
+    """Return the previous revisions of those that a commit made, in the order of its parents.
+
+    Args:
+        made: the revisions that are asked for.
+        start: the first that the commit made, which is the last commit.
+        history: the pass.
+    """
+    before: dict[int, list[int]] = {revision: [] for revision in made}
+    for revision, _, previous in reversed(history.derivations):
+        if revision < start:
+            break
+        if revision in before:
+            before[revision].insert(0, previous)
+    return before

@@ -123,6 +123,23 @@ class Rows:
             yield from batches_of_rows(table, rows)
 
 
+def is_data_file(path: bytes) -> bool:
+    """Return whether a path is that of a file of DVC.
+
+    >>> is_data_file(b"data/wine.csv.dvc"), is_data_file(b"dvc.lock"), is_data_file(b"data/.dvc")
+    (True, True, False)
+    """
+    if not path.endswith((b".dvc", b"dvc.lock", b"dvc.yaml")):
+        return False
+    name = path.rpartition(b"/")[2]
+    return name in {b"dvc.lock", b"dvc.yaml"} or (name.endswith(b".dvc") and name != b".dvc")
+
+
+def order_of_file(path: bytes) -> tuple[int, bytes]:
+    """Return what files of DVC are sorted by: what others say goes before what a ``dvc.yaml`` defines."""
+    return 1 if path.endswith(b"dvc.lock") else 2 if path.endswith(b"dvc.yaml") else 0, path
+
+
 def exact(path: str) -> bytes:
     """Return the bytes of a path that was read as text by its bytes that are no UTF-8."""
     return path.encode("utf-8", "surrogateescape")

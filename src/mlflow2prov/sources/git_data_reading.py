@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.git_blobs import Blobs
 from mlflow2prov.sources.git_data import DataHistory
-from mlflow2prov.sources.git_data_pieces import Rows
-from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun
+from mlflow2prov.sources.git_data_pieces import Entry, Rows
+from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_lfs import note_pointers
 from mlflow2prov.sources.git_program import Git
@@ -29,7 +30,7 @@ class GitData:
     ) -> None:
         self.rows = Rows()
         self._shown = shown
-        self._matches = DatasetMatches((DatasetOfRun(*it) for it in datasets), roots, self.rows)
+        self._matches = DatasetMatches((DatasetOfRun(*it) for it in datasets), roots)
 
     @contextmanager
     def reading(self, git: Git) -> Iterator[None]:
@@ -42,12 +43,14 @@ class GitData:
         """Take in the commit that the history has just taken in, given its state."""
         commit = history.commits[-1]
         self._data.add(commit, state, history)
-        self._matches.look_up(commit, state, history, self._data)
+        if self._matches.are_at(commit):
+            named = self._data.standing(state, history)
+            self._note(self._matches.look_up(commit, state, history, named), history)
 
     def finish(self, history: History) -> None:
         """Take in what can be told when all commits are there, and say what was left out."""
         pointers = note_pointers(history, self._blobs, self.rows)
-        self._matches.finish(history, pointers)
+        self._note(self._matches.finish(history, pointers), history)
         data, blobs = self._data, self._blobs
         said = (
             (
@@ -65,3 +68,12 @@ class GitData:
         for count, sentence in said:
             if count:
                 _LOG.warning(sentence, count, self._shown)
+
+    def _note(self, found: Iterable[Match], history: History) -> None:
+        for dataset, way, thing in found:
+            if isinstance(thing, Entry):
+                self.rows.add("git_dataset_match", *dataset[:3], way, thing.key, None, None, None)
+                continue
+            path = text_of(history.paths.exact[history.path_of[thing]])
+            commit = history.commits[history.commit_of[thing]]
+            self.rows.add("git_dataset_match", *dataset[:3], way, None, *path, commit)

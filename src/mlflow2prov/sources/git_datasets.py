@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from mlflow2prov.prov.text import text_of
-from mlflow2prov.sources.git_data import DataHistory
-from mlflow2prov.sources.git_data_pieces import Entry, Rows, exact, folders_above
+from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_entry_points import target_of
-from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_history import Paths, State
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
@@ -40,48 +39,85 @@ class DatasetOfRun(NamedTuple):
     source: str
 
 
+class Match(NamedTuple):
+    """What a dataset is: a piece of data, or the number of a revision of a plain file, and what told it."""
+
+    dataset: DatasetOfRun
+    way: str
+    thing: Entry | int
+
+
+class Revisions(Protocol):
+    """The revisions of a history, by their numbers.
+
+    Attributes:
+        paths: every path.
+        path_of: for each revision the number of its path.
+    """
+
+    paths: Paths
+    path_of: array[int]
+
+    def content(self, revision: int) -> str | None:
+        """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
+        ...
+
+
 class DatasetMatches:
-    """The datasets of runs, to be looked up when the pass is at the runs' commits.
+    """The datasets of runs, to be looked up where the states of the runs' commits are at hand.
 
     Held are the datasets, and the states of those commits at which a digest may be that of a file of LFS.
     """
 
-    def __init__(self, wanted: Iterable[DatasetOfRun], roots: Sequence[str], rows: Rows) -> None:
+    def __init__(self, wanted: Iterable[DatasetOfRun], roots: Sequence[str]) -> None:
         self._wanted: dict[str, list[DatasetOfRun]] = {}
         for dataset in wanted:
             self._wanted.setdefault(dataset.commit, []).append(dataset)
         self._roots = roots
-        self._rows = rows
         self._held: list[tuple[State, DatasetOfRun, str, Found]] = []
 
-    def look_up(self, commit: str, state: State, history: History, data: DataHistory) -> None:
-        """Note down what the datasets of a commit's runs are, given its state."""
+    def are_at(self, commit: str) -> bool:
+        """Return whether a run at a commit took in a dataset."""
+        return commit in self._wanted
+
+    def look_up(
+        self, commit: str, state: State, revisions: Revisions, data: Iterable[tuple[Place, Entry]]
+    ) -> Iterator[Match]:
+        """Yield what the datasets of a commit's runs are, but for those that may be files of LFS.
+
+        Args:
+            commit: its object name.
+            state: its state.
+            revisions: the history that the state is of.
+            data: what the files of DVC in the state name; those that are to be believed first.
+        """
         wanted = self._wanted.get(commit)
         if wanted:
-            tree = _Tree(state, history, data)
+            tree = _Tree(state, revisions, data)
             for dataset in wanted:
-                self._match(dataset, tree)
+                yield from self._matches(dataset, tree)
 
-    def finish(self, history: History, pointers: dict[str, list[int]]) -> None:
-        """Note down the datasets whose digest may be that of a file of LFS, given the pointers' revisions."""
+    def finish(self, revisions: Revisions, pointers: dict[str, list[int]]) -> Iterator[Match]:
+        """Yield what the datasets are whose digest may be that of a file of LFS, given the pointers' revisions."""
+        path_of = revisions.path_of
         for state, dataset, digest, otherwise in self._held:
             oids = [oid for oid in pointers if oid.startswith(digest)] if pointers else []
-            standing = [it for oid in oids for it in pointers[oid] if state.get(history.path_of[it]) == it]
-            self._note(dataset, ("digest", standing) if standing else otherwise, history)
+            standing = [it for oid in oids for it in pointers[oid] if state.get(path_of[it]) == it]
+            yield from _each(dataset, ("digest", standing) if standing else otherwise)
         self._held.clear()
 
-    def _match(self, dataset: DatasetOfRun, tree: _Tree) -> None:
+    def _matches(self, dataset: DatasetOfRun, tree: _Tree) -> Iterator[Match]:
         told = _DIGEST.fullmatch(dataset.digest)
         digest = told[1].lower() if told else None
         by_digest = list(tree.by_digest(digest)) if digest else []
         if by_digest:
-            self._note(dataset, ("digest", by_digest), tree.history)
+            yield from _each(dataset, ("digest", by_digest))
             return
         found = self._by_source(dataset, tree)
         if digest:
             self._held.append((tree.state, dataset, digest, found))
         else:
-            self._note(dataset, found, tree.history)
+            yield from _each(dataset, found)
 
     def _by_source(self, dataset: DatasetOfRun, tree: _Tree) -> Found:
         """Return what a dataset is by its source, and what told it."""
@@ -98,24 +134,22 @@ class DatasetMatches:
                     return way, found
         return "", []
 
-    def _note(self, dataset: DatasetOfRun, found: Found, history: History) -> None:
-        way, things = found
-        for thing in things:
-            row: tuple[object, ...] = (None, None, None)
-            if isinstance(thing, int):
-                path = text_of(history.paths.exact[history.path_of[thing]])
-                row = (*path, history.commits[history.commit_of[thing]])
-            data = thing.key if isinstance(thing, Entry) else None
-            self._rows.add("git_dataset_match", *dataset[:3], way, data, *row)
+
+def _each(dataset: DatasetOfRun, found: Found) -> Iterator[Match]:
+    way, things = found
+    return (Match(dataset, way, thing) for thing in things)
 
 
 def datasets_of_runs_sql(tags: str, inputs: str, datasets: str) -> str:
     """Return SQL of the datasets of runs that name a commit (:class:`DatasetOfRun`), from rows of three tables."""
+    value = "max(value) FILTER (key = '{}')".format
+    commit = f"coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')})"
     return (
-        "SELECT DISTINCT c.value AS commit, d.name, d.digest, coalesce(d.source, '') AS source "
-        f"FROM {tags} c JOIN {inputs} i ON i.run_id = c.run_id "
-        f"JOIN {datasets} d ON d.name = i.name AND d.digest = i.digest "
-        "WHERE c.key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit') AND c.value <> ''"
+        "SELECT DISTINCT c.commit, d.name, d.digest, coalesce(d.source, '') AS source "
+        f"FROM (SELECT run_id, lower({commit}) AS commit FROM {tags} AS tag "
+        "WHERE key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit') AND value <> '' "
+        f"GROUP BY run_id) c JOIN {inputs} i ON i.run_id = c.run_id "
+        f"JOIN {datasets} d ON d.name = i.name AND d.digest = i.digest"
     )
 
 
@@ -137,13 +171,13 @@ def source_of(text: str) -> str | None:
 class _Tree:
     """What stands at a commit, by the names under which a dataset may say it."""
 
-    def __init__(self, state: State, history: History, data: DataHistory) -> None:
+    def __init__(self, state: State, revisions: Revisions, data: Iterable[tuple[Place, Entry]]) -> None:
         self.state = state
-        self.history = history
+        self._revisions = revisions
         self._by_path: dict[str, Entry] = {}
         self._by_last: dict[str, list[str]] = {}
         self._entries: dict[str, Entry] = {}
-        for (path, url), entry in data.standing(state):
+        for (path, url), entry in data:
             self._entries.setdefault(entry.key, entry)
             if url is None and path not in self._by_path:
                 self._by_path[path] = entry
@@ -156,7 +190,7 @@ class _Tree:
                 yield entry
         if len(digest) > 32:
             for revision in self.state.values():
-                if (self.history.content(revision) or "").startswith(digest):
+                if (self._revisions.content(revision) or "").startswith(digest):
                     yield revision
 
     def by_remote_path(self, source: str) -> Iterator[Entry | int]:
@@ -205,7 +239,7 @@ class _Tree:
                 yield path
         exact_tail = b"/" + exact(tail)
         for number in self.state:
-            path_bytes = self.history.paths.exact[number]
+            path_bytes = self._revisions.paths.exact[number]
             if path_bytes.endswith(exact_tail):
                 yield path_bytes.decode("utf-8", "surrogateescape")
 
@@ -213,9 +247,9 @@ class _Tree:
         entry = self._by_path.get(path)
         if entry is not None:
             return entry
-        number = self.history.paths.number.get(exact(path))
+        number = self._revisions.paths.number.get(exact(path))
         revision = None if number is None else self.state.get(number)
-        return revision if revision is not None and self.history.content(revision) is not None else None
+        return revision if revision is not None and self._revisions.content(revision) is not None else None
 
 
 def _starts(path: str) -> list[int]:

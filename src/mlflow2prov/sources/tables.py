@@ -247,6 +247,15 @@ _TABLES = (
         remote_path=_TEXT,  # where a remote keeps the content
     ),
     _table(
+        "git_data_named",
+        "what a revision of a file of DVC names otherwise than its previous revision; see git_data",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        data=_NAME,
+        is_named=_FLAG,  # false of what it names no more
+    ),
+    _table(
         "git_data_link",
         "what a piece of data has to do with another one, or with a file of the tree",
         data=_NAME,
