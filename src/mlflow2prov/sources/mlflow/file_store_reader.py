@@ -15,7 +15,7 @@ from mlflow2prov.sources.mlflow.file_store_rows import Rows, told
 from mlflow2prov.sources.mlflow.file_store_selection import FileScope
 from mlflow2prov.sources.mlflow.file_store_traces import TraceFiles
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
-from mlflow2prov.sources.mlflow.server_rows import batch, model_id_of
+from mlflow2prov.sources.mlflow.server_rows import MODEL_GIT_TAGS, batch, model_id_of
 from mlflow2prov.sources.mlflow.trace_files import read_span_files
 from mlflow2prov.sources.tables import Batches
 
@@ -142,7 +142,7 @@ class StoreReader:
             return
         fixed = {"run_id": run_id, "experiment_id": experiment_id, "lifecycle_stage": _stage(meta, told_id)}
         if told(meta, "run_name", "name") is None:
-            fixed["name"] = self._run_name_tag(folder, listing)
+            fixed["name"] = self._tag(folder, listing, "mlflow.runName")  # as MLflow shows it
         yield from self._rows.add("mlflow_run", meta, folder, **fixed)
         self._expect_folders(listing, folder, (*_OF_RUN, b"inputs", b"outputs"))
         self._own_artifacts("run", run_id, told(meta, "artifact_uri"), folder, listing)
@@ -154,9 +154,9 @@ class StoreReader:
         if b"outputs" in listing.folders and "logged_models" not in self._skip:
             yield from self._outputs(run_id, folder + b"/outputs")
 
-    def _run_name_tag(self, folder: bytes, listing: Listing) -> str | None:
-        """The name of a run whose meta.yaml has none, as MLflow shows it."""
-        path = folder + b"/tags/mlflow.runName"
+    def _tag(self, folder: bytes, listing: Listing, key: str) -> str | None:
+        """The value of a tag of a run or logged model, None where there is none or it is empty."""
+        path = folder + b"/tags/" + key.encode()
         is_there = b"tags" in listing.folders and os.path.lexists(path)
         content = self._files.content(path) if is_there else None
         return self._files.text(content, path) if content else None
@@ -227,6 +227,7 @@ class StoreReader:
             "model_id": model_id,
             "experiment_id": experiment_id,
             "lifecycle_stage": _stage(meta, told_id),
+            **{column: self._tag(folder, listing, key) for column, key in MODEL_GIT_TAGS.items()},
         }
         yield from self._rows.add("mlflow_logged_model", meta, folder, **fixed)
         self._expect_folders(listing, folder, _OF_RUN)
