@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from mlflow2prov.cache.extraction import Sources
     from mlflow2prov.model.expand import Names
     from mlflow2prov.sources.git_given import AtHand, Given
-    from mlflow2prov.sources.mlflow.known import Known
+    from mlflow2prov.sources.mlflow.known import Finished, Known
     from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.mlflow.selection import Selection
-    from mlflow2prov.sources.mlflow.server import Finished
     from mlflow2prov.sources.tables import Batches
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,8 @@ from mlflow2prov.sources.tables import SOURCE_TABLES
 from mlflow2prov.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from mlflow2prov.sources.mlflow.known import Known
+    from mlflow2prov.sources.mlflow.known import Finished, Known
     from mlflow2prov.sources.mlflow.parts import Wanted
-    from mlflow2prov.sources.mlflow.server import Finished
     from mlflow2prov.sources.tables import Batches
 
 _WAYS: Mapping[str, tuple[str, str]] = {
@@ -61,7 +60,7 @@ def store_batches(url: str, wanted: Wanted, ways: Ways, finished: Finished | Non
     """What is wanted of an MLflow store, by the way in that its URL asks for."""
     module, function = way_into(url)
     settings = ways.settings(function)
-    if function == "read_server" and finished is not None:
+    if function in ("read_server", "read_file_store") and finished is not None:
         settings["finished"] = finished
     read: Callable[..., Batches] = getattr(import_module(f"mlflow2prov.sources.mlflow.{module}"), function)
     return read(url, wanted, **settings)
@@ -79,6 +78,7 @@ _CHANGES = {
     "read_database": ("database", "read_database_again"),
     "read_database_server": ("database", "read_database_again"),
     "read_server": ("server_changes", "read_server_again"),
+    "read_file_store": ("file_store_changes", "read_file_store_again"),
 }
 """The modules and functions that read what may be new in a store, by those that read all of it."""
 

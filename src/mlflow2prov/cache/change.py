@@ -151,6 +151,11 @@ class Change:
                 ids = f"SELECT DISTINCT {key} FROM {schema}.{listed}"
                 run(f"DELETE FROM {own}.{noted} WHERE owner = '{owner}' AND owner_id IN ({ids})")
                 run(f"INSERT INTO {own}.{noted} SELECT '{owner}', {key}, {self.begun_ms} FROM ({ids})")
+        if "signed" in there:
+            run(
+                f"DELETE FROM {own}.signed WHERE (owner, owner_id) IN (SELECT (owner, owner_id) FROM {schema}.signed)"
+            )
+            run(f"INSERT INTO {own}.signed FROM {schema}.signed WHERE digest IS NOT NULL")
         if "asked" in there and self.found.arrived.git:
             for asked in ("asked", "asked_data"):
                 run(f"DELETE FROM {own}.{asked}")

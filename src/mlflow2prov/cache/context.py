@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mlflow2prov.cache.compare import Comparison, columns_of
 from mlflow2prov.cache.units import GIT_TABLES, LEDGER, NEEDS, OWNED, UNITS, Need
+from mlflow2prov.graph.store import Store
 from mlflow2prov.model.surroundings_tags import CI_SYSTEMS, USER_TAGS
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
@@ -19,7 +20,8 @@ class Context:
         found: what changed.
         before, after: the schemas with views of all source tables.
         scratch: a schema for what is worked out.
-        telling: the keys of tags that tell of what several runs have in common.
+        telling: the keys of tags that tell of what several runs have in common: those that the cache has
+            noted, and those that arrived.
     """
 
     found: Comparison
@@ -45,9 +47,8 @@ class Context:
         store.run("; ".join(statements))
         self._find_affected()
         self._find_context()
-        places = f"(SELECT key FROM {self.found.cache.sources}.mlflow_tag UNION ALL "
-        places += f"SELECT key FROM {self.found.arrived.schema}.mlflow_tag)"
-        self.telling = [key for (key,) in store.run(_telling_keys(places))]
+        come = telling_keys(store, self.after, f"run_id IN (FROM {self.found.arrived.schema}.dirty_run)")
+        self.telling = sorted({*self.telling, *come})
 
     def _find_context(self) -> None:
         store = self.found.cache.store
@@ -155,6 +156,18 @@ class Context:
         names = {name for (name,) in self.found.cache.store.run(" UNION ALL ".join(tables))}
         return frozenset(names | (set() if self.telling else set(_TELLING_EVENTS)))
 
+    def settled(self, *, recovers: bool) -> frozenset[str]:
+        """The events that tell the same before and after, since none of the units that they tell of is affected.
+
+        Args:
+            recovers: whether models and versions are told that stand in tags alone, which belong to no unit.
+        """
+        if self.found.arrived.git:
+            return frozenset()
+        same = {kind for kind in UNITS if not self._count(f"affected_{kind}")}
+        same -= {"registered_model", "version"} if recovers else set()
+        return frozenset(event for event, kind in _TOLD_BY.items() if kind in same)
+
     # ---- The copies ----------------------------------------------------------------------------
 
     def copy(self, schema: str, side: str) -> None:
@@ -227,22 +240,42 @@ class Context:
             )
 
 
+_TOLD_BY = {
+    "experiments": "experiment",
+    "experiment_tags": "experiment",
+    "datasets": "dataset",
+    "logged_models": "logged_model",
+    "logged_model_params": "logged_model",
+    "logged_model_tags": "logged_model",
+    "logged_model_metrics": "logged_model",
+    "training_data": "logged_model",
+    "registered_models": "registered_model",
+    "registered_model_tags": "registered_model",
+    "model_versions": "version",
+    "model_version_tags": "version",
+    "version_sources": "version",
+    "aliases": "version",
+}
+"""The events whose records are those of units of one kind, and are told anew only where one of these is affected."""
+
 _TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts")
 """The events of such tags."""
 
 _IS_COMMIT = "t.key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit')"
 
 
-def _telling_keys(tags: str) -> str:
-    """SQL of the keys of tags that tell of what several runs have in common."""
+def telling_keys(store: Store, schema: str, where: str = "true") -> list[str]:
+    """The keys of tags that tell of what several runs have in common, among some in a schema."""
     spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
     listed = ", ".join(f"'{variable}'" for variable in spelled)
-    return (
-        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {tags}) "  # else each row's key is looked at
+    rows = store.run(
+        # else each row's key is looked at
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {schema}.mlflow_tag WHERE {where}) "
         "SELECT key FROM found WHERE starts_with(key, 'mlflow.docker.') "
-        f"OR starts_with(key, 'mlflow.databricks.') "
+        "OR starts_with(key, 'mlflow.databricks.') "
         f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"
     )
+    return sorted(key for (key,) in rows)
 
 
 def _told() -> Iterable[Iterable[tuple[str, ...]]]:

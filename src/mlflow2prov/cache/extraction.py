@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mlflow2prov.cache.ahead import Ahead
 from mlflow2prov.cache.change import Change, digest, set_aside_models
 from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
-from mlflow2prov.cache.context import Context
+from mlflow2prov.cache.context import Context, telling_keys
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
 from mlflow2prov.cache.known import Earlier, Progress
 from mlflow2prov.cache.ledger import write_ledger
@@ -36,8 +36,7 @@ from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_na
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 if TYPE_CHECKING:
-    from mlflow2prov.sources.mlflow.known import Known
-    from mlflow2prov.sources.mlflow.server import Finished
+    from mlflow2prov.sources.mlflow.known import Finished, Known
 
 log = logging.getLogger(__name__)
 
@@ -212,6 +211,7 @@ class _Extraction:
         finished = f"(SELECT owner_id FROM {cache.own}.checked WHERE owner = 'run')"
         kept = {owned.table: owned for owned in OWNED if owned.kind == "run"}
         with cache.transaction():
+            run(f"DELETE FROM {cache.own}.signed")
             if self._sources.at_once:
                 run(f"DELETE FROM {cache.own}.checked")
             for table in SOURCE_TABLES:
@@ -232,7 +232,7 @@ class _Extraction:
             f"GROUP BY {columns_of('mlflow_dataset')})"
         )
         self._store.run(f"DELETE FROM {cache.own}.counted")
-        for table in ("mlflow_metric", "mlflow_param"):
+        for table in ("mlflow_metric", "mlflow_param", "mlflow_dataset_input"):
             self._store.run(
                 f"INSERT INTO {cache.own}.counted SELECT '{table}', run_id, count(*) FROM {cache.sources}.{table} "
                 "GROUP BY run_id"
@@ -267,7 +267,8 @@ class _Extraction:
                 self._set_unmapped(counts)
                 shapes = json.dumps(shapes_of(cache.graph, views))
                 digests = json.dumps({table: digest(self._store, table, cache.sources) for table in DIGESTS})
-                known = {"store_state": state or "", "shapes": shapes, "digests": digests}
+                telling = json.dumps(telling_keys(self._store, cache.sources))
+                known = {"store_state": state or "", "shapes": shapes, "digests": digests, "telling": telling}
                 cache.set_meta({"state": COMPLETE, **known})
         report_counts(counts)
 
@@ -369,8 +370,9 @@ class _Extraction:
         known = {(name, datatype): key for name, datatype, key in rows}
         self._keys = attribute_keys(known)
         context, patched = [stack.enter_context(self._store.scratch(word)) for word in ("context", "patch")]
-        self._digests = change.digests(json.loads(self._cache.meta()["digests"]))
-        looked = Context(change.found, before, after, context)
+        noted = self._cache.meta()
+        self._digests = change.digests(json.loads(noted["digests"]))
+        looked = Context(change.found, before, after, context, json.loads(noted["telling"]))
         looked.find()
         sides = [self._side(looked, side, stack) for side in ("before", "after")]
         with ThreadPoolExecutor(2) as threads:
@@ -388,7 +390,8 @@ class _Extraction:
                     )
             self._set_unmapped(counts)
             change.note_reading()
-            self._cache.set_meta({"store_state": made[1].state, "digests": json.dumps(self._digests)})
+            now = {"digests": json.dumps(self._digests), "telling": json.dumps(looked.telling)}
+            self._cache.set_meta({"store_state": made[1].state, **now})
 
     def _side(
         self, looked: Context, side: str, stack: ExitStack
@@ -400,7 +403,8 @@ class _Extraction:
         create_tables(self._store, graph.schema)
         views = looked.before if side == "before" else looked.after
         state = self._cache.meta().get("store_state", "") if side == "before" else None
-        empty = Empty(looked.empty(rows), json.loads(self._cache.meta().get("shapes", "{}")))
+        shapes = json.loads(self._cache.meta().get("shapes", "{}"))
+        empty = Empty(looked.empty(rows), shapes, looked.settled(recovers=self._recovers))
         events = _events_over(views, state, self._digests)
         events = tuple(with_recovered(events, views)) if self._recovers else events
         return graph, rows, events, self._names(views), empty

@@ -41,6 +41,7 @@ _TABLES = {
     "counted": "relation VARCHAR, run_id VARCHAR, rows BIGINT",
     "listed": "owner VARCHAR, owner_id VARCHAR, at_ms BIGINT",
     "checked": "owner VARCHAR, owner_id VARCHAR, at_ms BIGINT",
+    "signed": "owner VARCHAR, owner_id VARCHAR, digest VARCHAR, newest_ns BIGINT, is_elsewhere BOOLEAN",
     "fingerprint": "id INTEGER, hash UBIGINT",
     "unmapped": "what VARCHAR, rows BIGINT",
     "asked": "commit VARCHAR, source VARCHAR, entry VARCHAR",
@@ -255,7 +256,7 @@ def _bring_up_to_date(cache: CacheFile, meta: Mapping[str, str]) -> None:
         state = READING if meta["state"] == READING else READ
         # With other tables the sources are read anew, as if nothing had been counted or listed.
         if meta.get("tables") != now["tables"]:
-            for noted in ("counted", "listed", "checked", "asked_data"):
+            for noted in ("counted", "listed", "checked", "signed", "asked_data"):
                 cache.store.run(f"DELETE FROM {cache.own}.{noted}")
             cache.store.run(f"CREATE OR REPLACE TABLE {cache.own}.asked ({_TABLES['asked']})")
             cache.set_meta({"git_state": ""})

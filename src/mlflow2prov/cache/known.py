@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.cache.compare import EVERYTHING, Arrived, Comparison, columns_of
 from mlflow2prov.cache.file import CacheFile
 from mlflow2prov.cache.units import OWNED, UNITS
-from mlflow2prov.sources.mlflow.known import LINKS, MOST_CHECKS, Place
+from mlflow2prov.sources.mlflow.known import LINKS, MOST_CHECKS, Place, Signature
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,6 +92,20 @@ class Earlier:
             f"SELECT {key} FROM {self._cache.sources}.{UNITS[kind].table} EXCEPT SELECT {key} FROM {own}.forgotten_{kind}"
         )
         return sorted(found for (found,) in rows)
+
+    def signatures(self, kind: str) -> dict[str, Signature]:
+        """What the files of all of them were known by."""
+        rows = self._cache.store.run(
+            f"SELECT owner_id, digest, newest_ns, is_elsewhere FROM {self._cache.own}.signed WHERE owner = ?",
+            [kind],
+        )
+        return {own_id: Signature(*rest) for own_id, *rest in rows}
+
+    def sign(self, kind: str, signatures: Mapping[str, Signature | None]) -> None:
+        """Note what their files are known by now."""
+        place = f"{self._arrived.schema}.signed"
+        self._cache.store.run(f"CREATE TABLE IF NOT EXISTS {place} AS FROM {self._cache.own}.signed LIMIT 0")
+        _insert_signatures(self._cache, place, kind, signatures)
 
     def unknown(self, kind: str, ids: Sequence[str]) -> set[str]:
         """Those that are not known."""
@@ -270,8 +284,20 @@ class Earlier:
         self._cache.store.run(f"INSERT INTO {table} SELECT {', '.join(values)}", given)
 
 
+def _insert_signatures(
+    cache: CacheFile, place: str, kind: str, signatures: Mapping[str, Signature | None]
+) -> None:
+    found = [signature or (None, None, None) for signature in signatures.values()]
+    digests, times, flags = zip(*found, strict=True) if found else ((), (), ())
+    cache.store.run(
+        f"INSERT INTO {place} SELECT '{kind}', unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::BIGINT[]), "
+        "unnest(?::BOOLEAN[])",
+        [list(signatures), list(digests), list(times), list(flags)],
+    )
+
+
 class Progress:
-    """How far a first reading has come, kept in the cache (`mlflow2prov.sources.mlflow.server.Finished`)."""
+    """How far a first reading has come, kept in the cache (`mlflow2prov.sources.mlflow.known.Finished`)."""
 
     def __init__(self, cache: CacheFile, now_ms: int) -> None:
         self._cache = cache
@@ -288,3 +314,8 @@ class Progress:
             f"INSERT INTO {self._cache.own}.checked SELECT 'run', unnest(?::VARCHAR[]), {self._now_ms}",
             [list(run_ids)],
         )
+
+    def sign(self, kind: str, signatures: Mapping[str, Signature | None]) -> None:
+        """Note what the files of runs or logged models are known by."""
+        signed = {own_id: signature for own_id, signature in signatures.items() if signature is not None}
+        _insert_signatures(self._cache, f"{self._cache.own}.signed", kind, signed)

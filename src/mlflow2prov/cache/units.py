@@ -181,8 +181,8 @@ NEEDS: tuple[Need, ...] = (
     Need(
         "run",
         "logged_model",
-        "SELECT source_run_id, model_id FROM mlflow_logged_model WHERE source_run_id IS NOT NULL AND model_id IN "
-        "(SELECT model_id FROM mlflow_logged_model_tag WHERE key = 'mlflow.source.git.dirty')",
+        "SELECT source_run_id, model_id FROM mlflow_logged_model "
+        "WHERE source_run_id IS NOT NULL AND is_dirty IS NOT NULL",
         ("mlflow_logged_model",),
     ),
     _linked("mlflow_tag", "run_id", "run"),

@@ -32,14 +32,11 @@ from mlflow2prov.model.events_traces import TRACE_FACTS_OF_PEOPLE
 
 MODEL_FACTS = Event(
     name="model_facts",
-    doc="What the tags of a logged model say of the code that it came out of.",
+    doc="What a logged model says of the code that it came out of.",
     rows="""
-        SELECT m.model_id, m.source_run_id,
-               lower(max(t.value) FILTER (t.key = 'mlflow.source.git.commit' AND t.value <> '')) AS source_git_commit,
-               CASE max(lower(t.value)) FILTER (t.key = 'mlflow.source.git.dirty')
-                    WHEN 'true' THEN 'dirty' WHEN 'false' THEN 'clean' END AS work_tree
-        FROM mlflow_logged_model m JOIN mlflow_logged_model_tag t ON t.model_id = m.model_id
-        WHERE t.key IN ('mlflow.source.git.commit', 'mlflow.source.git.dirty') GROUP BY ALL
+        SELECT model_id, source_run_id, lower(present(source_git_commit)) AS source_git_commit,
+               CASE lower(is_dirty) WHEN 'true' THEN 'dirty' WHEN 'false' THEN 'clean' END AS work_tree
+        FROM mlflow_logged_model WHERE source_git_commit IS NOT NULL OR is_dirty IS NOT NULL
     """,
 )
 

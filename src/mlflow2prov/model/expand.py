@@ -96,10 +96,12 @@ class Empty:
     Attributes:
         names: of source tables and events without rows.
         shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
+        settled: events whose records nobody asks for: others refer to what they name.
     """
 
     names: frozenset[str] = frozenset()
     shapes: Mapping[str, str] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
 
 
 def shapes_of(graph: Graph, sources: str, events: Iterable[Event] = EVENTS) -> dict[str, str]:
@@ -166,6 +168,7 @@ class _Interpreter:
         self._keys = dict(keys)
         self._empty = set(empty.names)
         self._shapes = empty.shapes
+        self._same = empty.settled
 
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
@@ -206,8 +209,10 @@ class _Interpreter:
             return
         with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
-                self._insert_element(event.name, alias, element, None if event.view else count)
-            for relation in event.relations:
+                self._insert_name(event.name, alias, element)
+                if event.name not in self._same:
+                    self._insert_element(event.name, alias, element, None if event.view else count)
+            for relation in () if event.name in self._same else event.relations:
                 self._insert_relation(event.name, relation)
         if event.elements:
             log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
@@ -222,12 +227,15 @@ class _Interpreter:
         identifier = f"({base} + n)::INTEGER"
         return f"CASE WHEN {element.when} THEN {identifier} END" if element.when else identifier
 
-    def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
+    def _insert_name(self, view: str, alias: str, element: Element) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.name SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}"
         )
+
+    def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
+        where = f" WHERE {element.when}" if element.when else ""
         attributes: list[tuple[str, Attribute]] = [
             *(("prov:type", _qualified_name(name)) for name in element.types),
             ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),

@@ -384,6 +384,8 @@ _TABLES = (
         lifecycle_stage=_TEXT,
         model_type=_TEXT,
         source_run_id=_NAME,
+        source_git_commit=_TEXT,  # this and the next one as its tags tell, and known of each model that is read
+        is_dirty=_TEXT,  # true or false
     ),
     _table(
         "mlflow_logged_model_param", "a parameter of a logged model", model_id=_NAME, key=_TEXT, value=_TEXT

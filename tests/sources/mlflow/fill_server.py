@@ -79,6 +79,8 @@ def fill_models(client: MlflowClient, made: dict) -> None:
         client.log_outputs(run.info.run_id, [LoggedModelOutput(lost.model_id, 7)])
         client.finalize_logged_model(lost.model_id, "FAILED")
         client.delete_logged_model(lost.model_id)
+    code = {"mlflow.source.git.commit": "4c" * 20, "mlflow.source.git.dirty": "True"}
+    client.set_logged_model_tags(info.model_id, code)
     client.log_inputs(made["child"], models=[LoggedModelInput(info.model_id)])
     client.create_registered_model("wine", tags={"a": "b"}, description="d")
     for i in range(4):

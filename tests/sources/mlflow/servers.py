@@ -129,7 +129,7 @@ def _mlflow(command: list[str]) -> str:
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300  # where all else is busy, MLflow takes a minute to begin
     while time.monotonic() < until and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow2prov.errors import SourceError
+from mlflow2prov.sources.gathering import gathered
 from mlflow2prov.sources.mlflow.database_selection import Scope, ScopeFinder
 from mlflow2prov.sources.mlflow.database_tables import KNOWN_REVISIONS, LATER, NEEDED, READINGS, Reading
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
@@ -104,8 +105,9 @@ def read_database(
     write to it wait until then (not in WAL mode). Databases of MLflow 2.5 to 3.18 are known; others are read
     as far as they look alike, with a warning.
 
-    Holds one batch (65,536 rows of metrics, 8,192 of others, 256 datasets) and the identifiers and artifact
-    places of runs and logged models. Costs less than to iterate over the rows with the `sqlite3` module.
+    Holds a batch (65,536 rows of metrics, 8,192 of others, 256 datasets), some 4 MiB of them put together, and the
+    identifiers and artifact places of runs and logged models. Costs less than to iterate over the rows with the
+    `sqlite3` module.
 
     Args:
         uri: such as ``sqlite:///mlflow.db`` or ``sqlite:////srv/mlflow.db``.
@@ -332,20 +334,23 @@ class Query:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches of the source table, none of which is empty; says at the end what did not fit."""
-        reading = self._reading
         columns = self._columns()
         if columns is None:
             return
-        extras = self._extras(columns)
         count = 0
+        for batch in gathered(self._finished(columns)):
+            count += batch.num_rows
+            yield batch
+        _logger.debug("%s: %d rows of %s", self._database.name, count, self._reading.table)
+        self._report()
+
+    def _finished(self, columns: list[_Column]) -> Iterator[pa.RecordBatch]:
+        extras = self._extras(columns)
         kinds = [(column.sql, column.kind) for column in columns]
         kinds += [(sql, Kind.FLAG if name == "is_nan" else Kind.INT) for name, sql in extras.items()]
-        source = self._database.dialect.sql(reading.source)
-        for batch in self._database.batches(kinds, source, reading.rows):
-            count += batch.num_rows
+        source = self._database.dialect.sql(self._reading.source)
+        for batch in self._database.batches(kinds, source, self._reading.rows):
             yield self._finish(batch, columns, extras)
-        _logger.debug("%s: %d rows of %s", self._database.name, count, reading.table)
-        self._report()
 
     def _columns(self) -> list[_Column] | None:
         """The columns to query, or None where the database lacks a table or column that is needed."""

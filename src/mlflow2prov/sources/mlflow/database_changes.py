@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from mlflow2prov.sources.mlflow.known import Known
     from mlflow2prov.sources.mlflow.parts import Wanted
 
-_COUNTED = {"metrics": "m.run_uuid", "params": "t.run_uuid"}
-"""The SQL tables whose rows are never changed, and the column of the run that they belong to."""
+_COUNTED = {
+    "mlflow_metric": ("m.run_uuid", None),
+    "mlflow_param": ("t.run_uuid", None),
+    "mlflow_dataset_input": (
+        "i.destination_id",
+        "inputs AS i WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
+    ),
+}
+"""The tables whose rows are never changed, the column of the run that they belong to, and what stands behind FROM
+where they are counted, if not what they are read from."""
 
 _PLAIN_ID = re.compile(r"[0-9A-Za-z_.-]+")
 _RUNS_PER_QUERY = 500
@@ -37,8 +45,8 @@ def read_changes(
 ) -> Batches:
     """Batches of the source tables of a database that may be others than in an earlier reading.
 
-    Rows of metrics and parameters are only ever added, so that their number by run, which an index tells,
-    is enough to know who has new ones. The rest is read whole. Artifacts are listed of those that ``known``
+    Rows of metrics, parameters and inputs are only ever added, so that their number by run, which an index
+    tells, is enough to know who has new ones. The rest is read whole. Artifacts are listed of those that ``known``
     names. All is read in one transaction, as in the first reading.
 
     Args:
@@ -72,13 +80,13 @@ def read_changes(
 def _read(opened: database.Database, reading: Reading, schema: database.Schema, known: Known) -> Batches:
     """The rows of one table that may be new."""
     sql_table = next(iter(reading.tables.values()))
-    column = _COUNTED.get(sql_table)
+    column, counted = _COUNTED.get(reading.table, (None, None))
     if column is None or sql_table not in schema:
         known.all_of(reading.table)
         for batch in database.Query(opened, reading, schema).batches():
             yield reading.table, batch
         return
-    run_ids = known.other_counts(reading.table, _counts(opened, reading, column))
+    run_ids = known.other_counts(reading.table, _counts(opened, counted or reading.source, column))
     if not all(_PLAIN_ID.fullmatch(run_id) for run_id in run_ids):
         known.all_of(reading.table)
         queries = [reading]
@@ -90,14 +98,15 @@ def _read(opened: database.Database, reading: Reading, schema: database.Schema, 
             yield reading.table, batch
 
 
-def _counts(opened: database.Database, reading: Reading, column: str) -> Iterator[pa.RecordBatch]:
+def _counts(opened: database.Database, counted: str, column: str) -> Iterator[pa.RecordBatch]:
     dialect = opened.dialect
     columns = [(dialect.typed(dialect.sql(column), Kind.NAME), Kind.NAME), ("count(*)", Kind.INT)]
-    source = dialect.sql(f"{reading.source} GROUP BY {column}")
+    source = dialect.sql(f"{counted} GROUP BY {column}")
     return opened.batches(columns, source, _COUNT_ROWS)
 
 
 def _of_runs(reading: Reading, column: str, run_ids: list[str]) -> Iterator[Reading]:
     for start in range(0, len(run_ids), _RUNS_PER_QUERY):
         listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + _RUNS_PER_QUERY])
-        yield replace(reading, source=f"{reading.source} WHERE {column} IN ({listed})")
+        joint = "AND" if " WHERE " in reading.source else "WHERE"
+        yield replace(reading, source=f"{reading.source} {joint} {column} IN ({listed})")

@@ -129,6 +129,11 @@ def _trace_counts(owner: str, key: str) -> Reading:
     )
 
 
+def _model_tag(key: str) -> str:
+    """The value of a tag of the logged model ``m``."""
+    return f"(SELECT t.tag_value FROM logged_model_tags AS t WHERE t.model_id = m.model_id AND @same(t.tag_key, '{key}'))"
+
+
 _DELETED = "@same(v.current_stage, 'Deleted_Internal')"
 _NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND @same(n.key, 'mlflow.runName'))"
 RUN_NAME = f"coalesce({_known('r.name')}, {_known(_NAME_TAG)})"
@@ -208,7 +213,7 @@ READINGS: tuple[Reading, ...] = (
     ),
     Reading(
         table="mlflow_logged_model",
-        tables={"m": "logged_models"},
+        tables={"m": "logged_models", "t": "logged_model_tags"},
         source="logged_models AS m",
         columns={
             "model_id": ("m.model_id",),
@@ -222,6 +227,8 @@ READINGS: tuple[Reading, ...] = (
             "lifecycle_stage": _optional("m.lifecycle_stage"),
             "model_type": _optional("m.model_type"),
             "source_run_id": _optional("m.source_run_id"),
+            "source_git_commit": _optional(_model_tag("mlflow.source.git.commit")),
+            "is_dirty": _optional(_model_tag("mlflow.source.git.dirty")),
         },
         part="logged_models",
     ),

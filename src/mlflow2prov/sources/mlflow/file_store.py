@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from urllib.request import url2pathname
 
@@ -19,14 +20,22 @@ from mlflow2prov.sources.mlflow.artifacts import ArtifactAccess, read_artifacts
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
 from mlflow2prov.sources.mlflow.file_store_reader import StoreReader
 from mlflow2prov.sources.mlflow.file_store_selection import FileScopeFinder
+from mlflow2prov.sources.mlflow.file_store_signatures import Signatures
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, Wanted
 from mlflow2prov.sources.tables import Batches
+
+if TYPE_CHECKING:
+    from mlflow2prov.sources.mlflow.known import Finished
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def read_file_store(
-    uri: str, wanted: Wanted = EVERYTHING, *, artifacts: ArtifactAccess | None = None
+    uri: str,
+    wanted: Wanted = EVERYTHING,
+    *,
+    artifacts: ArtifactAccess | None = None,
+    finished: Finished | None = None,
 ) -> Batches:
     """Batches of every MLflow source table that the files of a store, and the artifacts it names, can fill.
 
@@ -40,12 +49,13 @@ def read_file_store(
         uri: a path, or ``file:`` URI, of the folder that MLflow's tracking URI names.
         wanted: what to read of it.
         artifacts: how to reach artifacts that are not in folders of this machine.
+        finished: is told what the files of runs and logged models are known by.
 
     Raises:
         UsageError: ``uri`` is none of this machine. At once; the others on use.
         SourceError: the folder is missing, can't be read, or is no store.
     """
-    return _read(file_store_path(uri), wanted, artifacts)
+    return _read(file_store_path(uri), wanted, artifacts, finished)
 
 
 def is_file_store(uri: str) -> bool:
@@ -87,19 +97,28 @@ def file_store_path(uri: str) -> Path:
     return Path(os.path.realpath(literal if is_literal else decoded))
 
 
-def _read(path: Path, wanted: Wanted, artifacts: ArtifactAccess | None) -> Batches:
-    _require_store(path)
+def _read(path: Path, wanted: Wanted, artifacts: ArtifactAccess | None, finished: Finished | None) -> Batches:
+    require_store(path)
     files = StoreFiles(path)
     selection = wanted.selection
     scope = None if selection.is_everything else FileScopeFinder(StoreFiles(path), selection).find()
-    reader = StoreReader(files, wanted, scope)
+    signatures = None if finished is None else Signatures(files, wanted.skip)
+    reader = StoreReader(files, wanted, scope, signatures)
     yield from reader.read(path.as_uri())
     files.report()
+    if finished is not None and signatures is not None:
+        for kind, new in signatures.new.items():
+            finished.sign(kind, new)
     if "artifacts" not in wanted.skip:
         yield from read_artifacts(reader.owners, with_digests=wanted.artifact_digests, access=artifacts)
 
 
-def _require_store(path: Path) -> None:
+def require_store(path: Path) -> None:
+    """Raise an error if there is no file store at a path.
+
+    Raises:
+        SourceError: it is missing, can't be read, or is no store.
+    """
     name = text_of(os.fsencode(path))[0]
     try:
         if not stat.S_ISDIR(path.stat().st_mode):

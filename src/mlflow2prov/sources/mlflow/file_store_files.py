@@ -70,18 +70,21 @@ class StoreFiles:
 
     Attributes:
         root: the folder, with its links resolved.
+        troubled: the files and folders that were counted.
     """
 
     def __init__(self, root: Path) -> None:
         """Read below ``root``, which is a folder."""
         self.root = os.path.realpath(os.fsencode(root))
         self._inside = self.root.rstrip(b"/" + os.sep.encode()) + os.sep.encode()
+        self.troubled: set[bytes] = set()
         self._found: dict[Trouble, tuple[int, bytes]] = {}
 
     def note(self, trouble: Trouble, path: bytes, count: int = 1) -> None:
         """Count a trouble, and keep the first place of its kind."""
         known, first = self._found.get(trouble, (0, path))
         self._found[trouble] = known + count, first
+        self.troubled.add(path)
 
     def report(self) -> None:
         """Say how much of what was wrong, and where first."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from hashlib import blake2b
 from time import sleep
 
+from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.mlflow.artifacts import local_path
 from mlflow2prov.sources.mlflow.file_store_files import Listing, StoreFiles, Trouble
 from mlflow2prov.sources.mlflow.file_store_meta import Meta, MetaFile, parse_meta
 from mlflow2prov.sources.mlflow.file_store_metrics import MODEL_LINES, Points, run_lines
 from mlflow2prov.sources.mlflow.file_store_rows import Rows, told
 from mlflow2prov.sources.mlflow.file_store_selection import FileScope
+from mlflow2prov.sources.mlflow.file_store_signatures import Signatures
 from mlflow2prov.sources.mlflow.file_store_traces import TraceFiles
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
-from mlflow2prov.sources.mlflow.server_rows import batch, model_id_of
+from mlflow2prov.sources.mlflow.server_rows import MODEL_GIT_TAGS, batch, model_id_of
 from mlflow2prov.sources.mlflow.trace_files import read_span_files
 from mlflow2prov.sources.tables import Batches
 
@@ -43,18 +46,26 @@ class StoreReader:
         owners: what owns artifacts, its identifier, and where they are: for :func:`read_artifacts`.
     """
 
-    def __init__(self, files: StoreFiles, wanted: Wanted, scope: FileScope | None = None) -> None:
-        """Read what is wanted of ``files``: the folders of a scope, or all."""
+    def __init__(
+        self,
+        files: StoreFiles,
+        wanted: Wanted,
+        scope: FileScope | None = None,
+        signatures: Signatures | None = None,
+    ) -> None:
+        """Read what is wanted of ``files``: the folders of a scope, or all but what has the signature that it had."""
         self.owners: list[tuple[str, str, str]] = []
         self._files = files
         self._skip = wanted.skip
         self._scope = scope
+        self._signatures = signatures
         self._rows = Rows(files)
         self._points = Points(run_lines(only_latest="metric_history" in wanted.skip), files)
         self._model_points = Points(MODEL_LINES, files)
         self._traces = TraceFiles(files, is_detailed=TRACE_DETAILS not in wanted.skip)
         self._known: set[tuple[str, str]] = set()
         self._second_looks = _SECOND_LOOKS
+        self._owns_elsewhere = False
 
     def read(self, uri: str) -> Batches:
         """Every table but those of artifacts; the store itself, at ``uri``, comes first."""
@@ -77,6 +88,8 @@ class StoreReader:
         self._expect_folders(root, self._files.root, (_TRASH, _MODELS))
         for gathered in (self._rows, self._points, self._model_points, self._traces):
             yield from gathered.batches()
+        if self._signatures is not None:
+            self._signatures.drop_troubled()
         yield from read_span_files(self._traces.places)
 
     # ---- Experiments ---------------------------------------------------------------------------
@@ -106,12 +119,17 @@ class StoreReader:
             models = folder + b"/" + _MODELS
             for inner in sorted(self._files.listing(models).folders):
                 if self._scope is None or inner in self._scope.models:
-                    yield from self._logged_model(experiment_id, models + b"/" + inner, inner)
+                    place = models + b"/" + inner
+                    rows = self._logged_model(experiment_id, place, inner)
+                    yield from self._if_changed("logged_model", inner, place, rows)
         if _TRACES in listing.folders and "traces" not in self._skip:
             yield from self._traces.add_folder(experiment_id, folder + b"/" + _TRACES)
+        digest = blake2b(repr(sorted(datasets.items())).encode(), digest_size=16).digest()
         for inner in sorted(listing.folders):
             if inner not in _OF_EXPERIMENT and (self._scope is None or inner in self._scope.runs):
-                yield from self._run(experiment_id, folder + b"/" + inner, inner, datasets)
+                place = folder + b"/" + inner
+                rows = self._run(experiment_id, place, inner, datasets)
+                yield from self._if_changed("run", inner, place, rows, digest)
 
     def _read_datasets(
         self, experiment_id: str, folder: bytes, datasets: dict[str, tuple[str, str]]
@@ -125,6 +143,37 @@ class StoreReader:
                 continue
             datasets[self._files.text(inner, place)] = name, digest
             yield from self._rows.add("mlflow_dataset", meta, place, experiment_id=experiment_id)
+
+    # ---- What is as it was -----------------------------------------------------------------------
+
+    def _if_changed(
+        self, kind: str, name: bytes, folder: bytes, rows: Batches, beside: bytes = b""
+    ) -> Batches:
+        """The rows of a run or logged model, none where its files are known."""
+        signatures = self._signatures
+        if signatures is None:
+            yield from rows
+            return
+        now = signatures.of(folder, beside)
+        own_id = text_of(name)[0]
+        then = signatures.earlier(kind, own_id, now)
+        if then is not None and (kind, own_id) not in self._known:
+            self._known.add((kind, own_id))
+            signatures.keep(kind, own_id)
+            if then.is_elsewhere:
+                self._own_artifacts_again(kind, own_id, folder)
+            return
+        is_known = (kind, own_id) in self._known
+        self._owns_elsewhere = False
+        yield from rows
+        if not is_known and (kind, own_id) in self._known:
+            new = now and now._replace(is_elsewhere=self._owns_elsewhere)
+            signatures.note(kind, own_id, folder, new)
+
+    def _own_artifacts_again(self, kind: str, own_id: str, folder: bytes) -> None:
+        listing = self._files.listing(folder)
+        uri = told(self._read_meta(folder), "artifact_uri" if kind == "run" else "artifact_location")
+        self._own_artifacts(kind, own_id, uri, folder, listing)
 
     # ---- Runs ----------------------------------------------------------------------------------
 
@@ -142,7 +191,7 @@ class StoreReader:
             return
         fixed = {"run_id": run_id, "experiment_id": experiment_id, "lifecycle_stage": _stage(meta, told_id)}
         if told(meta, "run_name", "name") is None:
-            fixed["name"] = self._run_name_tag(folder, listing)
+            fixed["name"] = self._tag(folder, listing, "mlflow.runName")  # as MLflow shows it
         yield from self._rows.add("mlflow_run", meta, folder, **fixed)
         self._expect_folders(listing, folder, (*_OF_RUN, b"inputs", b"outputs"))
         self._own_artifacts("run", run_id, told(meta, "artifact_uri"), folder, listing)
@@ -154,9 +203,9 @@ class StoreReader:
         if b"outputs" in listing.folders and "logged_models" not in self._skip:
             yield from self._outputs(run_id, folder + b"/outputs")
 
-    def _run_name_tag(self, folder: bytes, listing: Listing) -> str | None:
-        """The name of a run whose meta.yaml has none, as MLflow shows it."""
-        path = folder + b"/tags/mlflow.runName"
+    def _tag(self, folder: bytes, listing: Listing, key: str) -> str | None:
+        """The value of a tag of a run or logged model, None where there is none or it is empty."""
+        path = folder + b"/tags/" + key.encode()
         is_there = b"tags" in listing.folders and os.path.lexists(path)
         content = self._files.content(path) if is_there else None
         return self._files.text(content, path) if content else None
@@ -221,12 +270,13 @@ class StoreReader:
             return
         model_id = self._files.text(name, folder)
         meta, told_id = self._meta(folder, listing, "model_id")
-        if not self._is_new("model", model_id, told_id, folder):
+        if not self._is_new("logged_model", model_id, told_id, folder):
             return
         fixed = {
             "model_id": model_id,
             "experiment_id": experiment_id,
             "lifecycle_stage": _stage(meta, told_id),
+            **{column: self._tag(folder, listing, key) for column, key in MODEL_GIT_TAGS.items()},
         }
         yield from self._rows.add("mlflow_logged_model", meta, folder, **fixed)
         self._expect_folders(listing, folder, _OF_RUN)
@@ -368,6 +418,10 @@ class StoreReader:
                 uri = os.fsdecode(folder + b"/artifacts")
         if uri is not None:
             self.owners.append((owner, owner_id, uri))
+        if uri is not None and self._signatures is not None:
+            path = None if "\0" in uri else local_path(uri)
+            place = os.path.realpath(os.fsencode(path)) if path is not None else b""
+            self._owns_elsewhere = not place.startswith(folder + b"/")
 
 
 def _stage(meta: Meta, name: str | None) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,6 +45,33 @@ class Place:
         )
 
 
+class Signature(NamedTuple):
+    """What the files of a run or logged model are known by.
+
+    Attributes:
+        digest: of the names, sizes, times and numbers of the files.
+        newest_ns: when one of them was changed last.
+        is_elsewhere: whether its artifacts may be in another folder.
+    """
+
+    digest: str
+    newest_ns: int
+    is_elsewhere: bool
+
+
+class Finished(Protocol):
+    """Which runs an earlier reading, that was broken off, had read to their end."""
+
+    def unfinished(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that are still to be read."""
+
+    def finish(self, run_ids: Sequence[str]) -> None:
+        """Note that the runs have been read, and what was yielded of them taken in."""
+
+    def sign(self, kind: str, signatures: Mapping[str, Signature | None]) -> None:
+        """Note what the files of runs or logged models are known by, where there are files."""
+
+
 class Known(Protocol):
     """An earlier reading of a store. A way in yields rows, and says of which things they are all there are."""
 
@@ -70,6 +97,12 @@ class Known(Protocol):
 
     def ids(self, kind: str) -> list[str]:
         """The identifiers of all runs or logged models of the earlier reading that the store still had."""
+
+    def signatures(self, kind: str) -> Mapping[str, Signature]:
+        """The signatures of runs or logged models, as they were noted last."""
+
+    def sign(self, kind: str, signatures: Mapping[str, Signature | None]) -> None:
+        """Note the signatures of runs or logged models; None for those that have none any more."""
 
     def unknown(self, kind: str, ids: Sequence[str]) -> set[str]:
         """Those of the runs or logged models that the earlier reading did not have."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.artifact_stores import ArtifactAccess
 from mlflow2prov.sources.mlflow.http_client import HttpClient, HttpSettings, Pages, Query, RefusedError
+from mlflow2prov.sources.mlflow.known import Finished
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
@@ -38,16 +39,6 @@ _NAMES_IN: Mapping[type, Callable[[Any], set[object]]] = {
     wire.ModelVersionPage: lambda page: {(it.name, it.version) for it in page.model_versions},
 }
 """What the things on a page of each kind are known by."""
-
-
-class Finished(Protocol):
-    """Which runs an earlier reading, that was broken off, had read to their end."""
-
-    def unfinished(self, run_ids: Sequence[str]) -> set[str]:
-        """Those of the runs that are still to be read."""
-
-    def finish(self, run_ids: Sequence[str]) -> None:
-        """Note that the runs have been read, and what was yielded of them taken in."""
 
 
 def read_server(

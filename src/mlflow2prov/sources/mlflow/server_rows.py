@@ -23,6 +23,12 @@ _REDACTED = frozenset({"REDACTED-SOURCE-PATH", "REDACTED-RUN-ID", "REDACTED-RUN-
 _HUGE = 1.7976931348623157e308
 _CONTEXT = "mlflow.data.context"
 
+MODEL_GIT_TAGS: Mapping[str, str] = {
+    "source_git_commit": "mlflow.source.git.commit",
+    "is_dirty": "mlflow.source.git.dirty",
+}
+"""The columns of a logged model that its tags tell, in order, with the keys of these."""
+
 
 def batch(table: str, rows: Sequence[Row]) -> tuple[str, pa.RecordBatch]:
     """``rows`` of the source table ``table``, which must not be empty, as one Arrow batch with its name."""
@@ -186,6 +192,7 @@ def logged_models(lifecycle_stage: str) -> RowsOf[wire.LoggedModel]:
 
 def _logged_model(info: wire.LoggedModelInfo, lifecycle_stage: str) -> Row:
     status = (info.status or "").removeprefix("LOGGED_MODEL_").removeprefix("STATUS_")
+    tags = {tag.key: tag.value for tag in info.tags}
     return (
         info.model_id,
         known(info.experiment_id),
@@ -198,6 +205,7 @@ def _logged_model(info: wire.LoggedModelInfo, lifecycle_stage: str) -> Row:
         lifecycle_stage,
         known(info.model_type),
         known(info.source_run_id),
+        *(known(tags.get(key)) for key in MODEL_GIT_TAGS.values()),
     )
 
 

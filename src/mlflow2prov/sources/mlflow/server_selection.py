@@ -13,9 +13,10 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.sources.mlflow import server_rows as rows
 from mlflow2prov.sources.mlflow import server_wire as wire
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Query, RefusedError
+from mlflow2prov.sources.mlflow.known import Finished
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.selection import copied_from, prompts_in, require_known
-from mlflow2prov.sources.mlflow.server import API, IS_PROMPT, Finished, ServerReader
+from mlflow2prov.sources.mlflow.server import API, IS_PROMPT, ServerReader
 from mlflow2prov.sources.mlflow.server_artifacts import ArtifactReader
 from mlflow2prov.sources.mlflow.server_evaluation import EvaluationReader
 from mlflow2prov.sources.mlflow.server_traces import TraceReader
