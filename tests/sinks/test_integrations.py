@@ -1,0 +1,148 @@
+"""The examples for databases: each gives the declared answers, on a real server, as its page prints it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from databases import Server, running
+
+from conftest import QUICKSTART, DemoProject
+from mlflow2prov import Graph, extract
+from pages import blocks, broken_links, check_commands
+
+EXAMPLES = QUICKSTART.parent / "integrations"
+PAGES = sorted(EXAMPLES.rglob("*.md"))
+QUESTIONS: list[dict[str, Any]] = yaml.safe_load((EXAMPLES / "questions.yaml").read_text("utf-8"))
+NAMES = [question["name"] for question in QUESTIONS]
+NOT_RUN = {"needs a container", "needs a server", "needs Neo4j", "needs MongoDB"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A folder of the examples that needs a server, whose name is that of a sink.
+
+    Attributes:
+        suffix: of its questions.
+        printed: the URL of a server, as its page prints it.
+        path: what the URL to push to has at its end, where that is not all that is printed.
+    """
+
+    suffix: str
+    printed: str
+    path: str = ""
+
+    def url(self, server: Server) -> str:
+        """What stands for the printed URL."""
+        return server.url.removesuffix(self.path)
+
+
+SERVED = {
+    "mongodb": Example(suffix=".json", printed="mongodb://localhost:27017/prov"),
+    "neo4j": Example(suffix=".cypher", printed="bolt://neo4j:wine-quality@localhost:7687"),
+    "sparql": Example(suffix=".rq", printed="http://localhost:7878", path="/store"),
+}
+
+
+@pytest.fixture(scope="module")
+def demo(demo_project: DemoProject) -> Graph:
+    """The graph of the demo project."""
+    return extract(demo_project.repository, f"sqlite:///{demo_project.database}")
+
+
+@pytest.fixture(scope="module")
+def checkout(demo: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a checkout after ``make demo``, as far as the examples go."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "demo").mkdir()
+    demo.save(folder / "demo" / "provenance", "json")
+    (folder / "examples").symlink_to(EXAMPLES.parent)
+    return folder
+
+
+@pytest.fixture(scope="module", params=SERVED)
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Server]]:
+    """The name of an example, and an empty server."""
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield request.param, server
+
+
+def declared(question: dict[str, Any]) -> list[list[str]]:
+    return [question["columns"], *([str(value) for value in row] for row in question["rows"])]
+
+
+def told(rows: list[dict[str, Any]]) -> list[list[str]]:
+    assert rows
+    return [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+
+
+def check_page(page: Path, checkout: Path, instead: tuple[str, str] = ("", "")) -> None:
+    """Run the commands of a page, with something in place of what it prints."""
+    for block in blocks(page):
+        if block.language == "console" and "not run" not in block.marks:
+            text = block.text.replace(*instead) if instead[0] else block.text
+            check_commands(replace(block, text=text), checkout, f"{page.parent.name}:{block.line + 1}")
+
+
+def test_a_server_gives_the_declared_answers_as_its_page_prints_them(
+    served: tuple[str, Server], checkout: Path
+) -> None:
+    name, server = served
+    example, page = SERVED[name], EXAMPLES / name / "README.md"
+    printed = [command for block in blocks(page) for command in block.commands() if "ask.py" in command[0]]
+    answers = {
+        Path(command.split()[-1]): list(csv.reader(io.StringIO(output))) for command, output in printed
+    }
+    assert answers == {
+        Path("examples/integrations", name, question["name"] + example.suffix): declared(question)
+        for question in QUESTIONS
+    }
+    check_page(page, checkout, (example.printed, example.url(server)))
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=NAMES)
+def test_the_shipped_questions_give_the_declared_answers(question: dict[str, Any], demo: Graph) -> None:
+    assert {column for same in question["same_as"] for column in same["columns"]} == set(question["columns"])
+    for same in question["same_as"]:
+        parameters = {name: str(value) for name, value in same["parameters"].items()}
+        rows = demo.ask(same["ask"], **parameters).to_pylist()
+        places = [question["columns"].index(column) for column in same["columns"]]
+        expected = [tuple(row[place] for place in places) for row in question["rows"]]
+        found = [tuple(row[column] for column in same["columns"].values()) for row in rows]
+        assert list(dict.fromkeys(found)) == list(dict.fromkeys(expected))
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=NAMES)
+def test_the_graph_itself_gives_the_declared_answers_in_sql_and_sparql(
+    question: dict[str, Any], demo: Graph
+) -> None:
+    sql = (EXAMPLES / "duckdb" / f"{question['name']}.sql").read_text("utf-8")
+    assert told(demo.sql(sql).to_pylist()) == declared(question)
+    sparql = (EXAMPLES / "sparql" / f"{question['name']}.rq").read_text("utf-8")
+    assert told(demo.sparql(sparql).to_pylist()) == declared(question)
+
+
+def test_the_page_on_all_of_them_runs_as_printed(checkout: Path) -> None:
+    check_page(EXAMPLES / "README.md", checkout)
+
+
+def test_every_folder_asks_every_question_and_every_page_is_whole() -> None:
+    suffixes = {name: example.suffix for name, example in SERVED.items()} | {"duckdb": ".sql"}
+    for folder, suffix in suffixes.items():
+        assert sorted(path.stem for path in (EXAMPLES / folder).glob(f"*{suffix}")) == sorted(NAMES), folder
+    overview = (EXAMPLES / "README.md").read_text("utf-8")
+    for question in QUESTIONS:
+        assert question["title"].replace("`", "") in " ".join(overview.replace("`", "").split())
+    for page in PAGES:
+        assert not broken_links(page), page
+        assert page.parent == EXAMPLES or f"({page.parent.name}/README.md)" in overview
+        assert {block.marks["not run"] for block in blocks(page) if "not run" in block.marks} <= NOT_RUN
+        assert not {block.language for block in blocks(page)} & {"bash", "sh", "shell", "python"}
