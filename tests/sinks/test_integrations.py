@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -21,7 +24,7 @@ EXAMPLES = QUICKSTART.parent / "integrations"
 PAGES = sorted(EXAMPLES.rglob("*.md"))
 QUESTIONS: list[dict[str, Any]] = yaml.safe_load((EXAMPLES / "questions.yaml").read_text("utf-8"))
 NAMES = [question["name"] for question in QUESTIONS]
-NOT_RUN = {"needs a container", "needs a server", "needs Neo4j", "needs MongoDB"}
+NOT_RUN = {"needs a container", "needs a server", "needs a network", "needs Neo4j", "needs MongoDB"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,45 @@ def test_the_graph_itself_gives_the_declared_answers_in_sql_and_sparql(
 
 def test_the_page_on_all_of_them_runs_as_printed(checkout: Path) -> None:
     check_page(EXAMPLES / "README.md", checkout)
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+MOST = {"model": (40, 60), "run": (25, 45), "project": (65, 80), "family": (15, 20)}
+"""How many nodes and edges each picture has at most."""
+
+
+@pytest.mark.system("graphviz")
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: apt-get install graphviz")
+def test_the_pictures_show_what_they_are_of_and_no_more_than_can_be_read(
+    checkout: Path, demo_project: DemoProject
+) -> None:
+    check_page(EXAMPLES / "graphviz" / "README.md", checkout)
+    texts = {}
+    for name, (nodes, edges) in MOST.items():
+        picture = ElementTree.parse(checkout / f"{name}.svg")
+        classes = Counter(group.get("class") for group in picture.iter(f"{SVG}g"))
+        assert 5 < classes["node"] <= nodes, name
+        assert 5 < classes["edge"] <= edges, name
+        lines = [(text.text or "", float(text.get("font-size", 0))) for text in picture.iter(f"{SVG}text")]
+        assert max(len(line) for line, _ in lines) <= 60, name
+        assert min(size for _, size in lines) >= 8, name
+        texts[name] = " ".join(line.replace("\N{NO-BREAK SPACE}", " ").strip() for line, _ in lines)
+    for words in (
+        "wine-candidate v3",
+        "train.py @ a39dc48",
+        "wine-train",
+        "linear",
+        "Chloé Durand",
+        "Environment",
+    ):
+        assert words in texts["model"]
+    for words in ("grid of forests", "depth 4", "grid_search.py @ 987417a", "tree @ 987417a", "chloe"):
+        assert words in texts["run"]
+    commits = [commit["sha"][:7] for commit in demo_project.truth["git"]["commits"]]
+    for words in (*commits, "wine-candidate v4", "wine-production@champion", "Ada Lindqvist"):
+        assert words in texts["project"]
+    assert not {"ada", "ben", "chloe"} & set(texts["project"].split())
+    assert ElementTree.parse(checkout / "small.svg").getroot().tag == f"{SVG}svg"
 
 
 def test_every_folder_asks_every_question_and_every_page_is_whole() -> None:
