@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from databases import Server, running
+from databases import MAKERS, Server, running
 
 from conftest import QUICKSTART, DemoProject
 from mlflow2prov import Graph, extract
@@ -24,21 +25,22 @@ EXAMPLES = QUICKSTART.parent / "integrations"
 PAGES = sorted(EXAMPLES.rglob("*.md"))
 QUESTIONS: list[dict[str, Any]] = yaml.safe_load((EXAMPLES / "questions.yaml").read_text("utf-8"))
 NAMES = [question["name"] for question in QUESTIONS]
-NOT_RUN = {"needs a container", "needs a server", "needs a network", "needs Neo4j", "needs MongoDB"}
+NOT_RUN = {f"needs {what}" for what in ("a container", "a network", "a server", "DuckDB", "MongoDB", "Neo4j")}
+QUESTION_FILE = re.compile(r"examples/integrations/(\S+/\S+\.(?:cypher|json|rq|sql))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A folder of the examples that needs a server, whose name is that of a sink.
+    """A folder of the examples, whose name is that of a sink.
 
     Attributes:
-        suffix: of its questions.
-        printed: the URL of a server, as its page prints it.
+        questions: their folder and suffix.
+        printed: the URL of a server, as its page prints it; nothing, where no server is needed.
         path: what the URL to push to has at its end, where that is not all that is printed.
     """
 
-    suffix: str
-    printed: str
+    questions: str
+    printed: str = ""
     path: str = ""
 
     def url(self, server: Server) -> str:
@@ -46,10 +48,14 @@ class Example:
         return server.url.removesuffix(self.path)
 
 
-SERVED = {
-    "mongodb": Example(suffix=".json", printed="mongodb://localhost:27017/prov"),
-    "neo4j": Example(suffix=".cypher", printed="bolt://neo4j:wine-quality@localhost:7687"),
-    "sparql": Example(suffix=".rq", printed="http://localhost:7878", path="/store"),
+DATABASES = {
+    "duckdb": Example(questions="sql/*.sql"),
+    "mongodb": Example(questions="mongodb/*.json", printed="mongodb://localhost:27017/prov"),
+    "neo4j": Example(questions="neo4j/*.cypher", printed="bolt://neo4j:wine-quality@localhost:7687"),
+    "postgresql": Example(
+        questions="sql/*.sql", printed="postgresql://postgres:wine-quality@localhost:5432/postgres"
+    ),
+    "sparql": Example(questions="sparql/*.rq", printed="http://localhost:7878", path="/store"),
 }
 
 
@@ -69,7 +75,7 @@ def checkout(demo: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=SERVED)
+@pytest.fixture(scope="module", params=[name for name in DATABASES if name in MAKERS])
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Server]]:
@@ -99,16 +105,22 @@ def test_a_server_gives_the_declared_answers_as_its_page_prints_them(
     served: tuple[str, Server], checkout: Path
 ) -> None:
     name, server = served
-    example, page = SERVED[name], EXAMPLES / name / "README.md"
-    printed = [command for block in blocks(page) for command in block.commands() if "ask.py" in command[0]]
-    answers = {
-        Path(command.split()[-1]): list(csv.reader(io.StringIO(output))) for command, output in printed
-    }
-    assert answers == {
-        Path("examples/integrations", name, question["name"] + example.suffix): declared(question)
-        for question in QUESTIONS
+    example, page = DATABASES[name], EXAMPLES / name / "README.md"
+    assert answers_on(page) == {
+        example.questions.replace("*", question["name"]): declared(question) for question in QUESTIONS
     }
     check_page(page, checkout, (example.printed, example.url(server)))
+
+
+def answers_on(page: Path) -> dict[str, list[list[str]]]:
+    """The answers in CSV that a page prints below the commands that ask a database, by the files of the questions."""
+    commands = [command for block in blocks(page) for command in block.commands()]
+    asked = [
+        (QUESTION_FILE.search(command), output)
+        for command, output in commands
+        if "load --input" not in command
+    ]
+    return {found[1]: list(csv.reader(io.StringIO(output))) for found, output in asked if found and output}
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=NAMES)
@@ -127,7 +139,7 @@ def test_the_shipped_questions_give_the_declared_answers(question: dict[str, Any
 def test_the_graph_itself_gives_the_declared_answers_in_sql_and_sparql(
     question: dict[str, Any], demo: Graph
 ) -> None:
-    sql = (EXAMPLES / "duckdb" / f"{question['name']}.sql").read_text("utf-8")
+    sql = (EXAMPLES / "sql" / f"{question['name']}.sql").read_text("utf-8")
     assert told(demo.sql(sql).to_pylist()) == declared(question)
     sparql = (EXAMPLES / "sparql" / f"{question['name']}.rq").read_text("utf-8")
     assert told(demo.sparql(sparql).to_pylist()) == declared(question)
@@ -177,9 +189,9 @@ def test_the_pictures_show_what_they_are_of_and_no_more_than_can_be_read(
 
 
 def test_every_folder_asks_every_question_and_every_page_is_whole() -> None:
-    suffixes = {name: example.suffix for name, example in SERVED.items()} | {"duckdb": ".sql"}
-    for folder, suffix in suffixes.items():
-        assert sorted(path.stem for path in (EXAMPLES / folder).glob(f"*{suffix}")) == sorted(NAMES), folder
+    for database in DATABASES.values():
+        files = EXAMPLES.glob(database.questions)
+        assert sorted(path.stem for path in files) == sorted(NAMES), database.questions
     overview = (EXAMPLES / "README.md").read_text("utf-8")
     for question in QUESTIONS:
         assert question["title"].replace("`", "") in " ".join(overview.replace("`", "").split())
