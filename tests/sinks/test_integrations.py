@@ -7,7 +7,7 @@ import io
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,15 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from databases import MAKERS, Server, running
+from databases import NAMES, Server
 
-from conftest import QUICKSTART, DemoProject
-from mlflow2prov import Graph, extract
+from mlflow2prov import Graph
 from pages import blocks, broken_links, check_commands
 
-EXAMPLES = QUICKSTART.parent / "integrations"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "integrations"
 PAGES = sorted(EXAMPLES.rglob("*.md"))
 QUESTIONS: list[dict[str, Any]] = yaml.safe_load((EXAMPLES / "questions.yaml").read_text("utf-8"))
-NAMES = [question["name"] for question in QUESTIONS]
+IDS = [question["name"] for question in QUESTIONS]
 NOT_RUN = {f"needs {what}" for what in ("a container", "a network", "a server", "DuckDB", "MongoDB", "Neo4j")}
 QUESTION_FILE = re.compile(r"examples/integrations/(\S+/\S+\.(?:cypher|json|rq|sql))")
 
@@ -60,12 +59,6 @@ DATABASES = {
 
 
 @pytest.fixture(scope="module")
-def demo(demo_project: DemoProject) -> Graph:
-    """The graph of the demo project."""
-    return extract(demo_project.repository, f"sqlite:///{demo_project.database}")
-
-
-@pytest.fixture(scope="module")
 def checkout(demo: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a checkout after ``make demo``, as far as the examples go."""
     folder = tmp_path_factory.mktemp("checkout")
@@ -73,15 +66,6 @@ def checkout(demo: Graph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     demo.save(folder / "demo" / "provenance", "json")
     (folder / "examples").symlink_to(EXAMPLES.parent)
     return folder
-
-
-@pytest.fixture(scope="module", params=[name for name in DATABASES if name in MAKERS])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Server]]:
-    """The name of an example, and an empty server."""
-    with running(request.param, tmp_path_factory.mktemp(request.param)) as server:
-        yield request.param, server
 
 
 def declared(question: dict[str, Any]) -> list[list[str]]:
@@ -101,15 +85,15 @@ def check_page(page: Path, checkout: Path, instead: tuple[str, str] = ("", "")) 
             check_commands(replace(block, text=text), checkout, f"{page.parent.name}:{block.line + 1}")
 
 
-def test_a_server_gives_the_declared_answers_as_its_page_prints_them(
-    served: tuple[str, Server], checkout: Path
+@pytest.mark.parametrize("name", NAMES)
+def test_a_database_gives_the_declared_answers_as_its_page_prints_them(
+    name: str, started: Callable[[str], Server], checkout: Path
 ) -> None:
-    name, server = served
     example, page = DATABASES[name], EXAMPLES / name / "README.md"
     assert answers_on(page) == {
         example.questions.replace("*", question["name"]): declared(question) for question in QUESTIONS
     }
-    check_page(page, checkout, (example.printed, example.url(server)))
+    check_page(page, checkout, (example.printed, example.url(started(name))))
 
 
 def answers_on(page: Path) -> dict[str, list[list[str]]]:
@@ -123,7 +107,7 @@ def answers_on(page: Path) -> dict[str, list[list[str]]]:
     return {found[1]: list(csv.reader(io.StringIO(output))) for found, output in asked if found and output}
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=NAMES)
+@pytest.mark.parametrize("question", QUESTIONS, ids=IDS)
 def test_the_shipped_questions_give_the_declared_answers(question: dict[str, Any], demo: Graph) -> None:
     assert {column for same in question["same_as"] for column in same["columns"]} == set(question["columns"])
     for same in question["same_as"]:
@@ -135,7 +119,7 @@ def test_the_shipped_questions_give_the_declared_answers(question: dict[str, Any
         assert list(dict.fromkeys(found)) == list(dict.fromkeys(expected))
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=NAMES)
+@pytest.mark.parametrize("question", QUESTIONS, ids=IDS)
 def test_the_graph_itself_gives_the_declared_answers_in_sql_and_sparql(
     question: dict[str, Any], demo: Graph
 ) -> None:
@@ -157,7 +141,7 @@ MOST = {"model": (40, 60), "run": (25, 45), "project": (65, 80), "family": (15, 
 @pytest.mark.system("graphviz")
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed: apt-get install graphviz")
 def test_the_pictures_show_what_they_are_of_and_no_more_than_can_be_read(
-    checkout: Path, demo_project: DemoProject
+    checkout: Path, demo_project: Any
 ) -> None:
     check_page(EXAMPLES / "graphviz" / "README.md", checkout)
     texts = {}
@@ -191,7 +175,7 @@ def test_the_pictures_show_what_they_are_of_and_no_more_than_can_be_read(
 def test_every_folder_asks_every_question_and_every_page_is_whole() -> None:
     for database in DATABASES.values():
         files = EXAMPLES.glob(database.questions)
-        assert sorted(path.stem for path in files) == sorted(NAMES), database.questions
+        assert sorted(path.stem for path in files) == sorted(IDS), database.questions
     overview = (EXAMPLES / "README.md").read_text("utf-8")
     for question in QUESTIONS:
         assert question["title"].replace("`", "") in " ".join(overview.replace("`", "").split())
