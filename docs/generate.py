@@ -398,7 +398,9 @@ FORMATS_NOTES = """\
   `pip install 'mlflow2prov[rdf]'`. Writing takes nothing.
 - **Pictures** (`svg`, `png`, `pdf`) are drawn by [Graphviz](https://graphviz.org), which has to be
   installed. What touches very many things is drawn as a badge on these; things that are related in the
-  same way are one box. A picture that could not be read is refused: select a part first, or save `dot`.
+  same way are one box; what other relations imply is not drawn besides. A picture that could not be read is
+  refused: select a part first, or save `dot`. [Examples](../../examples/integrations/graphviz/README.md) draw a
+  model, a run and a project.
 - **Folders** (`parquet`, `csv`) are replaced only if they were written by `save` and nothing else is in them.
 - What is replaced hands on its permissions.
 - Files and folders appear whole or not at all; `--no_overwrite` refuses to replace one.

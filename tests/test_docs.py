@@ -5,14 +5,10 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +17,7 @@ import pytest
 import rdflib
 from rdflib.namespace import OWL, RDF, SH
 from tests.conftest import QUICKSTART, DemoProject
+from tests.pages import LINK, Block, blocks, broken_links, check_commands, run
 
 from mlflow2prov import cli
 from mlflow2prov.commands import COMMANDS
@@ -51,53 +48,9 @@ RUN_PAGES = [
     page for page in PAGES if re.search(r"^```(console|python|pycon)$", page.read_text("utf-8"), re.MULTILINE)
 ]
 
-_BLOCK = re.compile(r"(?:^<!-- ([a-z ]+): (.+?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-
 
 def _name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A fenced block: its language, its text, and the comment on the line before it.
-
-    ``<!-- not run: REASON -->`` leaves the block out, ``<!-- exits with: CODE -->`` expects another
-    exit code than 0, ``<!-- file: NAME -->`` writes the block to a file.
-    """
-
-    language: str
-    text: str
-    line: int
-    marks: dict[str, str]
-
-    def commands(self) -> Iterator[tuple[str, str]]:
-        """The commands of a console block, each with the output that is printed below it."""
-        command, output = "", ""
-        for line in self.text.splitlines():
-            if line.startswith("$ "):
-                if command:
-                    yield command, output
-                command, output = line[2:], ""
-            elif command.endswith("\\"):
-                command += f"\n{line}"
-            else:
-                output += f"{line}\n"
-        yield command, output
-
-
-def blocks(page: Path) -> list[Block]:
-    text = page.read_text("utf-8")
-    return [
-        Block(
-            language=found[3],
-            text=found[4],
-            line=text.count("\n", 0, found.start(4)),
-            marks={found[1]: found[2]} if found[1] else {},
-        )
-        for found in _BLOCK.finditer(text)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +59,7 @@ def documents(demo_project: DemoProject, tmp_path_factory: pytest.TempPathFactor
     demo = tmp_path_factory.mktemp("docs") / "demo"
     shutil.copytree(demo_project.folder, demo)
     configuration = QUICKSTART / "mlflow2prov.yaml"
-    _run(f"mlflow2prov --config {configuration}", demo.parent, DEMO=str(demo))
+    run(f"mlflow2prov --config {configuration}", demo.parent, DEMO=str(demo))
     return demo
 
 
@@ -119,19 +72,6 @@ def checkout(documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-def _run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "100", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=120,
-    )
-
-
 @pytest.mark.parametrize("page", RUN_PAGES, ids=_name)
 def test_what_a_page_prints_runs_as_printed(page: Path, checkout: Path) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
@@ -142,26 +82,11 @@ def test_what_a_page_prints_runs_as_printed(page: Path, checkout: Path) -> None:
         if "file" in block.marks:
             (checkout / block.marks["file"]).write_text(block.text, encoding="utf-8")
         elif block.language == "console":
-            _check_commands(block, checkout, where)
+            check_commands(block, checkout, where)
         elif block.language == "python":
             exec(compile(block.text, where, "exec"), names)
         elif block.language == "pycon":
             _check_session(block, names, where)
-
-
-def _check_commands(block: Block, folder: Path, where: str) -> None:
-    for command, expected in block.commands():
-        done = _run(command, folder)
-        assert done.returncode == int(block.marks.get("exits with", 0)), f"{where}: {command}\n{done.stdout}"
-        if expected.strip():
-            _check_output(expected, done.stdout, f"{where}: {command}")
-
-
-def _check_output(expected: str, found: str, where: str) -> None:
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    assert doctest.OutputChecker().check_output(expected, found, flags), (
-        f"{where}\nexpected\n{expected}\n{found}"
-    )
 
 
 def _check_session(block: Block, names: dict[str, Any], where: str) -> None:
@@ -186,29 +111,16 @@ def test_every_block_that_is_not_run_has_a_counted_reason() -> None:
 
 
 def test_links_between_pages_resolve() -> None:
-    broken = []
-    for page in PAGES:
-        for target in _LINK.findall(page.read_text("utf-8")):
-            if "://" in target:
-                continue
-            path, _, anchor = target.partition("#")
-            file = (page.parent / path).resolve() if path else page
-            missing = not file.exists() and _name(file) not in WRITTEN_ELSEWHERE
-            if missing or (anchor and anchor not in _anchors(file)):
-                broken.append(f"{_name(page)}: {target}")
+    ahead = {ROOT / name for name in WRITTEN_ELSEWHERE}
+    broken = {_name(page): links for page in PAGES if (links := broken_links(page, ahead))}
     assert not broken
-
-
-def _anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_page_is_linked() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()
         for page in PAGES
-        for target in _LINK.findall(page.read_text("utf-8"))
+        for target in LINK.findall(page.read_text("utf-8"))
     }
     assert not [_name(page) for page in PAGES if page not in linked and page != ROOT / "README.md"]
 

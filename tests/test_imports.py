@@ -17,7 +17,7 @@ LAYERS = {
     "sources": {"errors", "prov", "graph"},
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
-    "sinks": {"errors", "prov", "graph", "formats"},
+    "sinks": {"errors", "prov", "graph", "formats", "model", "query"},
     "query": {"errors", "prov", "graph", "model", "formats"},
     "cache": {"errors", "prov", "graph", "sources", "model"},
     "linking": {"errors", "prov", "graph", "sources"},

@@ -199,6 +199,117 @@ def test_a_small_document_is_drawn_in_full() -> None:
     assert "× Param" not in text
 
 
+def test_where_one_agent_is_a_badge_all_are() -> None:
+    document = run_with(0, dot_reduce.HUBS["agent"])
+    document["agent"]["ex:ben"] = {"prov:label": "Ben"}
+    document["wasAttributedTo"]["_:ben"] = {"prov:entity": "ex:run0", "prov:agent": "ex:ben"}
+    text = drawn(graph_from(document), badges=True)
+    assert '-> "ex:ben"' not in text
+    assert text.count(">Ben<") == 2
+
+
+def edges_of(document: dict[str, Any]) -> set[str]:
+    """The edges of a drawing with badges: tail, head and names."""
+    lines = [line for line in drawn(graph_from(document), badges=True).splitlines() if " -> " in line]
+    return {line.split('", color')[0].replace('" [label=" ', " ").replace('"', "").strip() for line in lines}
+
+
+def renamed(*, activity: str | None = "ex:act", others: int = 0) -> dict[str, Any]:
+    """An activity that used one thing and generated another one of its type, which is derived from that."""
+    typed = {"prov:type": {"$": "ex:Revision", "type": "xsd:QName"}}
+    derivation = {"prov:generatedEntity": "ex:new", "prov:usedEntity": "ex:old"}
+    generated = ["ex:new", *(f"ex:other{n}" for n in range(others))]
+    return {
+        "prefix": {"ex": "http://e/"},
+        "entity": {"ex:old": typed, **dict.fromkeys(generated, typed)},
+        "activity": {"ex:act": {}},
+        "used": {"_:u": {"prov:activity": "ex:act", "prov:entity": "ex:old"}},
+        "wasGeneratedBy": {
+            f"_:g{n}": {"prov:entity": name, "prov:activity": "ex:act"} for n, name in enumerate(generated)
+        },
+        "wasDerivedFrom": {"_:d": derivation | ({"prov:activity": activity} if activity else {})},
+    }
+
+
+def test_a_usage_that_a_derivation_implies_is_not_drawn_besides() -> None:
+    used = "ex:act -> ex:old used"
+    derived = "ex:new -> ex:old wasDerivedFrom"
+    assert edges_of(renamed()) == {derived, "ex:new -> ex:act wasGeneratedBy"}
+    assert used not in edges_of(renamed(others=2))
+    assert {used, derived} <= edges_of(renamed(activity=None))
+    other = renamed(others=2)
+    other["entity"]["ex:old"] = {}
+    assert {used, derived} <= edges_of(other)
+
+
+def test_a_member_that_specializes_its_collection_and_a_starter_of_a_trigger_are_not_drawn_besides() -> None:
+    document = {
+        "prefix": {"ex": "http://e/"},
+        "entity": {"ex:model": {}, "ex:version": {}, "ex:run": {}},
+        "activity": {"ex:parent": {}, "ex:child": {}},
+        "specializationOf": {"_:s": {"prov:specificEntity": "ex:version", "prov:generalEntity": "ex:model"}},
+        "hadMember": {"_:m": {"prov:collection": "ex:model", "prov:entity": "ex:version"}},
+        "wasGeneratedBy": {"_:g": {"prov:entity": "ex:run", "prov:activity": "ex:parent"}},
+        "wasStartedBy": {
+            "_:b": {"prov:activity": "ex:child", "prov:trigger": "ex:run", "prov:starter": "ex:parent"}
+        },
+    }
+    assert edges_of(document) == {
+        "ex:version -> ex:model specializationOf",
+        "ex:run -> ex:parent wasGeneratedBy",
+        "ex:child -> ex:run wasStartedBy",
+    }
+    del document["specializationOf"], document["wasGeneratedBy"]
+    assert edges_of(document) == {
+        "ex:version -> ex:model hadMember",
+        "ex:child -> ex:run wasStartedBy",
+        "ex:child -> ex:parent starter",
+    }
+
+
+def test_members_stand_below_their_collection_but_for_what_it_came_of() -> None:
+    document = {
+        "prefix": {"ex": "http://e/"},
+        "entity": {"ex:model": {}, "ex:param": {}, "ex:environment": {}},
+        "activity": {"ex:act": {}},
+        "hadMember": {
+            f"_:{name}": {"prov:collection": "ex:model", "prov:entity": f"ex:{name}"}
+            for name in ("param", "environment")
+        },
+        "wasGeneratedBy": {"_:g": {"prov:entity": "ex:model", "prov:activity": "ex:act"}},
+        "used": {"_:u": {"prov:activity": "ex:act", "prov:entity": "ex:environment"}},
+    }
+    lines = drawn(graph_from(document), badges=True).splitlines()
+    (param,) = [line for line in lines if '"ex:param" -> ' in line]
+    assert param.startswith('"ex:param" -> "ex:model" [label=" hadMember "')
+    assert "dir=back" in param
+    (environment,) = [line for line in lines if '-> "ex:environment"' in line and "hadMember" in line]
+    assert environment.startswith('"ex:model" -> ')
+    assert "dir=back" not in environment
+
+
+def test_many_attributes_are_counted() -> None:
+    attributes = {f"ex:k{n:03}": str(n) for n in range(100)}
+    document = {"prefix": {"ex": "http://e/"}, "entity": {"ex:e": attributes}}
+    text = drawn(graph_from(document), badges=True, attributes=True)
+    assert text.count("ex:k") == dot_reduce.LISTED
+    assert f"… {100 - dot_reduce.LISTED} more" in text
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"),
+    [
+        ("wine-production v1", ["wine-production v1"]),
+        ("Learn in steps and log the loss of each", ["Learn in steps and log the", "loss of each"]),
+        ("creation of registered model version wine/1", ["creation of registered", "model version wine/1"]),
+    ],
+)
+def test_a_label_has_no_more_lines_than_it_needs(label: str, lines: list[str]) -> None:
+    document = {"prefix": {"ex": "http://e/"}, "entity": {"ex:e": {"prov:label": label}}}
+    assert "<BR/>".join(lines) in drawn(graph_from(document), badges=True)
+    assert "\\n".join(lines) in drawn(graph_from(document))
+
+
 def test_two_hubs_of_one_name_are_told_apart() -> None:
     document = run_with(0, 8)
     document["agent"]["ex:other"] = {"prov:label": "Ada <ada@example.org>"}

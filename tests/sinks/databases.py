@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 PATIENCE_S = 120.0
 PASSWORD = "p@ss/w:rd-7"
@@ -37,6 +44,7 @@ class Server:
         port: that it listens at.
         url: to push to.
         is_ready: raises an ``Exception`` while it is not.
+        owner: whose process it is, for :class:`subprocess.Popen`.
     """
 
     command: Sequence[str]
@@ -44,13 +52,20 @@ class Server:
     port: int
     url: str
     is_ready: Callable[[], object]
+    owner: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with (self.folder / "said").open("ab") as said:
             self.process = subprocess.Popen(
-                self.command, cwd=self.folder, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                self.command,
+                cwd=self.folder,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **self.owner,
             )
         give_up = time.monotonic() + PATIENCE_S
         while True:
@@ -65,14 +80,18 @@ class Server:
                 return
 
     def kill(self) -> None:
-        """End it at once, whatever it is doing."""
-        if self.process is not None:
-            self.process.kill()
+        """End it at once, whatever it is doing, with the processes that it started."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def __enter__(self) -> Server:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,7 +160,68 @@ def secantus(folder: Path) -> Server:
     return Server(command, folder, port, f"mongodb://127.0.0.1:{port}/prov", _listens(port))
 
 
-MAKERS: dict[str, Callable[[Path], Server]] = {"neo4j": arcadedb, "mongodb": secantus, "sparql": oxigraph}
+POSTGRESQL = sorted(Path("/").glob("usr/lib/postgresql/*/bin"))
+"""The folders of PostgreSQL's programs, the newest version's last."""
+
+
+def postgresql(folder: Path) -> Server:
+    """A server of PostgreSQL, with the database ``postgres`` in it; it refuses to be root's."""
+    owner: dict[str, Any] = {}
+    folder = Path(tempfile.mkdtemp(prefix="m2p-postgresql-"))  # which the server's user can reach
+    if os.getuid() == 0:
+        user = pwd.getpwnam("postgres")
+        owner = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    secret, port = folder / "secret", free_port()
+    secret.write_text(PASSWORD)
+    command = [str(POSTGRESQL[-1] / "initdb"), "-D", str(folder / "data"), "-U", "root", "--no-sync"]
+    command += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C", f"--pwfile={secret}"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, **owner)
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": folder,
+        "fsync": "off",
+        "lc_messages": "C",
+        "timezone": "Asia/Kathmandu",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    server = [str(POSTGRESQL[-1] / "postgres"), "-D", str(folder / "data"), *options]
+    url = f"postgresql://root:{ESCAPED}@127.0.0.1:{port}/postgres"
+    return Server(server, folder, port, url, lambda: connection(port).close(), owner)
+
+
+def connection(port: int, user: str = "root") -> Any:
+    """A connection to PostgreSQL by a driver that is not the one under test."""
+    import psycopg2
+
+    found = psycopg2.connect(
+        host="127.0.0.1", port=port, user=user, password=PASSWORD, dbname="postgres", connect_timeout=5
+    )
+    found.autocommit = True
+    return found
+
+
+class File(Server):
+    """A file of DuckDB, which no server is needed for."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+
+def duckdb_file(folder: Path) -> Server:
+    """A file of DuckDB that is not there yet."""
+    return File([], folder, 0, f"duckdb://{folder / 'graphs.duckdb'}", lambda: None)
+
+
+MAKERS: dict[str, Callable[[Path], Server]] = {
+    "neo4j": arcadedb,
+    "mongodb": secantus,
+    "sparql": oxigraph,
+    "postgresql": postgresql,
+    "duckdb": duckdb_file,
+}
 """What makes a server, by the name of the sink."""
 
 
@@ -150,3 +230,16 @@ def running(name: str, folder: Path) -> Iterator[Server]:
     """A server of a sink, in an empty folder."""
     with MAKERS[name](folder) as server:
         yield server
+
+
+NEEDED = {
+    "postgresql": [
+        pytest.mark.system("postgresql"),
+        pytest.mark.skipif(not POSTGRESQL, reason="initdb is missing: apt-get install postgresql"),
+    ]
+}
+SERVERS = [pytest.param(name, marks=NEEDED.get(name, [])) for name in MAKERS if name != "duckdb"]
+"""The names of the sinks that are servers, for tests of them all."""
+
+NAMES = [*SERVERS, pytest.param("duckdb")]
+"""The names of all sinks."""

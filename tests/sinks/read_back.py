@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from databases import PASSWORD, Server
+from databases import PASSWORD, Server, connection
 
 from mlflow2prov import Graph
 from mlflow2prov.prov.records import KIND_BY_NUMBER, RELATION_KINDS
@@ -88,6 +89,34 @@ def of_sparql(server: Server) -> Content:
     return Content(named, relations)
 
 
+_TYPES = (
+    "SELECT regexp_replace(value, '^.*:', ''), count(DISTINCT id) FROM prov.attribute "
+    "WHERE name = 'prov:type' AND (value LIKE 'm2p:%' OR value LIKE 'prov:%') GROUP BY 1"
+)
+_EDGES = "SELECT kind, count(*) FROM prov.edge GROUP BY 1"
+"""Queries that say the same in every SQL."""
+
+
+def of_postgresql(server: Server) -> Content:
+    """What the views of PostgreSQL show."""
+    with closing(connection(server.port)) as opened, opened.cursor() as cursor:
+
+        def counted(sql: str) -> Counter[str]:
+            cursor.execute(sql)
+            return Counter(dict(cursor.fetchall()))
+
+        return Content(counted(_TYPES), counted(_EDGES))
+
+
+def of_duckdb(server: Server) -> Content:
+    """What the views of a file of DuckDB show."""
+    import duckdb
+
+    with duckdb.connect(server.url.removeprefix("duckdb://"), read_only=True) as opened:
+        types, edges = (Counter(dict(opened.execute(sql).fetchall())) for sql in (_TYPES, _EDGES))
+        return Content(types, edges)
+
+
 def _select(server: Server, query: str) -> Counter[str]:
     host = urlsplit(server.url).netloc
     answer = requests.post(
@@ -112,5 +141,7 @@ READERS: dict[str, Callable[[Server], Content]] = {
     "neo4j": of_neo4j,
     "mongodb": of_mongodb,
     "sparql": of_sparql,
+    "postgresql": of_postgresql,
+    "duckdb": of_duckdb,
 }
 """What reads back, by the name of the sink."""

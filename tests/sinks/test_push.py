@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from databases import MAKERS, Server, free_port, running
+from databases import NAMES, SERVERS, Server, free_port
 from read_back import READERS, Content
 
-from conftest import DemoProject
-from mlflow2prov import Graph, extract, load
+from mlflow2prov import Graph, load
 from mlflow2prov.errors import SinkError
-from mlflow2prov.sinks import Settings, graph_store, push, sink_of
+from mlflow2prov.sinks import (
+    Settings,
+    graph_store,
+    graph_store_client,
+    mongodb,
+    neo4j,
+    postgresql_rows,
+    push,
+    records,
+    sink_of,
+)
 from mlflow2prov.sinks.address import Address
-
-NAMES = sorted(MAKERS)
-
-
-@pytest.fixture(scope="module")
-def demo(demo_project: DemoProject) -> Graph:
-    """The graph of the demo project."""
-    return extract(demo_project.repository, f"sqlite:///{demo_project.database}")
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of each sink, for all tests that don't harm it."""
-    with running(request.param, tmp_path_factory.mktemp(request.param)) as started:
-        yield started
+def server(request: pytest.FixtureRequest, started: Callable[[str], Server]) -> Server:
+    """A server of each sink."""
+    return started(request.param)
 
 
 def content(server: Server) -> Content:
@@ -77,38 +77,50 @@ def many(folder: Path, count: int) -> Graph:
     return load(folder / "many.json")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_server_that_dies_is_one_error_and_the_next_push_completes(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(graph_store, "PORTION_BYTES", 100_000)
-    graph = many(tmp_path, 6_000)
-    with running(name, tmp_path / "server") as server:
-        said: list[Mapping[str, int]] = []
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portions are small, and a server that is away is not waited for."""
+    monkeypatch.setattr(graph_store, "PORTION_BYTES", 20_000)
+    monkeypatch.setattr(graph_store_client, "_TRIES", 1)
+    monkeypatch.setattr(records, "BATCH_ROWS", 300)
+    monkeypatch.setattr(neo4j, "_ROWS", 300)
+    monkeypatch.setattr(neo4j, "_RETRY_S", 0.5)
+    monkeypatch.setattr(mongodb, "_PATIENCE_MS", 1_000)
+    monkeypatch.setattr(postgresql_rows, "BATCH_ROWS", 300)
 
-        def report(_: str, counts: Mapping[str, int]) -> None:
-            said.append(dict(counts))
-            if len(said) == 2:
-                server.kill()
 
-        address = Address.parse(server.url)
-        with pytest.raises(SinkError, match=r"can't be reached: .*pushing again goes on") as caught:
-            push(graph, address, Settings(report=report))
-        assert "\n" not in str(caught.value)
-        assert "p@ss" not in str(caught.value)
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+def test_a_server_that_dies_is_one_error_and_the_next_push_completes(server: Server, tmp_path: Path) -> None:
+    graph = many(tmp_path, 1_200)
+    Graph.empty().push(server.url, replace=True)
+    said: list[Mapping[str, int]] = []
+
+    def report(_: str, counts: Mapping[str, int]) -> None:
+        said.append(dict(counts))
+        if len(said) == 2:
+            server.kill()
+
+    try:
+        with pytest.raises(SinkError, match=r"can't be reached: .*push(ing)? again") as caught:
+            push(graph, Address.parse(server.url), Settings(report=report))
+    finally:
         server.start()
-        graph.push(server.url)
-        assert content(server).relations == Content.of(graph).relations
+    assert "\n" not in str(caught.value)
+    assert "p@ss" not in str(caught.value)
+    graph.push(server.url)
+    assert content(server).relations == Content.of(graph).relations
 
 
 URLS = {
     "neo4j": "bolt://root:secret-word@127.0.0.1:{port}/prov",
     "mongodb": "mongodb://root:secret-word@127.0.0.1:{port}/prov?serverSelectionTimeoutMS=500",
     "sparql": "http://root:secret-word@127.0.0.1:{port}/store",
+    "postgresql": "postgresql://root:secret-word@127.0.0.1:{port}/postgres",
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SERVERS)
 def test_nobody_there_is_one_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"entity": {"ex:a": {}}, "prefix": {"ex": "http://example.org/"}}')
     command = [

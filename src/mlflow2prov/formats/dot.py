@@ -93,7 +93,7 @@ def _own_label(projection: Projection) -> str:
     if not any(key.name == "prov:label" for key in projection.keys):
         return "NULL"
     value = "list_filter(r.attributes, lambda a: s.is_label[a.k])[1].v"
-    return f"nullif({style.line(value, 60)}, '')"
+    return f"nullif({style.line(style.shortened(value), 60)}, '')"
 
 
 @dataclass(slots=True)

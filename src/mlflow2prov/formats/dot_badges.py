@@ -3,13 +3,16 @@
 Two things make a drawing of provenance unreadable, and its layout slow, and each has a rule here:
 
 * What touches very many things (as many as ``HUBS`` says) is a *hub*. It is drawn as a badge on what it
-  touches, and the legend says what the badges stand for.
+  touches, and the legend says what the badges stand for. Where one agent is, all are.
 * Things of one kind that are related in the same way to the same others (the params and metrics of a
   run) are drawn as one box, which lists them by type; where a collection has such members, relations
   that the collection itself has are not drawn again for the box.
 
 Relations between two things are one edge with all their names. What a relation leaves open is not
-drawn, and of a relation of three things the third only where nothing else joins it to the first.
+drawn, and of a relation of three things the third only where nothing else joins it to the first. What others
+imply is not drawn besides: that a collection has as a member what specializes it; that an activity used what it made
+into another thing of the type, or into the only thing that it generated, where the derivation says so; and the starter
+of an activity, where it generated the trigger.
 """
 
 from __future__ import annotations
@@ -166,7 +169,7 @@ def _write_nodes(reduced: Reduced, bundle: int, file: BinaryIO) -> None:
 
 
 def _write_edges(reduced: Reduced, file: BinaryIO) -> None:
-    """Write the edges; the box of a collection's members stands below it, out of the way of other edges."""
+    """Write the edges; members stand below their collection, unless this came of them by other edges."""
     scratch = reduced.scratch
     pens = " ".join(f"WHEN {kind.number} THEN {literal(style.pen(kind.name))}" for kind in RELATION_KINDS)
     edges = (
@@ -174,21 +177,27 @@ def _write_edges(reduced: Reduced, file: BinaryIO) -> None:
         f"CASE min(kind) {pens} END AS pen FROM {scratch}.edge GROUP BY a, b"
     )
     ends = f"SELECT a AS n FROM {scratch}.edge UNION ALL SELECT b FROM {scratch}.edge"
-    below = (
+    boxes = (
         f"SELECT DISTINCT g.rep AS n FROM {scratch}.grouped g "
         f"JOIN (SELECT n FROM ({ends}) GROUP BY n HAVING count(*) = 1) d ON d.n = g.rep"
     )
-    turned = "e.words = 'hadMember' AND w.n IS NOT NULL"
+    before = (
+        f"SELECT m.a, m.b FROM {scratch}.edge m JOIN {scratch}.edge f ON f.a = m.a JOIN {scratch}.edge s "
+        "ON s.a = f.b AND s.b = m.b WHERE m.word = 'hadMember' AND f.word <> 'hadMember' AND s.word <> 'hadMember'"
+    )
+    turned = "e.words = 'hadMember' AND o.a IS NULL"
     statement = (
         f"concat('\"', CASE WHEN {turned} THEN b.name ELSE a.name END, '\" -> \"', "
         f"CASE WHEN {turned} THEN a.name ELSE b.name END, '\" [label=\" ', e.words, ' \", color=\"', e.pen, "
         "'\", fontcolor=\"', e.pen, '\"', CASE WHEN e.dashed THEN ', style=dashed' END, "
-        f"CASE WHEN {turned} THEN ', dir=back, weight=8' END, ']', chr(10))"
+        f"CASE WHEN {turned} THEN ', dir=back' END, CASE WHEN {turned} AND w.n IS NOT NULL THEN ', weight=8' END, "
+        "']', chr(10))"
     )
     write_strings(
         reduced.store,
         f"SELECT {statement} FROM ({edges}) e JOIN {scratch}.shown a ON a.n = e.a "
-        f"JOIN {scratch}.shown b ON b.n = e.b LEFT JOIN ({below}) w ON w.n = e.b ORDER BY e.a, e.b",
+        f"JOIN {scratch}.shown b ON b.n = e.b LEFT JOIN ({boxes}) w ON w.n = e.b "
+        f"LEFT JOIN (SELECT DISTINCT a, b FROM ({before})) o ON o.a = e.a AND o.b = e.b ORDER BY e.a, e.b",
         file,
     )
 

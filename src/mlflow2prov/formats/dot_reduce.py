@@ -18,7 +18,7 @@ from mlflow2prov.graph.store import Store
 from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS
 
 HUBS: dict[str, int] = {"entity": 10, "activity": 24, "agent": 6}
-"""What has so many neighbours in the drawing is a badge, by its kind."""
+"""What has so many neighbours in the drawing is a badge, by its kind; where one agent is, all are."""
 
 SMALL = 60
 """A document with so few elements is drawn without boxes of several things, unless these are many."""
@@ -28,6 +28,11 @@ ALIKE = 3
 
 ALIKE_IN_SMALL = 8
 """So many in a small document."""
+
+LISTED = 12
+"""So many attributes of an element are listed; the others are counted."""
+
+_LEFT = '<BR ALIGN="LEFT"/>'
 
 _FULL = "CASE WHEN n.prefix = '' THEN n.local ELSE concat(n.prefix, ':', n.local) END"
 
@@ -157,11 +162,13 @@ def _texts(projection: Projection, *, attributes: bool) -> tuple[str, str, str]:
         kind_of_thing = f"nullif({style.line(last, 40)}, '')"
     if attributes and projection.keys:
         line = (
-            f"concat({style.markup('s.named[a.k]')}, ' = ', {style.markup(style.line('a.v', 40))}, "
-            "'<BR ALIGN=\"LEFT\"/>')"
+            f"concat({style.markup('s.named[a.k]')}, ' = ', {style.markup(style.line('a.v', 40))}, '{_LEFT}')"
         )
         listed = "list_filter(r.attributes, lambda a: NOT s.is_label[a.k] AND NOT s.is_type[a.k])"
-        details = f"array_to_string(list_transform({listed}, lambda a: {line}), '')"
+        rest = f"CASE WHEN len({listed}) > {LISTED} THEN concat('… ', len({listed}) - {LISTED}, ' more{_LEFT}') END"
+        details = (
+            f"concat(array_to_string(list_transform({listed}[:{LISTED}], lambda a: {line}), ''), {rest})"
+        )
     return label, kind_of_thing, details
 
 
@@ -186,7 +193,28 @@ def _make_pairs(projection: Projection) -> None:
     graph.store.run(
         f"CREATE TABLE {scratch}.pair AS SELECT p.* FROM {scratch}.every_pair p "
         f"LEFT JOIN (SELECT DISTINCT a, b FROM ({joined})) j ON j.a = least(p.a, p.b) AND j.b = greatest(p.a, p.b) "
+        f"ANTI JOIN ({_told_elsewhere(scratch)}) t ON t.word = p.word AND t.a = p.a AND t.b = p.b "
         "WHERE NOT p.further OR j.a IS NULL"
+    )
+
+
+def _told_elsewhere(scratch: str) -> str:
+    """SQL of the pairs that other pairs, which are drawn, imply: ``word``, ``a`` and ``b``."""
+    every, node = f"{scratch}.every_pair", f"{scratch}.node"
+    derivation = KIND_BY_NAME["wasDerivedFrom"].number
+    made = f"SELECT b AS n, count(DISTINCT a) AS things FROM {every} WHERE word = 'wasGeneratedBy' GROUP BY b"
+    return (
+        # A member that specializes its collection, such as a version its model.
+        f"SELECT 'hadMember' AS word, b AS a, a AS b FROM {every} WHERE word = 'specializationOf' UNION "
+        # What an activity used and made into another of its kind, or into the one thing that it generated.
+        f"SELECT 'used', t.b, d.b FROM {every} d JOIN {every} t ON t.a = d.a AND t.word = 'activity' "
+        f"AND t.kind = {derivation} "
+        f"JOIN {every} g ON g.a = t.a AND g.b = t.b AND g.word = 'wasGeneratedBy' JOIN ({made}) m ON m.n = t.b "
+        f"JOIN {node} e ON e.n = d.a JOIN {node} f ON f.n = d.b "
+        "WHERE d.word = 'wasDerivedFrom' AND (e.type = f.type OR m.things = 1) UNION "
+        # The starter of an activity that generated its trigger.
+        f"SELECT 'starter', t.a, g.b FROM {every} t JOIN {every} g ON g.a = t.b AND g.word = 'wasGeneratedBy' "
+        "WHERE t.word = 'wasStartedBy'"
     )
 
 
@@ -230,12 +258,18 @@ def _find_hubs(projection: Projection) -> None:
     least = " ".join(f"WHEN {KIND_BY_NAME[name].number} THEN {count}" for name, count in HUBS.items())
     neighbours = f"SELECT a AS n, b AS other FROM {scratch}.joined UNION SELECT b, a FROM {scratch}.joined"
     run(
+        f"CREATE TABLE {scratch}.degree AS SELECT n, count(*) AS degree FROM ({neighbours}) "
+        "WHERE n <> other GROUP BY n"
+    )
+    agent = KIND_BY_NAME["agent"].number
+    run(
         f"CREATE TABLE {scratch}.hub AS SELECT n.n, n.kind, n.type, n.identifier, d.degree, "
         "CASE WHEN count(*) OVER same > 1 THEN concat(short, ' #', row_number() OVER (same ORDER BY n.n)) "
         f"ELSE short END AS label FROM (SELECT *, {style.line('label', 32)} AS short FROM {scratch}.node) n "
-        f"JOIN (SELECT n, count(*) AS degree FROM ({neighbours}) WHERE n <> other GROUP BY n) d ON d.n = n.n "
-        f"ANTI JOIN {scratch}.grouped g ON g.n = n.n "
-        f"WHERE d.degree >= CASE n.kind {least} ELSE {HUBS['entity']} END WINDOW same AS (PARTITION BY short)"
+        f"JOIN {scratch}.degree d ON d.n = n.n ANTI JOIN {scratch}.grouped g ON g.n = n.n "
+        f"WHERE d.degree >= CASE n.kind {least} ELSE {HUBS['entity']} END OR (n.kind = {agent} AND (SELECT max(b.degree) "
+        f"FROM {scratch}.degree b JOIN {scratch}.node m ON m.n = b.n WHERE m.kind = {agent}) >= {HUBS['agent']}) "
+        "WINDOW same AS (PARTITION BY short)"
     )
     phrase = " ".join(
         f"WHEN {literal(word)} THEN CASE WHEN to_hub THEN {literal(to)} ELSE {literal(of)} END"

@@ -147,8 +147,11 @@ def markup(sql: str) -> str:
 
 
 def wrapped(sql: str, width: int = 26) -> str:
-    """SQL of a line broken at spaces into lines of some ``width`` characters."""
-    return f"regexp_replace({sql}, '(\\S.{{{width // 2},{width}}})\\s', concat('\\1', chr(10)), 'g')"
+    """SQL of a line broken at spaces into lines of some ``width`` characters, as few as there can be."""
+    broken = (
+        f"regexp_replace({sql}, '(\\S.{{{width // 2},{width - 1}}})(\\s|$)', concat('\\1', chr(10)), 'g')"
+    )
+    return f"rtrim({broken}, chr(10))"
 
 
 def node_name(prefix: str = "n.prefix", local: str = "n.local") -> str:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError, UsageError
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.vocabulary import Words
 from mlflow2prov.query.answers import Answer
 from mlflow2prov.query.beside import beside
+from mlflow2prov.query.dialects import DuckDb
 from mlflow2prov.query.views import View, views
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Tables:
 
     def __init__(self, graph: Graph) -> None:
         number = graph.schema.replace(".", "-")
-        self._graph, self._words = graph, Words(graph)
+        self._graph, self._dialect = graph, DuckDb(graph)
         self._file = graph.store.folder / f"query-{number}.duckdb"
         self._filled: set[str] = set()
 
@@ -134,7 +134,7 @@ class Tables:
                 run(f"BEGIN; {'; '.join(made)}; COMMIT")
             for name in names:
                 view = views()[name]
-                run(f"INSERT INTO {_target(alias, view)} {view.sql(self._graph, self._words)}")
+                run(f"INSERT INTO {_target(alias, view)} {view.sql(self._dialect)}")
                 self._filled.add(name)
         finally:
             self._graph.store.detach(f"{alias}.main")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.vocabulary import NAME, Words
+from mlflow2prov.graph.vocabulary import NAME
 from mlflow2prov.model.ontology import Described, described
 from mlflow2prov.model.terms import TYPES
 from mlflow2prov.prov.records import ELEMENT_KINDS, RELATION_KINDS, RecordKind
+from mlflow2prov.query.dialects import PAIRS, Dialect
 
 SQL_TYPES = {
     "xsd:boolean": "BOOLEAN",
@@ -19,9 +19,6 @@ SQL_TYPES = {
     "xsd:long": "BIGINT",
 }
 """The SQL type of the values of each datatype; those of others are text."""
-
-PAIRS = "STRUCT(name VARCHAR, value VARCHAR)[]"
-"""The SQL type of a list of attributes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +30,14 @@ class View:
         name: in that schema.
         doc: what a row is.
         columns: the SQL type of each column.
-        sql: makes the query that fills it.
+        sql: makes the query that it is, in the dialect of an engine.
     """
 
     schema: str
     name: str
     doc: str
     columns: dict[str, str]
-    sql: Callable[[Graph, Words], str]
+    sql: Callable[[Dialect], str]
 
 
 @cache
@@ -81,30 +78,15 @@ def _element_view(kind: RecordKind) -> View:
         | {"iri": "VARCHAR", "label": "VARCHAR", "types": "VARCHAR[]"}
         | times
         | {"attributes": PAIRS},
-        sql=lambda graph, words: (
-            f"SELECT {_name('b')} AS bundle, {NAME} AS id, p.iri || n.local AS iri, {words.label()} AS label, "
-            f"{words.all_types()} AS types, "
-            + "".join(f"TRY_CAST(r.{name} AS TIMESTAMPTZ) AS {name}, " for name in times)
-            + f"{_pairs('r')} AS attributes FROM {graph.schema}.element r "
-            f"JOIN {graph.schema}.name n ON n.id = r.id LEFT JOIN {graph.schema}.prefix p ON p.prefix = n.prefix "
-            f"LEFT JOIN {graph.schema}.name b ON b.id = r.bundle, {_keys(graph)} WHERE r.kind = {kind.number}"
+        sql=lambda dialect: (
+            f"SELECT {_name('b')} AS bundle, {NAME} AS id, p.iri || n.local AS iri, {dialect.label()} AS label, "
+            f"{dialect.all_types()} AS types, "
+            + "".join(f"{dialect.instant(f'r.{name}')} AS {name}, " for name in times)
+            + f"{dialect.pairs()} AS attributes FROM {dialect.schema}.element r "
+            f"JOIN {dialect.schema}.name n ON n.id = r.id LEFT JOIN {dialect.schema}.prefix p ON p.prefix = n.prefix "
+            f"LEFT JOIN {dialect.schema}.name b ON b.id = r.bundle{dialect.beside()} WHERE r.kind = {kind.number}"
         ),
     )
-
-
-def _keys(graph: Graph) -> str:
-    """SQL of one row with a list of all names of attributes; that of key ``k`` is at ``k - least + 1``."""
-    return (
-        "(SELECT coalesce(list(k.name ORDER BY g.n), []) AS names, coalesce(min(g.n), 0) AS least FROM (SELECT unnest("
-        f"generate_series((SELECT min(key) FROM {graph.schema}.attribute_key), "
-        f"(SELECT max(key) FROM {graph.schema}.attribute_key))) AS n) g "
-        f"LEFT JOIN {graph.schema}.attribute_key k ON k.key = g.n) keys"
-    )
-
-
-def _pairs(table: str) -> str:
-    pair = "struct_pack(name := keys.names[a.k - keys.least + 1], value := a.v)"
-    return f"coalesce(list_transform({table}.attributes, lambda a: {pair}), [])"
 
 
 def _relation_view(kind: RecordKind) -> View:
@@ -113,16 +95,16 @@ def _relation_view(kind: RecordKind) -> View:
     references = dict.fromkeys(names, "VARCHAR")
     times = {"time": "TIMESTAMPTZ"} if kind.times else {}
 
-    def sql(graph: Graph, words: Words) -> str:
+    def sql(dialect: Dialect) -> str:
         places = range(1, len(kind.references) + 1)
         arguments = "".join(f"{_name(f'n{n}')} AS {names[n - 1]}, " for n in places)
-        joins = " ".join(f"LEFT JOIN {graph.schema}.name n{n} ON n{n}.id = r.a{n}" for n in places)
-        time = "TRY_CAST(r.time AS TIMESTAMPTZ) AS time, " if times else ""
+        joins = " ".join(f"LEFT JOIN {dialect.schema}.name n{n} ON n{n}.id = r.a{n}" for n in places)
+        time = f"{dialect.instant('r.time')} AS time, " if times else ""
         return (
-            f"SELECT {_name('b')} AS bundle, {_name('n')} AS id, {arguments}{time}{words.role()} AS role, "
-            f"{_pairs('r')} AS attributes FROM {graph.schema}.relation r {joins} "
-            f"LEFT JOIN {graph.schema}.name n ON n.id = r.id LEFT JOIN {graph.schema}.name b ON b.id = r.bundle, "
-            f"{_keys(graph)} WHERE r.kind = {kind.number}"
+            f"SELECT {_name('b')} AS bundle, {_name('n')} AS id, {arguments}{time}{dialect.role()} AS role, "
+            f"{dialect.pairs()} AS attributes FROM {dialect.schema}.relation r {joins} "
+            f"LEFT JOIN {dialect.schema}.name n ON n.id = r.id LEFT JOIN {dialect.schema}.name b ON b.id = r.bundle"
+            f"{dialect.beside()} WHERE r.kind = {kind.number}"
         )
 
     return View(
@@ -136,13 +118,13 @@ def _relation_view(kind: RecordKind) -> View:
     )
 
 
-def _edge_sql(graph: Graph, words: Words) -> str:
+def _edge_sql(dialect: Dialect) -> str:
     return (
         f"SELECT {_name('b')} AS bundle, CASE r.kind {_cases(RELATION_KINDS)} END AS kind, {_name('n1')} AS subject, "
-        f"{_name('n2')} AS object, {_name('n3')} AS third, {words.role()} AS role, "
-        f"TRY_CAST(r.time AS TIMESTAMPTZ) AS time FROM {graph.schema}.relation r "
-        + "".join(f"LEFT JOIN {graph.schema}.name n{n} ON n{n}.id = r.a{n} " for n in (1, 2, 3))
-        + f"LEFT JOIN {graph.schema}.name b ON b.id = r.bundle"
+        f"{_name('n2')} AS object, {_name('n3')} AS third, {dialect.role()} AS role, "
+        f"{dialect.instant('r.time')} AS time FROM {dialect.schema}.relation r "
+        + "".join(f"LEFT JOIN {dialect.schema}.name n{n} ON n{n}.id = r.a{n} " for n in (1, 2, 3))
+        + f"LEFT JOIN {dialect.schema}.name b ON b.id = r.bundle"
     )
 
 
@@ -167,12 +149,10 @@ _ATTRIBUTE = View(
     doc="A value of an attribute of an element.",
     columns={"bundle": "VARCHAR", "id": "VARCHAR", "kind": "VARCHAR", "name": "VARCHAR", "value": "VARCHAR"}
     | {"datatype": "VARCHAR", "language": "VARCHAR"},
-    sql=lambda graph, words: (
-        f"SELECT {_name('b')} AS bundle, {NAME} AS id, "
-        f"CASE r.kind {_cases(ELEMENT_KINDS)} END AS kind, "
-        "k.name, r.a.v AS value, k.datatype, k.language FROM (SELECT bundle, id, kind, unnest(attributes) AS a "
-        f"FROM {graph.schema}.element) r JOIN {graph.schema}.attribute_key k ON k.key = r.a.k "
-        f"JOIN {graph.schema}.name n ON n.id = r.id LEFT JOIN {graph.schema}.name b ON b.id = r.bundle"
+    sql=lambda dialect: (
+        f"SELECT {_name('b')} AS bundle, {NAME} AS id, CASE r.kind {_cases(ELEMENT_KINDS)} END AS kind, "
+        f"r.name, r.value, r.datatype, r.language FROM ({dialect.values()}) r "
+        f"JOIN {dialect.schema}.name n ON n.id = r.id LEFT JOIN {dialect.schema}.name b ON b.id = r.bundle"
     ),
 )
 
@@ -181,20 +161,15 @@ def _type_view(type_: Described) -> View:
     times = {"start_time": "TIMESTAMPTZ", "end_time": "TIMESTAMPTZ"} if type_.kind == "activity" else {}
     attributes = {name: _column_type(type_, name) for name in type_.attributes}
 
-    def sql(graph: Graph, words: Words) -> str:
+    def sql(dialect: Dialect) -> str:
         values = "".join(
-            f", {_value(words, name, kind)} AS {_quoted(name)}" for name, kind in attributes.items()
+            f", {dialect.value(name, kind)} AS {_quoted(name)}" for name, kind in attributes.items()
         )
-        timed = "".join(f", TRY_CAST({name} AS TIMESTAMPTZ) AS {name}" for name in times)
+        timed = "".join(f", {dialect.instant(f'r.{name}')} AS {name}" for name in times)
         # The records of one identifier are one row, with the values of them all.
-        rows = (
-            "SELECT id, first(start_time) FILTER (start_time IS NOT NULL) AS start_time, "
-            "first(end_time) FILTER (end_time IS NOT NULL) AS end_time, flatten(list(attributes)) AS attributes "
-            f"FROM {graph.schema}.element WHERE {words.has_type(type_.name)} GROUP BY id"
-        )
         return (
-            f"SELECT {NAME} AS id, {words.label()} AS label{timed}{values} FROM ({rows}) r "
-            f"JOIN {graph.schema}.name n ON n.id = r.id ORDER BY r.id"
+            f"SELECT {NAME} AS id, {dialect.label()} AS label{timed}{values} FROM ({dialect.of_type(type_.name)}) r "
+            f"JOIN {dialect.schema}.name n ON n.id = r.id{dialect.in_order()}"
         )
 
     return View(
@@ -214,14 +189,3 @@ def _column_type(type_: Described, attribute: str) -> str:
     datatypes = {SQL_TYPES.get(datatype, "VARCHAR") for datatype in type_.datatypes(attribute)}
     sql = datatypes.pop() if len(datatypes) == 1 else "VARCHAR"
     return f"{sql}[]" if type_.is_many(attribute) else sql
-
-
-def _value(words: Words, attribute: str, kind: str) -> str:
-    if kind.endswith("[]"):
-        values = words.values(attribute)
-        return (
-            values
-            if kind == "VARCHAR[]"
-            else f"list_transform({values}, lambda x: TRY_CAST(x AS {kind[:-2]}))"
-        )
-    return words.value(attribute) if kind == "VARCHAR" else f"TRY_CAST({words.value(attribute)} AS {kind})"

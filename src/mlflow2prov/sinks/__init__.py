@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mlflow2prov.errors import UsageError
-from mlflow2prov.sinks.address import Address
+from mlflow2prov.sinks.address import Address, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class Sink:
         module: of this package; has ``push(graph, address, settings)``.
         extra: of the distribution that it needs, if any.
         named_graphs: whether it has named graphs, for ``--graph``.
+        schemas: whether it has schemas, for ``?schema=``.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Sink:
     module: str
     extra: str | None = None
     named_graphs: bool = False
+    schemas: bool = False
 
 
 SINKS: dict[str, Sink] = {
@@ -96,6 +98,21 @@ SINKS: dict[str, Sink] = {
             module="graph_store",
             extra="sparql",
             named_graphs=True,
+        ),
+        Sink(
+            name="postgresql",
+            title="PostgreSQL",
+            schemes=("postgresql", "postgres"),
+            module="postgresql",
+            extra="postgresql",
+            schemas=True,
+        ),
+        Sink(
+            name="duckdb",
+            title="A file of DuckDB",
+            schemes=("duckdb",),
+            module="duckdb_file",
+            schemas=True,
         ),
     )
 }
@@ -136,6 +153,8 @@ def check(address: Address, settings: Settings) -> Sink:
         raise UsageError(
             f"push --graph is {settings.graph!r}, but it has to be an IRI, such as urn:mlflow2prov"
         )
+    if row.schemas:
+        schema_of(address)
     return row
 
 

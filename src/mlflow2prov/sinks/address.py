@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.credentials import shown_url, without_credentials
@@ -63,6 +63,24 @@ class Address:
         """
         return f"{self.scheme}://{self.rest}"
 
+    def parameter(self, name: str) -> str | None:
+        """Return what the URL's query says of a parameter, decoded.
+
+        >>> Address.parse("postgresql://host/db?schema=my%20prov&sslmode=require").parameter("schema")
+        'my prov'
+        """
+        return dict(parse_qsl(self.rest.partition("?")[2], keep_blank_values=True)).get(name)
+
+    def without(self, name: str) -> str:
+        """Return the rest of the URL without a parameter.
+
+        >>> Address.parse("postgresql://host/db?schema=mine&sslmode=require").without("schema")
+        'host/db?sslmode=require'
+        """
+        place, _, query = self.rest.partition("?")
+        kept = "&".join(word for word in query.split("&") if word and word.partition("=")[0] != name)
+        return f"{place}?{kept}" if kept else place
+
     @property
     def shown(self) -> str:
         """The URL as it may stand in a message."""
@@ -86,3 +104,30 @@ class Address:
         for spelled in {self.password, quote(self.password or "", safe="")} - {None, ""}:
             text = text.replace(str(spelled), "…")
         return without_credentials(text)
+
+
+SCHEMA = "prov"
+"""The schema of an SQL database, where the URL names none."""
+
+_LONGEST_NAME = 63
+_RESERVED = re.compile(r"pg_.*|information_schema", re.IGNORECASE)
+
+
+def schema_of(address: Address) -> str:
+    """Return the schema that the URL of an SQL database names by ``?schema=``.
+
+    Raises:
+        UsageError: no schema can have that name.
+
+    >>> schema_of(Address.parse("postgresql://host/db")), schema_of(Address.parse("duckdb://a.db?schema=mine"))
+    ('prov', 'mine')
+    """
+    named = address.parameter("schema")
+    if named is None:
+        return SCHEMA
+    if not named or len(named.encode()) > _LONGEST_NAME or "\0" in named or _RESERVED.fullmatch(named):
+        raise UsageError(
+            f"can't push to {address.shown}: its schema has to have a name of 1 to {_LONGEST_NAME} bytes"
+            " that the database does not keep for itself"
+        )
+    return named

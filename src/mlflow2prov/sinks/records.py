@@ -2,8 +2,8 @@
 
 The key of an element is its IRI; within a bundle, the bundle's IRI, `` ⊢ `` and its IRI. The key of a relation
 is that of its identifier, else a digest of all that it says. So what two documents say is one and the
-same row, whatever their prefixes are, and pushing it twice changes nothing. Blank identifiers hold within
-one document only.
+same row, whatever their prefixes are, and pushing it twice changes nothing. Of blank
+identifiers see :mod:`mlflow2prov.sinks.blanks`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from mlflow2prov.formats.dot_style import references
 from mlflow2prov.formats.neo4j_columns import property_name
 from mlflow2prov.formats.text import literal
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
-from mlflow2prov.prov.namespaces import M2P, PROV, QUALIFIED_NAME_SPELLINGS, XSD
+from mlflow2prov.prov.namespaces import M2P, PROV, QUALIFIED_NAME, QUALIFIED_NAME_SPELLINGS, XSD
 from mlflow2prov.prov.records import ELEMENT_KINDS, KIND_BY_NAME, RELATION_KINDS, RecordKind
+from mlflow2prov.sinks.blanks import name_blanks
 from mlflow2prov.sinks.values import Convert, converter
 
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ class Records:
         for number, name, datatype, language in rows:
             if name not in names:
                 names[name] = property_name(name, taken)
-            meant = datatype and self._iri(datatype)
+            meant = datatype and self._iri(
+                QUALIFIED_NAME if datatype in QUALIFIED_NAME_SPELLINGS else datatype
+            )
             found[number] = Key(
                 names[name],
                 converter(meant),
@@ -184,14 +187,13 @@ class Records:
     def _name(self) -> None:
         """Make the table ``name``: the qualified name and the IRI of each identifier."""
         schema = self._graph.schema
-        ((size, names),) = self._graph.query(
-            "SELECT count(*), coalesce(bit_xor(hash(prefix, local)), 0) FROM {graph}.name"
-        )
-        blank = f"concat('_:{size}-{names:x}-', n.local)"
+        name_blanks(self._graph, self._scratch)
+        blank = f"CASE WHEN k.is_said THEN '{_NAMELESS}' ELSE '_:' END || k.local"
         iri = f"CASE WHEN n.prefix = '_' THEN {blank} ELSE concat(p.iri, n.local) END"
         self._run(
             f"CREATE TABLE {self._scratch}.name AS SELECT n.id, {_short(_SPELLED)} AS spelled, {_short(iri)} AS iri "
-            f"FROM {schema}.name n LEFT JOIN {schema}.prefix p ON p.prefix = n.prefix"
+            f"FROM {schema}.name n LEFT JOIN {schema}.prefix p ON p.prefix = n.prefix "
+            f"LEFT JOIN {self._scratch}.blank k ON k.id = n.id"
         )
 
     def _describe(self) -> None:
@@ -231,9 +233,14 @@ class Records:
             for c in columns
         )
         said = ", ".join(
-            f"coalesce({text}, '')" for text in ("b.iri", *(f"n{c}.iri" for c in columns), "r.time")
+            f"coalesce({text}, '')"
+            for text in (
+                *("b.iri", *(f"n{c}.iri" for c in columns)),
+                *(["NULL"] * (len(ARGUMENT_COLUMNS) - len(columns))),
+                "r.time",
+            )
         )
-        digest = f"md5(concat_ws('|', '{kind.name}', {said}, {self._attributes_said()}))"
+        digest = f"md5(concat_ws('|', {kind.number}, {said}, {self._attributes_said()}))"
         return (
             "SELECT concat(key, CASE WHEN number > 1 THEN '-' || number END) AS key, * EXCLUDE (key, number) FROM ("
             "SELECT *, CASE WHEN id IS NULL THEN row_number() OVER (PARTITION BY key ORDER BY place) ELSE 1 END AS number "
