@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+
+from benchmarks.measure import FailedError
 
 
 class Inputs:
@@ -32,7 +35,7 @@ class Inputs:
             self.folder.mkdir(parents=True, exist_ok=True)
             unfinished = target.with_name(f"unfinished-{target.name}")
             _remove(unfinished)
-            make(unfinished)
+            _aside(make, unfinished, target.name)
             unfinished.rename(target)
         return target
 
@@ -80,6 +83,19 @@ class Inputs:
             yield folder
         finally:
             _remove(folder)
+
+
+def _aside(make: Callable[[Path], None], path: Path, name: str) -> None:
+    """Let a process of its own make an input.
+
+    A process that is started counts what its parent held at that time into its peak of memory, so that
+    one that is measured must not be started by one that has made much.
+    """
+    child = multiprocessing.get_context("fork").Process(target=make, args=(path,))
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise FailedError(f"making {name} ended with code {child.exitcode}")
 
 
 def _remove(path: Path) -> None:

@@ -160,3 +160,17 @@ def test_mlflow_is_never_imported_not_even_for_an_extraction(tmp_path: Path) -> 
         f"extract({str(tmp_path / 'r')!r})"
     )
     assert loaded_by(code) & {"mlflow", "prov", "sqlalchemy"} == set()
+
+
+def test_pandas_stays_unimported_while_documents_are_read_and_written(tmp_path: Path) -> None:
+    code = (
+        "from mlflow2prov import Graph, load\n"
+        "from prov.model import ProvDocument\n"
+        "document = ProvDocument()\n"
+        "document.add_namespace('ex', 'http://example.org/')\n"
+        "document.used('ex:a', 'ex:e', other_attributes={'prov:role': 'x', 'ex:n': 1})\n"
+        "graph = Graph.from_prov(document)\n"
+        "for name in ('json', 'jsonld', 'provn', 'xml', 'rdf', 'trig', 'ttl', 'nt', 'nq', 'parquet'):\n"
+        f"    load(graph.save({str(tmp_path)!r} + '/' + name, name), format=name)\n"
+    )
+    assert "pandas" not in loaded_by(code)

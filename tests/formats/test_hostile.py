@@ -76,6 +76,16 @@ def test_a_file_that_breaks_off_is_refused_with_its_place(name: str) -> None:
         ("json", (JSON % '"x"').encode("utf-16-le"), "line 1: it is UTF-16"),
         ("json", (JSON % '"?"').encode().replace(b"?", b"\xff"), "at entity/ex:e: this is not UTF-8"),
         ("json", JSON % '"1", "ex:k": "2"', "at entity/ex:e: there are several members 'ex:k'"),
+        (
+            "json",
+            JSON % r'"\u0022\u0022", "ex:n": 1, "ex:n": 2',
+            "at entity/ex:e: there are several members 'ex:n'",
+        ),
+        (
+            "json",
+            r'{"entity": {"ex:\u0022\u0022": {}, "ex:n": 1, "ex:n": {}}}',
+            "at entity: there are several members 'ex:n'",
+        ),
         ("json", '{"entity": {}, "entity": {}}', "at the top: there are several members 'entity'"),
         (
             "json",

@@ -196,7 +196,7 @@ def test_what_has_no_place_in_prov_is_counted_on_the_log(caplog: pytest.LogCaptu
         )
     assert found == ["entity e; location=here"]
     assert [record.getMessage() for record in caplog.records] == [
-        "doc.ttl: 3 triples are about things that are no records of PROV; they are left out"
+        "doc.ttl: 3 triples are about what is no record of PROV, and left out"
     ]
 
 

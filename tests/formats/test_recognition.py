@@ -82,6 +82,16 @@ def test_the_first_words_tell_the_format(text: str) -> None:
         assert [record[:3] for record in contents(graph)] == [(None, "entity", "http://e.org/a")]
 
 
+def test_a_document_without_records_is_told_in_each_format() -> None:
+    for name, row in FORMATS.items():
+        if row.reads and not row.marker:
+            file = io.BytesIO()
+            with Graph.empty() as graph:
+                write_to(graph, file, name)
+            with told(file.getvalue()) as graph:
+                assert not contents(graph), name
+
+
 @pytest.mark.parametrize("text", GRAPHS.values(), ids=GRAPHS)
 def test_graphs_are_bundles(text: str) -> None:
     with told(text) as graph:

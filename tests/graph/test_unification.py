@@ -202,6 +202,37 @@ def test_what_contradicts_is_kept_and_said(
     assert says in caplog.text
 
 
+def test_what_contradicts_within_one_document_is_said_to_be_there(caplog: pytest.LogCaptureFixture) -> None:
+    body = [{"prov:startTime": START}, {"prov:startTime": END}]
+    one = graph_from(activity={"ex:x": body})
+    one.origin = "one.json"
+    with merge([one]):
+        assert f"its startTime is {START}, and also {END} (both in one.json); both records" in caplog.text
+    assert "1 identifier has records that contradict each other" in caplog.text
+
+
+def test_the_union_is_named_by_what_it_comes_from(caplog: pytest.LogCaptureFixture) -> None:
+    graphs = [graph_from(activity={"ex:x": {"prov:startTime": START}}) for _ in range(6)]
+    for graph in graphs:
+        graph.origin = None
+    with merge(graphs[:2]) as merged:
+        assert merged.origin is None
+    for number, graph in enumerate(graphs):
+        graph.origin = f"{number}.json"
+    for count, name in (
+        (1, "0.json"),
+        (2, "0.json and 1.json"),
+        (3, "0.json, 1.json and 2.json"),
+        (6, "0.json and 5 more"),
+    ):
+        with merge(graphs[:count]) as merged:
+            assert merged.origin == name
+    later = graph_from(activity={"ex:x": {"prov:startTime": END}})
+    later.origin = "later.json"
+    with merge(graphs[:2]) as merged, merge([merged, later]):
+        assert f"{START} (in 0.json and 1.json), and also {END} (in later.json)" in caplog.text
+
+
 NOTHING_LOST: dict[str, list[dict[str, Any]]] = {
     "used": [
         {"prov:activity": "ex:a", "prov:entity": "ex:e", "prov:time": START},

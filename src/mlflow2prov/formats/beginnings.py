@@ -42,8 +42,11 @@ _XML_HEAD = (
     rb"|<!DOCTYPE(?!\s++(?:[\w.-]++:)?+RDF\b)[^>\[]*+(?:\[[^\]]*+\]\s*+)?+>\s*+)*+"
 )
 
-NQUADS = _COMMENTS + _QUAD
-"""One whole statement; of N-Triples as well."""
+NOTHING = b"# a document without records\n"
+"""All that a file of statements says where there are none."""
+
+NQUADS = rb"(?:" + re.escape(NOTHING) + rb"\Z|" + _COMMENTS + _QUAD + rb")"
+"""One whole statement, or none; of N-Triples as well."""
 
 TRIG = _COMMENTS + rb"(?!" + _QUAD + rb")" + _RDF
 """Turtle, too: every file of Turtle is one of TriG, and where a bundle begins is not known beforehand."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.text import literal
+from mlflow2prov.graph.arrays import lists, same, texts, whole
 from mlflow2prov.graph.graph import Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS, ATTRIBUTES_TYPE, Store, default_store
 from mlflow2prov.prov.namespaces import STANDARD_PREFIXES
@@ -184,12 +185,12 @@ class Staging:
         count = len(columns.names)
         self._records += count
         arrays: dict[str, pa.Array[Any]] = {
-            "bundle": pa.array([columns.bundle], pa.string()).take(pa.array([0] * count, pa.int32())),
-            "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
-            "name": pa.array(columns.names, pa.string()),
+            "bundle": same(columns.bundle, count),
+            "kind": same(columns.kind, count),
+            "name": texts(columns.names),
         }
         for name, values in zip(names, columns.others, strict=True):
-            arrays[name] = pa.array(values, pa.string())
+            arrays[name] = texts(values)
         arrays["attributes"] = _attribute_lists(columns)
         self._insert(table, pa.table(arrays))
 
@@ -217,15 +218,14 @@ class Staging:
         self._append_gathered((table, kind))
         count = len(names)
         self._records += count
-        nothing = pa.array([0] * count, pa.int32())
         columns = dict(columns)
         value, datatype = columns.pop("value", None), columns.pop("datatype", None)
-        columns["bundle"] = pa.array([bundle], pa.string()).take(nothing)
-        columns["kind"] = pa.array([kind], pa.uint8()).take(nothing)
-        columns["name"] = pa.array(names, pa.string())
+        columns["bundle"] = same(bundle, count)
+        columns["kind"] = same(kind, count)
+        columns["name"] = texts(names)
         if value is not None and datatype is not None:
-            places = pc.index_in(datatype, pa.array(list(keys), pa.string()))
-            numbers = pa.array(list(keys.values()), pa.int32()).take(places)
+            places = pc.index_in(datatype, texts(keys))
+            numbers = whole(keys.values()).take(places)
             columns["attributes"] = _single_attributes(numbers, value)
         self._insert(table, pa.table(columns))
 
@@ -276,12 +276,9 @@ class Staging:
         import pyarrow as pa
 
         if self._bundles:
-            self.store.append(
-                f"{self.schema}.bundle", pa.table({"name": pa.array(self._bundles, pa.string())})
-            )
+            self.store.append(f"{self.schema}.bundle", pa.table({"name": texts(self._bundles)}))
         self.store.run(f"CREATE TABLE {self.schema}.prefix (prefix VARCHAR, iri VARCHAR)")
-        prefixes, iris = list(self.prefixes), list(self.prefixes.values())
-        rows = {"prefix": pa.array(prefixes, pa.string()), "iri": pa.array(iris, pa.string())}
+        rows = {"prefix": texts(self.prefixes), "iri": texts(self.prefixes.values())}
         self.store.append(f"{self.schema}.prefix", pa.table(rows))
 
     def _check_times(self) -> None:
@@ -394,17 +391,10 @@ def insert_keys(graph: Graph, rows: Iterable[tuple[int, str, str | None, str | N
     """Fill the graph's table of attribute keys."""
     import pyarrow as pa
 
-    types: dict[str, pa.DataType] = {
-        "key": pa.int32(),
-        "name": pa.string(),
-        "datatype": pa.string(),
-        "language": pa.string(),
-    }
     listed = list(rows)
-    data = {
-        name: pa.array([row[position] for row in listed], kind)
-        for position, (name, kind) in enumerate(types.items())
-    }
+    data = {"key": whole(row[0] for row in listed)}
+    for position, name in enumerate(("name", "datatype", "language"), 1):
+        data[name] = texts(row[position] for row in listed)  # type: ignore[misc]
     graph.store.append(f"{graph.schema}.attribute_key", pa.table(data))
 
 
@@ -418,34 +408,23 @@ def unknown_prefix(file_name: str, token: str) -> FormatError:
 
 
 def _attribute_lists(columns: Columns) -> pa.Array[Any]:
+    """The attribute lists of records; a list without any is missing."""
     import pyarrow as pa
 
-    struct = pa.StructArray.from_arrays(
-        [pa.array(columns.keys, pa.int32()), pa.array(columns.values, pa.string())], names=["k", "v"]
-    )
-    starts: list[int | None] = [0, *columns.ends[:-1]]
-    for position, end in enumerate(columns.ends):
-        if starts[position] == end:
-            starts[position] = None  # a missing list, not an empty one
-    return pa.ListArray.from_arrays(pa.array([*starts, len(columns.keys)], pa.int32()), struct)
+    pairs = pa.StructArray.from_arrays([whole(columns.keys), texts(columns.values)], names=["k", "v"])
+    return lists(pairs, columns.ends, empty_is_missing=True)
 
 
 def _single_attributes(keys: pa.Array[Any], values: pa.Array[Any]) -> pa.Array[Any]:
     """Attribute lists of one pair each, missing where the value is."""
     import pyarrow as pa
 
-    count = len(values)
-    if values.null_count == 0:
-        starts = pa.array(range(count + 1), pa.int32())
-    else:
-        position, offsets = 0, []
-        for is_there in values.is_valid().to_pylist():
-            offsets.append(position if is_there else None)
-            position += bool(is_there)
-        starts = pa.array([*offsets, position], pa.int32())
+    ends: Sequence[int] = range(1, len(values) + 1)
+    if values.null_count:
+        ends = list(accumulate(int(is_there or 0) for is_there in values.is_valid().to_pylist()))
         keys, values = keys.drop_null(), values.drop_null()
     pairs = pa.StructArray.from_arrays([keys, values], names=["k", "v"])
-    return pa.ListArray.from_arrays(starts, pairs)
+    return lists(pairs, ends, empty_is_missing=True)
 
 
 def append_of_bundles(
@@ -457,14 +436,13 @@ def append_of_bundles(
     """
     import pyarrow as pa
 
-    count = len(columns.names)
-    staging._records += count
+    staging._records += len(columns.names)
     arrays: dict[str, pa.Array[Any]] = {
-        "bundle": pa.array(bundles, pa.string()),
-        "kind": pa.array([columns.kind], pa.uint8()).take(pa.array([0] * count, pa.int32())),
-        "name": pa.array(columns.names, pa.string()),
+        "bundle": texts(bundles),
+        "kind": same(columns.kind, len(columns.names)),
+        "name": texts(columns.names),
     }
     for name, values in zip(names, columns.others, strict=True):
-        arrays[name] = pa.array(values, pa.string())
+        arrays[name] = texts(values)
     arrays["attributes"] = _attribute_lists(columns)
     staging._insert(table, pa.table(arrays))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow2prov.formats.projection import Key
+from mlflow2prov.graph.arrays import inferred, lists
 from mlflow2prov.graph.store import Store
 
 MOST_COLUMNS = 200
@@ -147,7 +148,7 @@ class Columns:
         import pyarrow as pa
 
         size = max((key.number for key in self._keys), default=0)
-        lists: dict[str, list[Any]] = {
+        columns: dict[str, list[Any]] = {
             "number": [0] * size,
             "family": [""] * size,
             "place": [0] * size,
@@ -155,17 +156,14 @@ class Columns:
             "name": [""] * size,
         }
         for key in self._keys:
-            place, column = places.get(key.name, (0, None))
+            place, own = places.get(key.name, (0, None))
             at = key.number - 1
-            lists["number"][at] = self._numbers[key.name]
-            lists["family"][at] = _FAMILIES.get(key.datatype or "", "")
-            lists["place"][at] = place or len(places) + self._numbers[key.name]
-            lists["form"][at] = column.type if column else ""
-            lists["name"][at] = json.dumps(key.name, ensure_ascii=False)
-        types = {"number": pa.int32(), "place": pa.int32()}
-        arrays = {
-            name: pa.array([items], pa.list_(types.get(name, pa.string()))) for name, items in lists.items()
-        }
+            columns["number"][at] = self._numbers[key.name]
+            columns["family"][at] = _FAMILIES.get(key.datatype or "", "")
+            columns["place"][at] = place or len(places) + self._numbers[key.name]
+            columns["form"][at] = own.type if own else ""
+            columns["name"][at] = json.dumps(key.name, ensure_ascii=False)
+        arrays = {name: lists(inferred(items), [size]) for name, items in columns.items()}
         with self._store.registered(pa.table(arrays)) as arriving:
             self._store.run(f"CREATE OR REPLACE TABLE {self._table} AS SELECT * FROM {arriving}")
 

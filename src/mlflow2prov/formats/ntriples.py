@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
+from mlflow2prov.formats.beginnings import NOTHING
 from mlflow2prov.formats.projection import projecting
 from mlflow2prov.formats.provo import Around, Records, Syntax, no_bundles
 from mlflow2prov.formats.provo_reader import read_as
@@ -43,7 +44,7 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
 def write_if_empty(graph: Graph, file: BinaryIO) -> None:
     """Write a comment where a graph has nothing, since an empty file is no document."""
     if not (graph.count("element") or graph.count("relation") or graph.count("bundle")):
-        file.write(b"# a document without records\n")
+        file.write(NOTHING)
 
 
 def lines(graph: str = "") -> Syntax:

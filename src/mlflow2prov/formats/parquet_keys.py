@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from mlflow2prov.errors import GraphError
+from mlflow2prov.graph.arrays import lists, whole
 from mlflow2prov.graph.store import Store
 
 _MOST_PLACES = 100_000
@@ -37,8 +38,8 @@ class Lookup:
         import pyarrow as pa
 
         columns = {"first": self.first, "size": self.size, "keys": self.keys}
-        lists = pa.table({name: pa.array([items], pa.list_(pa.int32())) for name, items in columns.items()})
-        with store.registered(lists) as arriving:
+        rows = pa.table({name: lists(whole(items), [len(items)]) for name, items in columns.items()})
+        with store.registered(rows) as arriving:
             store.run(f"CREATE TABLE {table} AS SELECT * FROM {arriving}")
 
     def found(self, hashed: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow2prov.formats.text import literal
+from mlflow2prov.graph.arrays import inferred, lists, texts
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME
@@ -184,16 +185,16 @@ class Projection:
 
         columns["qualified"] = [key.is_qualified for key in self.keys]
         size = max((key.number for key in self.keys), default=0)
-        lists: dict[str, pa.Array[Any]] = {}
+        rows: dict[str, pa.Array[Any]] = {}
         for name, items in columns.items():
             spread: list[Any] = [None] * size
             for key, item in zip(self.keys, items, strict=True):
                 spread[key.number - 1] = item
-            lists[name] = pa.array([spread], pa.list_(pa.array(items[:1]).type if items else pa.string()))
-        lists["prefixes"] = pa.array([list(self.prefixes)], pa.list_(pa.string()))
-        lists["iris"] = pa.array([list(self.prefixes.values())], pa.list_(pa.string()))
+            rows[name] = lists(inferred(spread), [size])
+        rows["prefixes"] = lists(texts(self.prefixes), [len(self.prefixes)])
+        rows["iris"] = lists(texts(self.prefixes.values()), [len(self.prefixes)])
         store = self.graph.store
-        with store.registered(pa.table(lists)) as arriving:
+        with store.registered(pa.table(rows)) as arriving:
             store.run(f"CREATE OR REPLACE TABLE {self.scratch}.spelling AS SELECT * FROM {arriving}")
         self._spelling = f"{self.scratch}.spelling"
 

@@ -11,6 +11,7 @@ import io
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
+from mlflow2prov.graph.arrays import texts
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import RecordKind
 
@@ -93,7 +94,7 @@ def read(
     if not (value.is_valid().equals(is_there) and datatype.is_valid().equals(is_there)):
         return None
     columns["value"], columns["datatype"] = value, datatype
-    named = pc.is_in(datatype, pa.array(sorted(qualified), pa.string()))
+    named = pc.is_in(datatype, texts(sorted(qualified)))
     return columns, _distinct(value.filter(named)), _distinct(datatype)
 
 

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from mlflow2prov.formats.projection import Projection
 from mlflow2prov.formats.text import literal
+from mlflow2prov.graph.arrays import lists, texts
 from mlflow2prov.graph.graph import Graph
 
 GENID = "https://w3id.org/mlflow2prov/genid/"
@@ -195,17 +196,16 @@ class Names:
         """Make a table of one row with what stands before local parts."""
         import pyarrow as pa
 
-        texts = pa.list_(pa.string())
         prefixes = [*self._iris, "_"]
-        columns = {
-            "prefixes": prefixes,
+        columns: dict[str, list[str | None]] = {
+            "prefixes": list(prefixes),
             "iris": [self._iris.get(prefix) for prefix in prefixes],
             "spelled": [self._spelled.get(prefix) for prefix in prefixes],
             "twins": [f"{twins.get(prefix, '')}:" for prefix in prefixes],
             "heads": list(heads),
             "head_prefixes": [f"{prefix}:" for prefix in heads.values()],
         }
-        row = pa.table({name: pa.array([items], texts) for name, items in columns.items()})
+        row = pa.table({name: lists(texts(items), [len(items)]) for name, items in columns.items()})
         with self._graph.store.registered(row) as arriving:
             self._graph.store.run(f"CREATE TABLE {self._scratch}.names AS SELECT * FROM {arriving}")
 
@@ -253,7 +253,7 @@ class Names:
 
         if not tokens:
             return {}
-        with self._graph.store.registered(pa.table({"token": pa.array(tokens, pa.string())})) as arriving:
+        with self._graph.store.registered(pa.table({"token": texts(tokens)})) as arriving:
             return dict(
                 self._graph.store.run(
                     f"SELECT token, {self.token('token')} FROM {arriving} CROSS JOIN {self.row}"

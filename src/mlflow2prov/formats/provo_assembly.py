@@ -47,9 +47,8 @@ def assemble(store: Store, schema: str, name: str, forms: Forms, declared: Decla
     _drop(store, schema, "term")
     homeless = find_elements(store, schema, forms)
     if homeless:
-        _log.warning(
-            "%s: %d triples are about things that are no records of PROV; they are left out", name, homeless
-        )
+        said = "1 triple is" if homeless == 1 else f"{homeless:,} triples are"
+        _log.warning("%s: %s about what is no record of PROV, and left out", name, said)
     _check_times(store, schema, name)
     prefixes = Prefixes(declared.prefixes)
     keys = _name_everything(store, schema, forms, prefixes, declared.languages)

@@ -14,6 +14,7 @@ from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.provo_forms import ATTRIBUTE, MOMENT, SLOT, Forms
 from mlflow2prov.formats.provo_terms import KNOWN_CLASSES, TYPE, WRAPPED, unwrapped_sql
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES, literal
+from mlflow2prov.graph.arrays import one_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,7 +102,7 @@ class Lines:
         for piece in _pieces(content):
             self._check_length(len(piece) - piece.rfind(b"\n"))
             try:
-                lines = pc.split_pattern(pa.array([piece], pa.binary()), "\n").flatten().cast(pa.string())
+                lines = pc.split_pattern(one_text(piece), "\n").flatten().cast(pa.string())
             except pa.ArrowInvalid as error:
                 raise self._no_text(piece) from error
             self._pieces.append(lines)

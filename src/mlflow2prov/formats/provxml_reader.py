@@ -21,6 +21,7 @@ from mlflow2prov.formats.intern import _INSTANT, MOST_PREFIXES, Columns, Staging
 from mlflow2prov.formats.provxml_names import XML, XSI
 from mlflow2prov.formats.provxml_scope import SEPARATOR, Scope
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
+from mlflow2prov.graph.arrays import texts
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import PROV, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS, RecordKind
@@ -221,7 +222,7 @@ class _Reader:
     def _stage_bundles(self) -> None:
         import pyarrow as pa
 
-        names = pa.array(self._bundles, pa.string())
+        names = texts(self._bundles)
         self._staging.store.append(f"{self._staging.schema}.bundle", pa.table({"name": names}))
 
     def _tell(self) -> None:

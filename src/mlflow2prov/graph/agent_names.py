@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_from_bytes, unquote
 
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.reading import unified
 from mlflow2prov.graph.spared import CONTACTS
 from mlflow2prov.prov.namespaces import AGENT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME, RELATION_KINDS
@@ -123,7 +124,7 @@ def _wanted(graph: Graph) -> str:
 
 
 def _take(agent: Agent, name: str, datatype: str | None, value: str, iris: Mapping[str, str]) -> None:
-    said, text = meaning(name), " ".join(value.split())
+    said, text = meaning(name), " ".join(unified(value).split())
     if name == "prov:type":
         agent.types.add(value)
     elif datatype == QUALIFIED_NAME:
@@ -157,7 +158,7 @@ _SCHEME = re.compile("mailto:", re.IGNORECASE)
 
 def _addresses(text: str) -> Iterator[str]:
     for found in re.findall(r"[^\s<>,;]+@[^\s<>,;]+", text):
-        yield _SCHEME.sub("", found, count=1).lower()
+        yield unified(_SCHEME.sub("", found, count=1)).lower()
 
 
 def encoded(text: str) -> str:

@@ -1,8 +1,9 @@
 """Finding people in texts, whatever the spelling, and putting pseudonyms in their place.
 
-A text is looked at as it reads: escapes of URIs, of JSON and of identifiers are decoded, accents are
-left out, case and the characters between words don't count. What is found there is replaced in the text
-as it stands; the rest of it stays, byte for byte.
+A text is looked at as it reads (:mod:`mlflow2prov.graph.reading`): escapes of URIs, of JSON, of HTML and
+of identifiers are decoded, accents and what is not seen are left out, case, the forms of letters and the
+characters between words don't count. What is found there is replaced in the text as it stands; the rest
+of it stays, byte for byte.
 
 What is looked for is said in :mod:`mlflow2prov.graph.needles`. Names are not looked for inside
 hexadecimal digests. Besides, every e-mail address, the name before it in a line such as
@@ -107,6 +108,19 @@ class Mask:
         """
         return f"p{self._digits(text, 20)}"
 
+    def number(self, text: str) -> str:
+        """Return a number of ten digits that stands for one under the key; such a number stays.
+
+        >>> mask = Mask(b"key", ())
+        >>> mask.number("1001"), mask.number(mask.number("1001"))
+        ('1243843978', '1243843978')
+        """
+        head, check = text[:7], text[7:]
+        if len(text) == 10 and head[0] == "1" and check == self._digits(f"number:{head}", 3):
+            return text
+        head = f"1{self._digits(f'value:{text}', 6)}"
+        return f"{head}{self._digits(f'number:{head}', 3)}"
+
     def pseudonym(self, person: Agent) -> str:
         """Return a person's pseudonym: that of the e-mail address, else of the identifier's IRI.
 
@@ -135,8 +149,12 @@ class Mask:
 
     def text(self, text: str, *, common: bool = True) -> str:
         """Return a text in which nobody can be found; ``common`` says to look for common words, too."""
-        found = self._found(text, dashes=_DASHED_LETTER.search(text) is not None, common=common)
-        return _replaced(text, ((one, one.pseudonym) for one in found))
+        is_done = False
+        while not is_done:
+            dashes = _DASHED_LETTER.search(text) is not None
+            found, is_done = self._found(text, dashes=dashes, common=common)
+            text = _replaced(text, ((one, one.pseudonym) for one in found))
+        return text
 
     def name(self, text: str, *, common: bool = True) -> str:
         """Return an identifier's local part, or an IRI, in which nobody can be found.
@@ -144,13 +162,16 @@ class Mask:
         A pseudonym here goes by what stands there, whoever is known to be called so: what was different
         stays different, and the same identifier becomes the same in every document.
         """
-        found = self._found(text, dashes="-" in text, common=common)
-        return _replaced(text, ((one, self._of_spelling(one, text)) for one in found))
+        is_done = False
+        while not is_done:
+            found, is_done = self._found(text, dashes="-" in text, common=common)
+            text = _replaced(text, [(one, self._of_spelling(one, text)) for one in found])
+        return text
 
     def across(self, iri: str, local: str) -> int:
         """Return how many characters of a local part belong to somebody's name that begins in the IRI."""
         border = len(iri)
-        found = self._found(iri + local, dashes=True, common=True)
+        found, _ = self._found(iri + local, dashes=True, common=True)
         return max((one.end - border for one in found if one.start < border < one.end), default=0)
 
     def spelling(self, text: str) -> str:
@@ -165,17 +186,27 @@ class Mask:
             code, usual = self.code(f"word:{one.norm}"), one.norm
         return code if spelled == usual else f"{code}v{self._digits(f'spelling:{spelled}', 12)}"
 
-    def _found(self, text: str, *, dashes: bool, common: bool) -> list[_Found]:
-        """What is found, from left to right; of what overlaps, the longest that begins first."""
-        every = self._found_in(view(text), common=common)
-        if dashes:  # what stands there may be an identifier of ours, or just have dashes
-            every += self._found_in(view(text, dashes=True), common=common)
+    def _found(self, text: str, *, dashes: bool, common: bool) -> tuple[list[_Found], bool]:
+        """What is found, from left to right; of what overlaps, the longest that begins first.
+
+        The second says whether that is all: something may begin where something else is left out.
+        """
+        every: list[_Found] = []
+        for has_dashes in (False, True) if dashes else (False,):
+            # With dashes, what stands there may be an identifier of ours, or just have dashes.
+            read = view(text, dashes=has_dashes)
+            every += self._found_in(read, common=common)
+            if read.has_unseen:  # which may stand for a blank, too
+                every += self._found_in(view(text, dashes=has_dashes, breaks=True), common=common)
         every.sort(key=lambda one: (one.start, -one.end, not one.is_exact))
         chosen: list[_Found] = []
+        is_all = True
         for one in every:
             if not chosen or one.start >= chosen[-1].end:
                 chosen.append(one)
-        return chosen
+            else:
+                is_all &= one.end <= chosen[-1].end
+        return chosen, is_all
 
     def _found_in(self, read: View, *, common: bool) -> list[_Found]:
         whole = self._whole.get(read.norm.strip()) if common else None

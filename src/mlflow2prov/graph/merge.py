@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _BLANK = "_"
 
+_NAMED = 4
+"""So many documents are named one by one."""
+
 
 def merge(graphs: Sequence[Graph]) -> Graph:
     """Return the union of graphs, unified by identifier.
@@ -43,6 +46,7 @@ def merge(graphs: Sequence[Graph]) -> Graph:
         raise GraphError("graphs of different stores can't be merged; save and load them first")
     called = [graph.origin or f"document {number}" for number, graph in enumerate(graphs, 1)]
     result = Graph.empty(store)
+    result.origin = _together(called) if any(graph.origin for graph in graphs) else None
     with store.scratch("merge") as scratch:
         create_tables(store, scratch)
         _prefixes(graphs, result, scratch)
@@ -59,6 +63,14 @@ def merge(graphs: Sequence[Graph]) -> Graph:
         found = unify(store, scratch, result)
     report(found, lambda table, place: called[bisect_right(ends[table], place)])
     return result
+
+
+def _together(called: Sequence[str]) -> str:
+    """What the union of documents comes from: the names of a few, or how many there are."""
+    names = list(dict.fromkeys(called))
+    if len(names) > _NAMED:
+        return f"{names[0]} and {len(names) - 1} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _prefixes(graphs: Sequence[Graph], result: Graph, scratch: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.agent_names import Agent
+from mlflow2prov.graph.reading import unified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ _IDENTIFIER = re.compile(r"[^\s@:]*:[^\s@]+")
 def _key(alias: str) -> str:
     """An alias as it is compared: whatever the case, white space once; what looks like an identifier as it is."""
     text = unicodedata.normalize("NFC", " ".join(alias.split()))
-    return text if _IDENTIFIER.fullmatch(text) else text.casefold()
+    return text if _IDENTIFIER.fullmatch(text) else " ".join(unified(text).split()).casefold()
 
 
 class People:

@@ -20,7 +20,7 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.masking import Mask, require_secret
 from mlflow2prov.graph.needles import PSEUDONYM, needle
 from mlflow2prov.graph.renaming import Renaming
-from mlflow2prov.graph.spared import CONTACTS, FREE_TEXT, NO_TEXT, WORDS
+from mlflow2prov.graph.spared import CONTACTS, FREE_TEXT, NO_TEXT, WHOLE_NUMBERS, WORDS
 from mlflow2prov.graph.suspects import Suspects
 from mlflow2prov.prov.namespaces import M2P, QUALIFIED_NAME
 
@@ -124,6 +124,8 @@ def _sort_keys(graph: Graph, scratch: str, *, keep_free_text: bool) -> None:
 
 
 def _sort(key: int, name: str, datatype: str | None, *, keep_free_text: bool) -> str | None:
+    if datatype in WHOLE_NUMBERS and _is_own(name):
+        return f"own-number:{key}"
     if datatype in NO_TEXT or name in WORDS or (keep_free_text and _word(name) in FREE_TEXT):
         return None
     if datatype == QUALIFIED_NAME:
@@ -148,7 +150,9 @@ def _maskers(mask: Mask, renaming: Renaming) -> dict[str, Callable[[str], str]]:
     """What becomes of the values of each sort; those of a person's own attributes are texts."""
     return {
         "text": mask.text,
+        "own": mask.text,
         "word": lambda value: mask.text(value, common=False),
+        "own-number": lambda value: value if mask.text(value) == value else mask.number(value),
         "name": renaming.qualified,
         "term": lambda value: renaming.qualified(value, is_term=True),
         "xsd:base64Binary": lambda value: _bytes(value, mask, base64.b64decode, base64.b64encode),
@@ -188,9 +192,11 @@ def _own_values(
         f"WHERE id IN ({numbers})) WHERE trim(a.v) <> '' ORDER BY ALL"
     ):
         sort, is_contact = keys.get(key, (None, False))
-        if sort is None or not sort.startswith("own:") or PSEUDONYM.search(value):
+        if sort is None or not sort.startswith("own") or PSEUDONYM.search(value):
             continue
-        if is_contact or mask.text(value) == value:
+        if sort.startswith("own-number"):
+            found[sort, value] = mask.number(value)
+        elif is_contact or mask.text(value) == value:
             found[sort, value] = mask.code(f"value:{value}")
     return found
 
@@ -227,7 +233,8 @@ def _changed(
 ) -> Iterator[tuple[str, str, str]]:
     for row in batch.to_pylist():
         sort, value = row["sort"], row["v"]
-        fresh = maskers["text" if sort.startswith("own:") else sort](value)
+        masker = sort.partition(":")[0] if sort.startswith("own") else sort
+        fresh = maskers[masker](value)
         if fresh != value and (sort, value) not in own:
             yield sort, value, fresh
 

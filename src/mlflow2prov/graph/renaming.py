@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from mlflow2prov.graph.agent_names import Agent
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.masking import Mask
+from mlflow2prov.graph.needles import PSEUDONYM
 from mlflow2prov.graph.spared import RESOURCES, ROLES, STANDARD, TYPES, VOCABULARIES
 from mlflow2prov.graph.suspects import Suspects
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P
@@ -18,6 +19,8 @@ _HEAD = re.compile(rf"(?:{'|'.join(sorted(TYPES))})\.(?:(?<=ion\.)(?:{'|'.join(R
 
 _OPEN = re.compile(r"(?i)(?:[^/#?=&:;,]|/(?:home|users)/)$")
 """How the IRI of a namespace ends with which a name may go on in the local part."""
+
+_TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
 _BATCH = 20_000
 
@@ -94,6 +97,19 @@ class Renaming:
         is_ours = self._iris.get(name.partition(":")[0]) == M2P
         return name if is_ours else self.qualified(name, is_term=True)
 
+    def language(self, tag: str) -> str:
+        """Return what a language tag becomes; what registers of languages, scripts and countries have stays.
+
+        What they do not have is the part after ``x``, a language of four letters or more, and mostly
+        what else is longer than that.
+        """
+        if not _TAG.fullmatch(tag):
+            return _tag(self._mask.text(tag))
+        private = re.search("(?i)(?:^|-)x-", tag)
+        border = private.end() if private else len(tag)
+        words = re.sub("^[A-Za-z]{4,}|[A-Za-z0-9]{5,}", lambda word: self._mask.text(word[0]), tag[:border])
+        return _tag(words + self._mask.text(tag[border:]))
+
     def fill(self, scratch: str, result: Graph, suspects: Suspects) -> None:
         """Fill the prefix, name and attribute_key tables of ``result``, and ``moved`` where names meet.
 
@@ -109,7 +125,7 @@ class Renaming:
             "SELECT * FROM {graph}.attribute_key ORDER BY rowid"
         ):
             typed = datatype and self.qualified(datatype, is_term=True)
-            row = [key, self.attribute(name), typed, language]
+            row = [key, self.attribute(name), typed, language and self.language(language)]
             run(f"INSERT INTO {result.schema}.attribute_key VALUES (?, ?, ?, ?)", row)
         self._rename(scratch, suspects)
         self._write_names(scratch, result)
@@ -162,3 +178,9 @@ class Renaming:
             "WHERE old <> id"
         )
         store.run(f"DELETE FROM {result.schema}.name WHERE id IN (SELECT old FROM {scratch}.moved)")
+
+
+def _tag(text: str) -> str:
+    """A language tag in which pseudonyms stand as private words, in pieces of 8 characters."""
+    tag = PSEUDONYM.sub(lambda code: "-".join(re.findall(".{1,8}", code[0])), text)
+    return f"x-{tag}" if PSEUDONYM.match(text) else tag

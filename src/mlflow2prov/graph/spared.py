@@ -78,14 +78,19 @@ CONTACTS = words(
 )
 """What identifies a person without naming them; these attributes of people are replaced as a whole."""
 
-NO_TEXT = frozenset(
+WHOLE_NUMBERS = frozenset(
+    f"xsd:{word}"
+    for word in words("int integer long nonNegativeInteger positiveInteger unsignedInt unsignedLong")
+)
+"""Datatypes of numbers that may be those of people's accounts."""
+
+NO_TEXT = WHOLE_NUMBERS | {
     f"xsd:{word}"
     for word in words(
         "boolean byte date dateTime dateTimeStamp decimal double duration float gDay gMonth gMonthDay gYear "
-        "gYearMonth int integer long negativeInteger nonNegativeInteger nonPositiveInteger positiveInteger short "
-        "time unsignedByte unsignedInt unsignedLong unsignedShort"
+        "gYearMonth negativeInteger nonPositiveInteger short time unsignedByte unsignedShort"
     )
-)
+}
 """Datatypes whose values are no text."""
 
 STANDARD = (PROV, XSD)

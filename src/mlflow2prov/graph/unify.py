@@ -238,15 +238,21 @@ def report(found: Conflicts, named: Callable[[str, int], str] | None = None) -> 
     """
     listed = [("element", one) for one in found.elements] + [("relation", one) for one in found.relations]
     for table, one in listed[:SHOWN]:
-        first, second = (
-            f"{value} (in {named(table, place)})" if named else value
-            for value, place in zip(one.values, one.places, strict=True)
-        )
+        first, second = one.values
+        sources = [named(table, place) for place in one.places] if named else []
+        if len(set(sources)) == 1:
+            second += f" (both in {sources[0]})"
+        elif sources:
+            first, second = (
+                f"{value} (in {source})" for value, source in zip(one.values, sources, strict=True)
+            )
         log.warning(
             "%s, %s: its %s is %s, and also %s; both records are kept",
             *(one.identifier, one.kind, one.argument, first, second),
         )
-    if found.identifiers:
+    if found.identifiers == 1:
+        log.warning("1 identifier has records that contradict each other; all of these are kept")
+    elif found.identifiers:
         log.warning(
             "%d identifiers have records that contradict each other; all of these are kept", found.identifiers
         )
