@@ -291,10 +291,12 @@ def _names(found: _Namespaces, iris: _Iris, wanted: Wanted, history: GitWanted) 
 
 
 def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
-    from mlflow2prov.model.expand import EVENTS, expand
-    from mlflow2prov.model.unmapped import report_unmapped
+    from mlflow2prov.model.expand import EVENTS, Empty, expand, without_rows
+    from mlflow2prov.model.unmapped import READ_BY_COUNTS, report_unmapped
 
-    expand(graph, sources, names, watched_items("events", "kinds of events", EVENTS, report))
+    events = watched_items("events", "kinds of events", EVENTS, report)
+    empty = Empty(without_rows(graph.store, sources), is_patient=True, asked=READ_BY_COUNTS)
+    expand(graph, sources, names, events, empty=empty)
     report_unmapped(graph.store, sources)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlflow2prov.errors import SourceError
@@ -17,13 +18,14 @@ from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_log import log_arguments, reading_log
+from mlflow2prov.sources.git_log import Renames, reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
-from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
+from mlflow2prov.sources.git_revision_rows import RevisionRows
+from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, batches_of_rows, known
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
@@ -276,6 +278,7 @@ class _Reading:
     ) -> None:
         self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
         self._starts = starts
+        self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
         lines = b""
         if starts:
             order = ("--topo-order", "--reverse", "--parents", "--stdin")
@@ -287,10 +290,10 @@ class _Reading:
     def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
         """Yield the rows; of data only where the whole history is given."""
         wanted, git = self._asked.wanted, self._git
-        arguments = log_arguments(wanted.find_copies, self._asked.exact_renames, walks=False)
+        log_of = partial(reading_log, git, self._find, self._names, self._ahead.merges)
         narrowing, kept = wanted.narrowing, None
         if narrowing.is_of_history:
-            with reading_log(git, arguments, self._names) as log:
+            with log_of() as log:
                 history, matched = History(dict(self._ahead.children)), narrowing.matched(git, self._starts)
                 kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
         told = (
@@ -300,7 +303,7 @@ class _Reading:
         )
         roots = [root for part in self._parts if part.points for root in _roots(part.git, part.layout)]
         data = GitData(datasets, roots, ", ".join(part.layout.path for part in self._parts))
-        with data.reading(git), reading_log(git, arguments, self._names) as log:
+        with data.reading(git), log_of() as log:
             history, code = History(self._ahead.children), _code(self._parts, wanted)
             commits = CommitRows(self._mail_map, self._ahead.signatures)
             revisions, members = RevisionRows(history, kept), TreeMembers(history, told)

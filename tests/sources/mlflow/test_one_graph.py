@@ -14,10 +14,10 @@ import pytest
 from differences import DIFFERENCES, as_table
 from plugins import extract_with, make_plugin
 from servers import FileStore, served
-from sql_servers import POSTGRESQL, program, running
 
 from mlflow2prov import extract
 from mlflow2prov.sources.mlflow.file_store import read_file_store
+from sql_servers import POSTGRESQL, program, running
 
 NAMESPACE = "https://mlflow.example.org/#"
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "sources.md"
