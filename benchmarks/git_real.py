@@ -13,7 +13,8 @@ from benchmarks.measure import Command, FailedError, best, environment
 from benchmarks.sizes import Size
 from mlflow2prov.sources.git_ahead import merges_of
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import Renames, reading_log
+from mlflow2prov.sources.git_log import Renames
+from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_program import Git
 
 _MOST_TIMES = 1.5

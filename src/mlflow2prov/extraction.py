@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow2prov.cache.extraction import Sources
     from mlflow2prov.model.expand import Names
     from mlflow2prov.sources.git_given import AtHand, Given
+    from mlflow2prov.sources.git_remembered import Memory
     from mlflow2prov.sources.mlflow.known import Known
     from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.mlflow.selection import Selection
@@ -370,8 +371,10 @@ def _cached_sources(
     def new(url: str) -> Callable[[Known], Batches]:
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
-    def history(points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]]) -> Batches:
-        return watched("Git history", repositories.read(points, datasets))
+    def history(
+        points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]], memory: Memory
+    ) -> Batches:
+        return watched("Git history", repositories.read(points, datasets, memory))
 
     return Sources(
         store=everything(mlflow_url) if mlflow_url else None,

@@ -21,12 +21,14 @@ class Ahead(NamedTuple):
         merges: the commits that have several parents.
         messages: the whole messages of the commits whose message has a NUL byte, where the log ends it.
         signatures: what is known of the signature of each commit that has one.
+        odd: the commits that may have one, or a NUL byte.
     """
 
     children: dict[bytes, int]
     merges: frozenset[bytes]
     messages: dict[bytes, bytes]
     signatures: dict[bytes, str]
+    odd: set[bytes]
 
 
 def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> Ahead:
@@ -37,15 +39,17 @@ def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> 
     Args:
         git: on the objects.
         lines: what ``git rev-list --parents`` says of them.
-        commits: the object names of all.
+        commits: the object names of those of which nothing is known.
         keys: what signatures are checked with.
     """
     messages: dict[bytes, bytes] = {}
+    odd: set[bytes] = set()
 
     def signed() -> Iterator[tuple[bytes, Signed]]:
         for sha, content in git.contents(commits):
             if b"\0" not in content and b"\ngpgsig" not in content:
                 continue
+            odd.add(sha)
             header, _, message = content.partition(b"\n\n")
             if b"\0" in message:
                 messages[sha] = _as_utf8(message, re.search(rb"^encoding (.+)$", header, re.MULTILINE))
@@ -54,7 +58,7 @@ def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> 
                 yield sha, found
 
     signatures = statuses(signed() if commits else iter(()), keys)
-    return Ahead(children_of(lines), merges_of(lines), messages, signatures)
+    return Ahead(children_of(lines), merges_of(lines), messages, signatures, odd)
 
 
 def merges_of(lines: bytes) -> frozenset[bytes]:

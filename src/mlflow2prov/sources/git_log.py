@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple, TypeAlias
 
-from mlflow2prov.sources.git_program import Git
-
 _CHUNK_BYTES = 1 << 20
-_BLOCK = 100
-"""So many commits one program shows before it is another one's turn: less than a pipe holds, mostly."""
-_MOST_PROGRAMS = 8
 
 RENAME_LIMIT = 1000
 """How many added times deleted paths of a commit (its square) are searched for inexact renames."""
@@ -102,11 +94,25 @@ def log_arguments(find: Renames, *, walks: bool = True, of_merges: bool = False)
     ]
 
 
-def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
+Keep: TypeAlias = "Callable[[LoggedCommit, bytes, bool], None]"
+"""What takes a commit, what the log showed of it, of which :func:`commit_of` makes the commit again, and whether
+nothing follows, so that the output may have broken off."""
+
+
+def commit_of(record: bytes) -> LoggedCommit:
+    """Return the commit that a record is of."""
+    return _commits([*record.split(b"\0"), _END])[0][0]
+
+
+def read_log(output: IO[bytes], keep: Keep | None = None) -> Iterator[LoggedCommit]:
     """Yield the commits of a log in its order.
 
     One commit and a chunk of 1 MiB are held at a time. An output that breaks off ends the commits;
     the program's exit code says why.
+
+    Args:
+        output: of the program.
+        keep: gets every commit, too.
     """
     read = getattr(output, "read1", output.read)
     waiting: list[bytes] = []
@@ -120,22 +126,21 @@ def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
         pieces = b"".join(held).split(b"\0")
         held = [pieces.pop()]
         waiting += pieces
-        found, taken = _commits(waiting)
+        found, taken = _commits(waiting, keep)
         yield from found
         # A commit of many chunks is looked at again after twice as many.
         least = 0 if found else 2 * max(size, least)
         size = 0
         del waiting[:taken]
     waiting += b"".join(held).split(b"\0")[:-1]
-    yield from _commits([*waiting, _END])[0]
+    yield from _commits([*waiting, _END], keep)[0]
 
 
 _END = b"0"
 """What stands for the commit after the last one."""
-_COLON, _LINE_END = b":\n"
 
 
-def _commits(tokens: list[bytes]) -> tuple[list[LoggedCommit], int]:
+def _commits(tokens: list[bytes], keep: Keep | None = None) -> tuple[list[LoggedCommit], int]:
     """Return the commits of a log cut at its NUL bytes, but the last one; and how many tokens these are.
 
     A commit is a token of what is shown of it, which begins with its name, and of each change one token that
@@ -168,8 +173,11 @@ def _commits(tokens: list[bytes]) -> tuple[list[LoggedCommit], int]:
                 at += 2
         if at >= count:
             return found, taken
+        commit = _commit(shown, changes)
+        found.append(commit)
+        if keep is not None:
+            keep(commit, b"\0".join(tokens[taken:at]), tokens[-1] is _END)
         taken = at
-        found.append(_commit(shown, changes))
     return found, taken
 
 
@@ -177,64 +185,6 @@ def _commit(shown: bytes, changes: list[Change]) -> LoggedCommit:
     sha, parents, tree, name, email, authored, c_name, c_email, committed, message = shown.split(b"\n", 9)
     author, committer = (name, email), (c_name, c_email)
     return LoggedCommit(sha, parents.split(), tree, author, authored, committer, committed, message, changes)
-
-
-@contextmanager
-def reading_log(
-    git: Git, find: Renames, commits: Sequence[bytes], merges: Container[bytes]
-) -> Iterator[Iterator[LoggedCommit]]:
-    """Give the commits of a log, which several programs make at once, in the order of a list.
-
-    Blocks of those that are no merges go round the programs, one for each processor; one more shows the
-    merges. Each is as far ahead as its pipe lets it be, which holds 1 MiB. Held are the list twice over, and
-    what :func:`read_log` holds for each of them.
-
-    Args:
-        git: the repository.
-        find: which renames are found.
-        commits: the object names, parents first.
-        merges: those that have several parents.
-    """
-    plain = [commit for commit in commits if commit not in merges]
-    merged = [commit for commit in commits if commit in merges]
-    blocks = [plain[start : start + _BLOCK] for start in range(0, len(plain), _BLOCK)]
-    programs = min(len(blocks), os.cpu_count() or 1, _MOST_PROGRAMS)
-    with ExitStack() as stack:
-
-        def log(names: Iterable[bytes], *, of_merges: bool = False) -> Iterator[LoggedCommit]:
-            arguments = log_arguments(find, walks=False, of_merges=of_merges)
-            return read_log(stack.enter_context(git.running(*arguments, lines=names)))
-
-        logs = [log(chain.from_iterable(blocks[number::programs])) for number in range(programs)]
-        shown = _in_turns(logs, [len(block) for block in blocks])
-        yield _in_order(commits, merges, shown, log(merged, of_merges=True)) if merged else shown
-
-
-def _in_order(
-    commits: Iterable[bytes],
-    merges: Container[bytes],
-    plain: Iterator[LoggedCommit],
-    merged: Iterator[LoggedCommit],
-) -> Iterator[LoggedCommit]:
-    """Yield each commit of a list from the log that shows it; end where one breaks off."""
-    for name in commits:
-        found = next(merged if name in merges else plain, None)
-        if found is None:
-            return
-        yield found
-    next(plain, None)
-    next(merged, None)
-
-
-def _in_turns(logs: Sequence[Iterator[LoggedCommit]], sizes: Sequence[int]) -> Iterator[LoggedCommit]:
-    """Yield as many commits of each log in turn; end where one breaks off, whose program says why."""
-    for number, size in enumerate(sizes):
-        block = list(islice(logs[number % len(logs)], size))
-        yield from block
-        if len(block) < size:
-            return
-    for log in logs:
-        next(log, None)
 
 
 def message_of(raw: bytes) -> bytes:
