@@ -11,8 +11,10 @@ from benchmarks.figures import Figure, at_most, mlflow2prov_program
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, FailedError, best, environment
 from benchmarks.sizes import Size
+from mlflow2prov.sources.git_ahead import merges_of
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import log_arguments, reading_log
+from mlflow2prov.sources.git_log import Renames
+from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_program import Git
 
 _MOST_TIMES = 1.5
@@ -67,7 +69,7 @@ def mlflow2prov_says(repository: Path) -> Counts:
         lines = alone.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=starts)
         names = [line.split()[0] for line in lines.splitlines()]
         history = History(children_of(lines))
-        with reading_log(alone, log_arguments(False, False, walks=False), names) as log:
+        with reading_log(alone, Renames(), names, merges_of(lines)) as log:
             for commit in log:
                 state = history.add(commit)
                 if len(commit.parents) < 2:

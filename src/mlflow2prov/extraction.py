@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow2prov.cache.extraction import Sources
     from mlflow2prov.model.expand import Names
     from mlflow2prov.sources.git_given import AtHand, Given
+    from mlflow2prov.sources.git_remembered import Memory
     from mlflow2prov.sources.mlflow.known import Finished, Known
     from mlflow2prov.sources.mlflow.parts import Wanted
     from mlflow2prov.sources.mlflow.selection import Selection
@@ -291,10 +292,12 @@ def _names(found: _Namespaces, iris: _Iris, wanted: Wanted, history: GitWanted) 
 
 
 def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
-    from mlflow2prov.model.expand import EVENTS, expand
-    from mlflow2prov.model.unmapped import report_unmapped
+    from mlflow2prov.model.expand import EVENTS, Empty, expand, without_rows
+    from mlflow2prov.model.unmapped import READ_BY_COUNTS, report_unmapped
 
-    expand(graph, sources, names, watched_items("events", "kinds of events", EVENTS, report))
+    events = watched_items("events", "kinds of events", EVENTS, report)
+    empty = Empty(without_rows(graph.store, sources), is_patient=True, asked=READ_BY_COUNTS)
+    expand(graph, sources, names, events, empty=empty)
     report_unmapped(graph.store, sources)
 
 
@@ -368,8 +371,10 @@ def _cached_sources(
     def new(url: str) -> Callable[[Known], Batches]:
         return lambda known: watched("MLflow store", changes(url, wanted, ways, known))
 
-    def history(points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]]) -> Batches:
-        return watched("Git history", repositories.read(points, datasets))
+    def history(
+        points: list[tuple[str, ...]], datasets: list[tuple[str, str, str, str]], memory: Memory
+    ) -> Batches:
+        return watched("Git history", repositories.read(points, datasets, memory))
 
     return Sources(
         store=everything(mlflow_url) if mlflow_url else None,

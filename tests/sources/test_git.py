@@ -117,11 +117,9 @@ def test_names_that_two_files_swap_in_one_commit_are_swapped() -> None:
     history = History({b"1": 1})
     blob = b"ab" * 20
     mode = b"100644"
-    before = history.add(
-        commit("1", [], Change(mode, blob, b"A", None, b"a"), Change(mode, blob, b"A", None, b"b"))
-    )
+    before = history.add(commit("1", [], (mode, blob, b"A", None, b"a"), (mode, blob, b"A", None, b"b")))
     after = history.add(
-        commit("2", [b"1"], Change(mode, blob, b"R100", b"a", b"b"), Change(mode, blob, b"R100", b"b", b"a"))
+        commit("2", [b"1"], (mode, blob, b"R100", b"a", b"b"), (mode, blob, b"R100", b"b", b"a"))
     )
     assert dict(before) == {0: 0, 1: 1} and dict(after) == {1: 2, 0: 3}
     assert list(history.file_of) == [0, 1, 0, 1]

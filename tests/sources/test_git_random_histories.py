@@ -14,7 +14,7 @@ from git_maker import Rows
 from random_histories import PER_REPOSITORY, SlowWalk, check, check_revisions, make, touched
 
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import log_arguments, read_log
+from mlflow2prov.sources.git_log import Renames, log_arguments, read_log
 from mlflow2prov.sources.git_program import Git
 
 HISTORIES = int(os.environ.get("MLFLOW2PROV_HISTORIES", "100"))
@@ -60,7 +60,7 @@ def test_every_state_is_the_tree_of_its_commit_and_none_is_kept_for_good(tmp_pat
     tips = made.repository.git("for-each-ref", "--format=%(objectname)").encode().split()
     history = History(children_of(git.output("rev-list", "--parents", "--stdin", lines=tips)))
     open_at_once = 0
-    with git.running(*log_arguments(False, False), lines=tips) as output:
+    with git.running(*log_arguments(Renames()), lines=tips) as output:
         for commit in read_log(output):
             state = history.add(commit)
             seen = {

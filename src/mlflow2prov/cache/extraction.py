@@ -17,6 +17,7 @@ from mlflow2prov.cache.change import Change, digest, set_aside_models
 from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
 from mlflow2prov.cache.context import Context, telling_keys
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
+from mlflow2prov.cache.git_memory import GitMemory
 from mlflow2prov.cache.known import Earlier, Progress
 from mlflow2prov.cache.ledger import write_ledger
 from mlflow2prov.cache.patch import Patch, fingerprint_sql
@@ -36,6 +37,7 @@ from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_na
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 if TYPE_CHECKING:
+    from mlflow2prov.sources.git_remembered import Memory
     from mlflow2prov.sources.mlflow.known import Finished, Known
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,8 @@ class Sources:
         store: everything of the MLflow store; None where there is none.
         at_once: whether a first reading of it starts again from nothing when it was broken off.
         changes: what may be new in it since an earlier reading, likewise.
-        repository: the Git history, with the commits, sources and datasets that runs name; None where there is none.
+        repository: the Git history, with the commits, sources and datasets that runs name, and what is remembered
+            of commits; None where there is none.
         state: what tells whether the history is as it was.
         redaction: makes the SQL of a text without the credentials in it.
         names: the names of a document, by the remotes and the paths of the repositories.
@@ -59,7 +62,7 @@ class Sources:
     store: Callable[[Finished], Batches] | None
     at_once: bool
     changes: Callable[[Known], Batches] | None
-    repository: Callable[[list[tuple[str, ...]], list[tuple[str, str, str, str]]], Batches] | None
+    repository: Callable[[list[tuple[str, ...]], list[tuple[str, str, str, str]], Memory], Batches] | None
     state: Callable[[], str] | None
     redaction: Callable[[str], str]
     names: Callable[[list[tuple[str | None, str]]], Names]
@@ -192,7 +195,7 @@ class _Extraction:
             take_in(
                 self._store,
                 cache.sources,
-                self._sources.repository(points, datasets),
+                self._sources.repository(points, datasets, GitMemory(cache)),
                 self._sources.redaction,
                 at_once=True,
             )
@@ -302,7 +305,7 @@ class _Extraction:
             if is_complete and not found.is_any and not change.is_other_store():
                 with self._cache.transaction():
                     change.note_reading()
-            elif not (is_complete and change.is_small() and self._patch(change, stack)):
+            elif not (is_complete and self._may_patch(change) and self._patch(change, stack)):
                 with self._cache.transaction():
                     change.apply_to_sources()
                     change.note_reading()
@@ -339,9 +342,14 @@ class _Extraction:
             points, datasets = (
                 run(f"FROM {schema}.{asked} ORDER BY ALL") for asked in ("asked", "asked_data")
             )
-            take_in(self._store, schema, self._sources.repository(points, datasets), self._sources.redaction)
+            batches = self._sources.repository(points, datasets, GitMemory(self._cache))
+            take_in(self._store, schema, batches, self._sources.redaction)
             found.arrived.git = True
         return state
+
+    def _may_patch(self, change: Change) -> bool:
+        """Whether the graph is changed and not made anew, as that of a history alone is: its records keep their order."""
+        return self._sources.store is not None and change.is_small()
 
     def _patch(self, change: Change, stack: ExitStack) -> bool:
         """Work out what is different in the graph, and change it with all the rest in one transaction.

@@ -45,6 +45,7 @@ _TABLES = {
     "fingerprint": "id INTEGER, hash UBIGINT",
     "unmapped": "what VARCHAR, rows BIGINT",
     "asked": "commit VARCHAR, source VARCHAR, entry VARCHAR",
+    "git_log": "kind VARCHAR, sha VARCHAR, parents BIGINT, is_odd BOOLEAN, place BIGINT, record BLOB",
     "asked_data": "commit VARCHAR, name VARCHAR, digest VARCHAR, source VARCHAR",
 }
 """The cache's own tables, but for those that are shaped like source tables and units."""

@@ -1,4 +1,7 @@
-"""The events of a Git history (``provenance-model``, part Git), and the people of all sources."""
+"""The events of a Git history (``provenance-model``, part Git), and the people of all sources.
+
+Text of a history is ``ready``: it was made fit for XML when it was read.
+"""
 
 from __future__ import annotations
 
@@ -105,19 +108,20 @@ COMMITS = Event(
             name=("Commit", "=commit"),
             types=("m2p:Commit",),
             label="concat_ws(' ', left(commit, 7), title)",
+            label_is_ready=True,
             start="authored",
             end="instant_s(committed_s)",
             attributes={
-                "sha": text("commit", always=True),
-                "tree": text("tree", always=True),
-                "first_parent": text("first_parent"),
+                "sha": text("commit", always=True, ready=True),
+                "tree": text("tree", always=True, ready=True),
+                "first_parent": text("first_parent", ready=True),
                 "merged": text("merged", many=True),
-                "title": text("title"),
-                "message": text("present(message)"),
+                "title": text("title", ready=True),
+                "message": text("present(message)", ready=True),
                 "authored_at": instant_s("authored_s"),
                 "committed_at": instant_s("committed_s"),
-                "swhid": text("CASE WHEN length(commit) = 40 THEN 'swh:1:rev:' || commit END"),
-                "signature_status": text("signature_status"),
+                "swhid": text("CASE WHEN length(commit) = 40 THEN 'swh:1:rev:' || commit END", ready=True),
+                "signature_status": text("signature_status", ready=True),
             },
         )
     },
@@ -169,10 +173,11 @@ SOURCE_TREES = Event(
             name=("SourceTree", "=commit"),
             types=("m2p:SourceTree", "prov:Collection"),
             label="concat('tree @ ', left(commit, 7))",
+            label_is_ready=True,
             attributes={
-                "sha": text("tree", always=True),
-                "commit": text("commit", always=True),
-                "swhid": text("CASE WHEN length(tree) = 40 THEN 'swh:1:dir:' || tree END"),
+                "sha": text("tree", always=True, ready=True),
+                "commit": text("commit", always=True, ready=True),
+                "swhid": text("CASE WHEN length(tree) = 40 THEN 'swh:1:dir:' || tree END", ready=True),
             },
         )
     },
@@ -198,11 +203,12 @@ FILES = Event(
             name=("File", "=added_in", "=path_key"),
             types=("m2p:File",),
             label=_FILE_NAME.format("path"),
+            label_is_ready=True,
             attributes={
-                "name": text(_FILE_NAME.format("path"), always=True),
-                "first_path": text("path", always=True),
+                "name": text(_FILE_NAME.format("path"), always=True, ready=True),
+                "first_path": text("path", always=True, ready=True),
                 "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
-                "added_in": text("added_in", always=True),
+                "added_in": text("added_in", always=True, ready=True),
             },
         )
     },
@@ -242,21 +248,23 @@ REVISIONS = Event(
             name=("FileRevision", "=commit", "=path_key"),
             types=("m2p:FileRevision",),
             label=f"concat({_FILE_NAME.format('path')}, ' @ ', left(commit, 7))",
+            label_is_ready=True,
             attributes={
-                "name": text(_FILE_NAME.format("path"), always=True),
-                "path": text("path", always=True),
+                "name": text(_FILE_NAME.format("path"), always=True, ready=True),
+                "path": text("path", always=True, ready=True),
                 "path_bytes": lexical("base64(path_bytes)", "xsd:base64Binary"),
-                "commit": text("commit", always=True),
-                "status": text("status", always=True),
-                "mode": text("nullif(mode, '100644')"),
+                "commit": text("commit", always=True, ready=True),
+                "status": text("status", always=True, ready=True),
+                "mode": text("nullif(mode, '100644')", ready=True),
                 "entry_points": text("entry_points"),
                 "names_data": text("names_data", many=True),
                 "drops_data": text("drops_data", many=True),
-                "blob": text("blob"),
+                "blob": text("blob", ready=True),
                 "swhid": text(
-                    "CASE WHEN length(blob) = 40 AND mode <> '160000' THEN 'swh:1:cnt:' || blob END"
+                    "CASE WHEN length(blob) = 40 AND mode <> '160000' THEN 'swh:1:cnt:' || blob END",
+                    ready=True,
                 ),
-                "previous_path": text("previous_path"),
+                "previous_path": text("previous_path", ready=True),
                 "previous_path_bytes": lexical("base64(previous_path_bytes)", "xsd:base64Binary"),
                 "similarity": integer("similarity"),
             },

@@ -8,6 +8,7 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,11 @@ from mlflow2prov.prov.records import KIND_BY_NAME
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from mlflow2prov.graph.store import Store
+
 log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"\w+")
 
 _LARGE = 100_000
 """Rows from which on an event is looked at before it is expanded."""
@@ -97,11 +102,25 @@ class Empty:
         names: of source tables and events without rows.
         shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
         settled: events whose records nobody asks for: others refer to what they name.
+        is_patient: an event without rows is looked at only where another one, or ``asked``, reads its rows.
+        asked: SQL that reads the rows of events afterwards.
     """
 
     names: frozenset[str] = frozenset()
     shapes: Mapping[str, str] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
+    is_patient: bool = False
+    asked: str = ""
+
+
+def without_rows(store: Store, sources: str) -> frozenset[str]:
+    """Return the names of the source tables of a schema that have no rows."""
+    rows = store.run(
+        "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ? "
+        "AND estimated_size = 0",
+        [sources],
+    )
+    return frozenset(name for (name,) in rows)
 
 
 def shapes_of(graph: Graph, sources: str, events: Iterable[Event] = EVENTS) -> dict[str, str]:
@@ -167,7 +186,8 @@ class _Interpreter:
         self._next_id = 1
         self._keys = dict(keys)
         self._empty = set(empty.names)
-        self._shapes = empty.shapes
+        self._known = empty
+        self._waiting: dict[str, Event] = {}
         self._same = empty.settled
 
     def prepare(self, names: Names) -> None:
@@ -179,6 +199,7 @@ class _Interpreter:
         declare_prefixes(self._graph, prefixes)
 
     def finish(self) -> None:
+        self._look_at_what_is_read_by(self._known.asked)
         names, datatypes = zip(*self._keys, strict=True) if self._keys else ((), ())
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.attribute_key "
@@ -188,12 +209,32 @@ class _Interpreter:
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
-        if event.name in self._shapes and not self._empty.isdisjoint(
-            (event.name, *DRIVEN.get(event.name, ()))
-        ):
-            self._empty.add(event.name)
-            self._cursor.execute(f"CREATE TABLE {event.name} ({self._shapes[event.name]})")
-            return
+        if not self._empty.isdisjoint((event.name, *DRIVEN.get(event.name, ()))):
+            shape = self._known.shapes.get(event.name)
+            if shape is not None:
+                self._empty.add(event.name)
+                self._cursor.execute(f"CREATE TABLE {event.name} ({shape})")
+                return
+            if self._known.is_patient:
+                self._empty.add(event.name)
+                self._waiting[event.name] = event
+                return
+        self._look_at_what_is_read_by(f"{event.rows} {event.view}")
+        self._make(event)
+
+    def _look_at_what_is_read_by(self, sql: str) -> None:
+        """Look at the events that wait and whose rows are read, in their order."""
+        words, names = set(_WORD.findall(sql)), list(self._waiting)
+        wanted: set[str] = set()
+        for name in reversed(names):
+            if name in words:
+                wanted.add(name)
+                words.update(_WORD.findall(f"{self._waiting[name].rows} {self._waiting[name].view}"))
+        for name in names:
+            if name in wanted:
+                self._make(self._waiting.pop(name))
+
+    def _make(self, event: Event) -> None:
         rows = f"{event.name}_rows"
         self._cursor.execute(
             f"CREATE TABLE {rows} AS SELECT (row_number() OVER () - 1)::INTEGER AS n, * FROM ({event.rows})"

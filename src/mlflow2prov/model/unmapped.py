@@ -138,6 +138,10 @@ UNFINISHED: tuple[tuple[str, str], ...] = (
 """What a person should know of the state in which the sources were read."""
 
 
+READ_BY_COUNTS = " ".join(rows for _, rows in (*UNMAPPED, *UNFINISHED))
+"""The SQL of all that is counted, which reads the rows of events."""
+
+
 def report_unmapped(store: Store, sources: str) -> dict[str, int]:
     """Count what no event took up, in the schema that was expanded; log a warning for each sort.
 

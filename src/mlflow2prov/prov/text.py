@@ -7,6 +7,9 @@ import re
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML 1.0 (section 2.2) has no place for; the surrogates can't come out of UTF-8."""
 
+_CONTROLS = bytes({*range(32)} - {*b"\t\n\r"})
+"""The bytes of those that are one byte; the others begin with the bytes EF and BF."""
+
 
 def clean_text(value: bytes) -> str:
     r"""Return the text of a message or a name, whatever bytes it is made of.
@@ -18,6 +21,8 @@ def clean_text(value: bytes) -> str:
     ('Zoë', 'Zo\\xeb\\x00', 'a\tb\n')
     """
     text = value.decode("utf-8", "backslashreplace")
+    if len(value.translate(None, _CONTROLS)) == len(value) and b"\xef\xbf" not in value:
+        return text
     return _NOT_XML.sub(_shown, text) if _NOT_XML.search(text) else text
 
 

@@ -12,6 +12,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 _MOST_BYTES = 2**31 - 1
@@ -31,8 +33,10 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     """
     import pyarrow as pa
 
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return _texts(values, kind)
+    if pa.types.is_list(kind):
+        return _lists(values, kind)
     if pa.types.is_boolean(kind):
         return _array(kind, values, [_bits([bool(value) for value in values])])
     code = "q" if pa.types.is_int64(kind) else "d" if pa.types.is_float64(kind) else None
@@ -45,12 +49,65 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
 def _texts(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     import pyarrow as pa
 
-    encoded = [(value or "").encode() for value in values]
+    encoded = (
+        [value or b"" for value in values]
+        if pa.types.is_binary(kind)
+        else [(value or "").encode() for value in values]
+    )
     data = b"".join(encoded)
     if len(data) > _MOST_BYTES:
         return pa.array(values, kind)
     ends = array("i", accumulate(map(len, encoded), initial=0))
     return _array(kind, values, [ends, data])
+
+
+def _lists(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    ends = array("i", accumulate((len(value or ()) for value in values), initial=0))
+    inner = column([each for value in values for each in value or ()], kind.field(0).type)
+    validity = pa.py_buffer(_bits([value is not None for value in values])) if None in values else None
+    return pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(ends)], children=[inner])
+
+
+class Texts:
+    """Texts (or bytes) that become more, from which columns are taken by number: a tenth of the cost of :func:`column`.
+
+    Held are the texts once more, as Arrow has them.
+    """
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+        self._held: pa.Array[Any] | None = None
+
+    def take(self, numbers: npt.NDArray[np.int32]) -> pa.Array[Any]:
+        """Return the texts of some numbers; a negative number is NULL.
+
+        >>> import numpy as np
+        >>> Texts(["a", "b"]).take(np.array([1, -1, 0], "i4")).to_pylist()
+        ['b', None, 'a']
+        """
+        import pyarrow as pa
+
+        held = 0 if self._held is None else len(self._held)
+        if held < len(self._texts):
+            new = column(self._texts[held:], pa.string())
+            self._held = new if self._held is None else pa.concat_arrays([self._held, new])
+        return taken(self._held, numbers)
+
+
+def taken(values: pa.Array[Any] | None, numbers: npt.NDArray[np.int32]) -> pa.Array[Any]:
+    """Return the values at some places of an array; a negative place is NULL."""
+    import numpy as np
+    import pyarrow as pa
+
+    if values is None:
+        return pa.nulls(len(numbers), pa.string())
+    numbers = np.ascontiguousarray(numbers, "i4")
+    there = numbers >= 0
+    validity = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
+    places = pa.Array.from_buffers(pa.int32(), len(numbers), [validity, pa.py_buffer(numbers.tobytes())])
+    return values.take(places)
 
 
 def _array(kind: pa.DataType, values: Sequence[Any], data: Sequence[Any]) -> pa.Array[Any]:

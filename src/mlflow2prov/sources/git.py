@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_log import log_arguments, reading_log
+from mlflow2prov.sources.git_log import LoggedCommit, Renames
+from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
-from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, RevisionRows, batches_of_rows, known
+from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_revision_rows import RevisionRows
+from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, batches_of_rows, known
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
@@ -50,6 +54,7 @@ def read_repositories(
     entry_points: Collection[tuple[str, ...]] = (),
     datasets: Collection[tuple[str, str, str, str]] = (),
     wanted: GitWanted | None = None,
+    memory: Memory | None = None,
 ) -> Batches:
     """Yield the source tables of some Git repositories, in batches of 50,000 rows at most.
 
@@ -72,6 +77,7 @@ def read_repositories(
             that a run at that commit took in; each that is data or a file there gives a row of
             ``git_dataset_match``. Their commits must be those of ``entry_points``.
         wanted: what to read beyond what is always read, and which part to give.
+        memory: of what Git has shown of commits before, which it need not show again.
 
     Raises:
         SourceError: there is no repository, Git can't read it, or there is no Git.
@@ -89,7 +95,7 @@ def read_repositories(
             len(entry_points),
         )
     for same in parts.values():
-        yield from _read_as_one(same, datasets, wanted)
+        yield from _read_as_one(same, datasets, wanted, memory)
 
 
 def repository_state(*paths: str | Path) -> str:
@@ -109,6 +115,7 @@ def _state_of(git: Git) -> tuple[object, ...]:
     layout = _layout(git)
     return (
         layout,
+        sorted(git.cut_off()) if layout.is_shallow else (),
         git.output("for-each-ref", "--format=%(objectname) %(refname)"),
         git.answer("config", "-z", "--get-all", "remote.origin.url"),
         detached_head(git),
@@ -188,7 +195,10 @@ def _all(parts: Mapping[str, list[_Part]]) -> Iterator[_Part]:
 
 
 def _read_as_one(
-    parts: Sequence[_Part], datasets: Collection[tuple[str, str, str, str]], wanted: GitWanted
+    parts: Sequence[_Part],
+    datasets: Collection[tuple[str, str, str, str]],
+    wanted: GitWanted,
+    memory: Memory | None,
 ) -> Batches:
     """Yield the rows of repositories whose objects may lie in one."""
     mail_maps = [read_mail_map(part.git, Path(part.layout.path)) for part in parts]
@@ -197,7 +207,7 @@ def _read_as_one(
     with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
         asked = _Asked(wanted, _must_be_exact(alone, parts, starts, wanted.find_copies))
         keys = Keys(parts[0].git)
-        reading = _Reading(alone, parts, starts, asked, mail_map, keys)
+        reading = _Reading(alone, parts, starts, asked, mail_map, keys, memory)
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
         signatures = counted(
             [*reading.signatures.values(), *(status for found in tags for status in found.values())]
@@ -273,24 +283,40 @@ class _Reading:
         asked: _Asked,
         mail_map: MailMap,
         keys: Keys,
+        memory: Memory | None,
     ) -> None:
         self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
         self._starts = starts
+        self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
         lines = b""
         if starts:
             order = ("--topo-order", "--reverse", "--parents", "--stdin")
             lines = git.output("rev-list", *order, lines=starts)
         self._names = _FIRST_WORDS.findall(lines)
-        self._ahead = look_ahead(git, lines, self._names, keys)
+        self._remembered: Remembered | None = None
+        asked_of = self._names
+        if memory and starts:
+            self._remembered = Remembered(memory, git, self._find, parents_of(lines))
+            asked_of = self._remembered.new_or_odd(self._names)
+        self._ahead = look_ahead(git, lines, asked_of, keys)
         self.signatures = self._ahead.signatures
+
+    @contextmanager
+    def _log(self) -> Iterator[Iterator[LoggedCommit]]:
+        """Give all commits; those that Git has to show are remembered afterwards."""
+        ahead, remembered = self._ahead, self._remembered
+        with reading_log(self._git, self._find, self._names, ahead.merges, remembered, ahead.odd) as log:
+            yield log
+        if remembered:
+            remembered.end()
+            remembered.look()
 
     def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
         """Yield the rows; of data only where the whole history is given."""
         wanted, git = self._asked.wanted, self._git
-        arguments = log_arguments(wanted.find_copies, self._asked.exact_renames, walks=False)
         narrowing, kept = wanted.narrowing, None
         if narrowing.is_of_history:
-            with reading_log(git, arguments, self._names) as log:
+            with self._log() as log:
                 history, matched = History(dict(self._ahead.children)), narrowing.matched(git, self._starts)
                 kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
         told = (
@@ -300,7 +326,7 @@ class _Reading:
         )
         roots = [root for part in self._parts if part.points for root in _roots(part.git, part.layout)]
         data = GitData(datasets, roots, ", ".join(part.layout.path for part in self._parts))
-        with data.reading(git), reading_log(git, arguments, self._names) as log:
+        with data.reading(git), self._log() as log:
             history, code = History(self._ahead.children), _code(self._parts, wanted)
             commits = CommitRows(self._mail_map, self._ahead.signatures)
             revisions, members = RevisionRows(history, kept), TreeMembers(history, told)

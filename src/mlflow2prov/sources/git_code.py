@@ -11,7 +11,8 @@ from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_imports import Walk, follow
 from mlflow2prov.sources.git_program import Git
-from mlflow2prov.sources.git_rows import Kept, batches_of_rows
+from mlflow2prov.sources.git_revision_rows import Kept
+from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_tree import PathIndex, Tree
 from mlflow2prov.sources.tables import Batches
 

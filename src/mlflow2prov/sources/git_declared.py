@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mlflow2prov.sources.python_imports import syntax_tree
@@ -84,16 +84,28 @@ def _of_setup_cfg(text: str) -> Iterator[Declared]:
 
 
 def _of_setup_py(text: str) -> Iterator[Declared]:
-    tree = syntax_tree(text.encode()) if "_scripts" in text else None
-    for node in ast.walk(tree) if tree else ():
-        if not isinstance(node, ast.Dict):
-            continue
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if "_scripts" in line]
+    tree = syntax_tree(text.encode()) if lines else None
+    for node in _dicts_in(tree, lines) if tree else ():
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and key.value in {"console_scripts", "gui_scripts"}:
                 texts = [item.value for item in ast.walk(value) if isinstance(item, ast.Constant)]
                 yield from _of_lines(
                     line for one in texts if isinstance(one, str) for line in one.splitlines()
                 )
+
+
+def _dicts_in(tree: ast.AST, lines: Sequence[int]) -> Iterator[ast.Dict]:
+    """Yield the dictionaries that are written down on some lines and around them."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        end = getattr(node, "end_lineno", None)
+        if end is not None and not any(node.lineno <= line <= end for line in lines):  # type: ignore[attr-defined]
+            continue
+        if isinstance(node, ast.Dict):
+            yield node
+        waiting += ast.iter_child_nodes(node)
 
 
 def _of_lines(lines: Iterable[str]) -> Iterator[Declared]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow2prov.errors import UsageError
 from mlflow2prov.sources.git import read_repositories, repository_state
 from mlflow2prov.sources.git_clone import Clones, check_url, is_url, plain_url
+from mlflow2prov.sources.git_remembered import Memory
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
 
@@ -49,10 +50,15 @@ class AtHand:
     wanted: GitWanted
 
     def read(
-        self, entry_points: Collection[tuple[str, ...]], datasets: Collection[tuple[str, str, str, str]] = ()
+        self,
+        entry_points: Collection[tuple[str, ...]],
+        datasets: Collection[tuple[str, str, str, str]] = (),
+        memory: Memory | None = None,
     ) -> Batches:
         """Yield their source tables."""
-        return read_repositories(self.paths, entry_points=entry_points, datasets=datasets, wanted=self.wanted)
+        return read_repositories(
+            self.paths, entry_points=entry_points, datasets=datasets, wanted=self.wanted, memory=memory
+        )
 
     def state(self) -> str:
         """Return a digest of the state that they are in."""

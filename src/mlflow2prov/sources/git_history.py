@@ -93,6 +93,7 @@ class History:
         self.merged: list[tuple[int, int, int]] = []
         self._content = bytearray()
         self._width = 0
+        self._mode_of = array("H")
         self._modes: dict[bytes, int] = {}
         self._other_paths: dict[int, list[int]] = {}
         self._children = children
@@ -117,9 +118,9 @@ class History:
             state = self._merge(number, parents, changes)
         else:
             state = self._plain(number, parents[0] if parents else Map(), changes)
-        for sha in set(commit.parents):
-            self._children[sha] -= 1
-            if not self._children[sha]:
+        for sha in commit.parents if len(parents) < 2 else set(commit.parents):
+            left = self._children[sha] = self._children[sha] - 1
+            if not left:
                 del self.held[sha]
         if self._children.get(commit.sha):
             self.held[commit.sha] = state
@@ -127,30 +128,50 @@ class History:
 
     def _plain(self, commit: int, old: State, changes: Sequence[Change]) -> State:
         """Return the state after a commit with at most one parent."""
-        number_of = self.paths.number_of
+        if not changes:
+            return old
+        number, number_of, before = self.paths.number.get, self.paths.number_of, old.get
         lost: list[int] = []
         ended: list[int] = []
         written: list[tuple[int, int]] = []
-        for change in changes:
-            path, letter = number_of(change.path), change.status[:1]
+        for mode, blob, status, source, exact in changes:
+            path = number(exact)
+            if path is None:
+                path = number_of(exact)
+            letter = status[:1]
             if letter == b"D":
                 ended.append(path)
                 continue
-            origin = path if change.source is None else number_of(change.source)
-            previous = None if letter == b"A" else old.get(origin)
+            origin = path if source is None else number_of(source)
+            previous = None if letter == b"A" else before(origin)
             file = None if previous is None or letter == b"C" else self.file_of[previous]
-            revision = self._revision(commit, path, file, change, -1 if change.source is None else origin)
+            revision = self._revision(commit, path, file)
+            self.new_revisions.append((blob, mode, status, -1 if source is None else origin))
             if previous is not None:
                 self.derivations.append((revision, 0, previous))
             if letter == b"R":
                 lost.append(origin)
                 self._moved(self.file_of[revision], origin, path)
             written.append((path, revision))
+        self._hold(len(written))
         state = _changed(old, lost + ended, written)
         for last in [old[path] for path in ended if path in old]:
             goes_on = self._standing(self.path_of[last], self.file_of[last], state) is not None
             self.deletions.append((commit, last, not goes_on))
         return state
+
+    def _hold(self, count: int) -> None:
+        """Keep the modes and contents of the last new revisions, as a few bytes each."""
+        if not count:
+            return
+        new = self.new_revisions[-count:]
+        self._width = len(new[0][0]) // 2
+        modes = self._modes
+        for _, mode, _, _ in new:
+            if mode not in modes:
+                modes[mode] = len(modes)
+        self._mode_of.extend([modes[mode] for _, mode, _, _ in new])
+        self._content += unhexlify(b"".join([blob for blob, _, _, _ in new]))
 
     def _merge(self, commit: int, parents: Sequence[State], changes: Sequence[Change]) -> State:
         """Return the state after a merge, whose changes are those against its first parent."""
@@ -158,13 +179,14 @@ class History:
         lost: list[int] = []
         written: list[tuple[int, int]] = []
         for change in changes:
-            path, letter = number_of(change.path), change.status[:1]
+            _, _, status, source, exact = change
+            path, letter = number_of(exact), status[:1]
             if letter == b"D":
                 lost.append(path)
                 continue
             if letter == b"R":
-                assert change.source is not None
-                lost.append(number_of(change.source))
+                assert source is not None
+                lost.append(number_of(source))
             written.append((path, self._merged(commit, path, change, parents)))
         state = _changed(parents[0], lost, written)
         self.merged += [(commit, path, -1) for path in lost if path in parents[0] and path not in state]
@@ -187,9 +209,10 @@ class History:
     def _merged(self, commit: int, path: int, change: Change, parents: Sequence[State]) -> int:
         """Return the revision at a path of a merge that differs from the first parent's."""
         there = [parent.get(path) for parent in parents]
-        content = self._content_of(change)
+        mode, blob, *_ = change
+        content = unhexlify(blob)
         for revision in there[1:]:
-            if revision is not None and self._is(revision, content):
+            if revision is not None and self._is(revision, mode, content):
                 return revision
         files = list(dict.fromkeys(self.file_of[revision] for revision in there if revision is not None))
         previous: list[tuple[int, int]] = []
@@ -200,12 +223,13 @@ class History:
             if revision is not None:
                 previous.append((position, revision))
         file = self.file_of[previous[0][1]] if previous else None
-        status = b"M" if previous else b"A"
-        made = self._revision(commit, path, file, change._replace(status=status), -1)
+        made = self._revision(commit, path, file)
+        self.new_revisions.append((blob, mode, b"M" if previous else b"A", -1))
+        self._hold(1)
         self.derivations += [(made, position, revision) for position, revision in previous]
         return made
 
-    def _revision(self, commit: int, path: int, file: int | None, change: Change, source: int) -> int:
+    def _revision(self, commit: int, path: int, file: int | None) -> int:
         """Note down a new revision, of a new file where ``file`` is None, and return its number."""
         revision = len(self.commit_of)
         if file is None:
@@ -214,38 +238,29 @@ class History:
         self.commit_of.append(commit)
         self.path_of.append(path)
         self.file_of.append(file)
-        content = self._content_of(change)
-        self._content += content
-        self._width = len(content)
-        self.new_revisions.append((change.blob, change.mode, change.status, source))
         return revision
 
-    def _content_of(self, change: Change) -> bytes:
-        """Return a mode and an object name as a few bytes."""
-        mode = self._modes.setdefault(change.mode, len(self._modes))
-        return mode.to_bytes(2) + unhexlify(change.blob)
-
-    def _is(self, revision: int, content: bytes) -> bool:
+    def _is(self, revision: int, mode: bytes, content: bytes) -> bool:
         start = revision * self._width
-        return self._content[start : start + self._width] == content
+        return self._content[start : start + self._width] == content and self._mode_of[
+            revision
+        ] == self._modes.get(mode)
 
     def blob_of(self, revision: int) -> bytes:
         """Return the object name of a revision's content, in hexadecimal."""
         start = revision * self._width
-        return hexlify(self._content[start + 2 : start + self._width])
+        return hexlify(self._content[start : start + self._width])
 
     def is_submodule(self, revision: int) -> bool:
         """Return whether a revision is a pointer to a commit of another repository, and no file."""
-        start = revision * self._width
-        return self._modes.get(_GITLINK) == int.from_bytes(self._content[start : start + 2])
+        return self._modes.get(_GITLINK) == self._mode_of[revision]
 
     def content(self, revision: int) -> str | None:
         """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
-        start = revision * self._width
-        mode = int.from_bytes(self._content[start : start + 2])
-        if mode not in (self._modes.get(b"100644"), self._modes.get(b"100755")):
+        if self._mode_of[revision] not in (self._modes.get(b"100644"), self._modes.get(b"100755")):
             return None
-        return self._content[start + 2 : start + self._width].hex()
+        start = revision * self._width
+        return self._content[start : start + self._width].hex()
 
     def _moved(self, file: int, origin: int, path: int) -> None:
         known = self._other_paths.setdefault(file, [origin])
@@ -275,7 +290,9 @@ def _changed(old: State, lost: Sequence[int], written: Sequence[tuple[int, int]]
 
 def _one_per_path(changes: list[Change]) -> list[Change]:
     """Return the changes with the last one of each path, for trees that (wrongly) name a path twice."""
-    by_path = {change.path: change for change in changes}
+    if len(changes) < 2:
+        return changes
+    by_path = {change[4]: change for change in changes}
     return changes if len(by_path) == len(changes) else list(by_path.values())
 
 

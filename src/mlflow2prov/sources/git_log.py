@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
-from typing import IO, NamedTuple
-
-from mlflow2prov.sources.git_program import Git
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple, TypeAlias
 
 _CHUNK_BYTES = 1 << 20
-_BLOCK = 100
-"""So many commits one program shows before it is another one's turn: less than a pipe holds, mostly."""
-_MOST_PROGRAMS = 8
 
 RENAME_LIMIT = 1000
 """How many added times deleted paths of a commit (its square) are searched for inexact renames."""
 
 
-class Change(NamedTuple):
-    """A path that differs from the first parent.
+Change: TypeAlias = "tuple[bytes, bytes, bytes, bytes | None, bytes]"
+"""A path that differs from the first parent.
 
-    Attributes:
-        mode: the file mode afterwards, six octal digits.
-        blob: the object name of the content afterwards, in hexadecimal.
-        status: one letter, with the similarity in per cent behind it for ``R`` and ``C``.
-        source: the path that it was renamed or copied from, else None.
-        path: the path.
-    """
-
-    mode: bytes
-    blob: bytes
-    status: bytes
-    source: bytes | None
-    path: bytes
+The file mode afterwards, six octal digits; the object name of the content afterwards, in hexadecimal;
+the status, one letter, with the similarity in per cent behind it for ``R`` and ``C``; the path that it was
+renamed or copied from, else None; the path.
+"""
 
 
 class LoggedCommit(NamedTuple):
@@ -60,31 +43,34 @@ class LoggedCommit(NamedTuple):
     changes: list[Change]
 
 
-_FIELDS = (
-    "%H",
-    "%P",
-    "%T",
-    "%an",
-    "%ae",
-    "%at",
-    "%cn",
-    "%ce",
-    "%ct",
-    "%B",
-)
+class Renames(NamedTuple):
+    """Which renames are found.
+
+    Attributes:
+        copies: also files that were copied from one that the same commit changed.
+        exact: only those that leave the content as it was, which needs no blob.
+    """
+
+    copies: bool = False
+    exact: bool = False
 
 
-def log_arguments(find_copies: bool, exact_renames: bool, *, walks: bool = True) -> list[str]:
+_FIELDS = ("%H", "%P", "%T", "%an", "%ae", "%at", "%cn", "%ce", "%ct", "%B")
+"""What is shown of a commit; none but the last has a line end in it."""
+
+
+def log_arguments(find: Renames, *, walks: bool = True, of_merges: bool = False) -> list[str]:
     """Return the ``git log`` command whose output :func:`read_log` reads.
 
     It takes the commits to start from on its standard input.
 
     Args:
-        find_copies: also find files that were copied from one that the same commit changed.
-        exact_renames: find only renames that leave the content as it was, which needs no blob.
+        find: which renames are found.
         walks: show all that the commits reach, too, parents first; else them alone, in their order.
+        of_merges: find none: what a merge took from where is told from its parents' files.
     """
-    likeness = "=100%" if exact_renames else ""
+    likeness = "=100%" if find.exact else ""
+    copies = [f"--find-copies{likeness}"] if find.copies else []
     return [
         "log",
         "--stdin",
@@ -102,75 +88,103 @@ def log_arguments(find_copies: bool, exact_renames: bool, *, walks: bool = True)
         "--raw",
         "--no-abbrev",
         "-z",
-        f"--find-renames{likeness}",
-        *([f"--find-copies{likeness}"] if find_copies else []),
+        *(["--no-renames"] if of_merges else [f"--find-renames{likeness}", *copies]),
         f"-l{RENAME_LIMIT}",
-        f"--format={'%x00'.join(_FIELDS)}",
+        f"--format={'%n'.join(_FIELDS)}",
     ]
 
 
-def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
+Keep: TypeAlias = "Callable[[LoggedCommit, bytes, bool], None]"
+"""What takes a commit, what the log showed of it, of which :func:`commit_of` makes the commit again, and whether
+nothing follows, so that the output may have broken off."""
+
+
+def commit_of(record: bytes) -> LoggedCommit:
+    """Return the commit that a record is of."""
+    return _commits([*record.split(b"\0"), _END])[0][0]
+
+
+def read_log(output: IO[bytes], keep: Keep | None = None) -> Iterator[LoggedCommit]:
     """Yield the commits of a log in its order.
 
     One commit and a chunk of 1 MiB are held at a time. An output that breaks off ends the commits;
     the program's exit code says why.
-    """
-    tokens = chain.from_iterable(_pieces(output))
-    token = next(tokens, None)
-    while token is not None:
-        fields = [token, *islice(tokens, len(_FIELDS) - 1)]
-        if len(fields) < len(_FIELDS):
-            return
-        changes: list[Change] = []
-        token = next(tokens, None)
-        while token is not None and token[:2].lstrip(b"\n")[:1] == b":":
-            _, mode, _, blob, status = token.split(b" ")
-            path = next(tokens, b"")
-            if status[0] in b"RC":
-                changes.append(Change(mode, blob, status, path, next(tokens, b"")))
-            else:
-                changes.append(Change(mode, blob, status, None, path))
-            token = next(tokens, None)
-        yield _commit(fields, changes)
-
-
-@contextmanager
-def reading_log(
-    git: Git, arguments: Sequence[str], commits: Sequence[bytes]
-) -> Iterator[Iterator[LoggedCommit]]:
-    """Give the commits of a log, which several programs make at once, in the order of a list.
-
-    Blocks of the list go round the programs, one for each processor; each is as far ahead as its pipe lets
-    it be, which holds 1 MiB. Held are the list twice over, and what :func:`read_log` holds for each of them.
 
     Args:
-        git: the repository.
-        arguments: of a log that does not walk.
-        commits: the object names, parents first.
+        output: of the program.
+        keep: gets every commit, too.
     """
-    blocks = [commits[start : start + _BLOCK] for start in range(0, len(commits), _BLOCK)]
-    programs = min(len(blocks), os.cpu_count() or 1, _MOST_PROGRAMS)
-    with ExitStack() as stack:
-        logs = [
-            read_log(
-                stack.enter_context(
-                    git.running(*arguments, lines=chain.from_iterable(blocks[number::programs]))
+    read = getattr(output, "read1", output.read)
+    waiting: list[bytes] = []
+    held: list[bytes] = []
+    least, size = 0, 0
+    while chunk := read(_CHUNK_BYTES):
+        held.append(chunk)
+        size += len(chunk)
+        if size < least or b"\0" not in chunk:
+            continue
+        pieces = b"".join(held).split(b"\0")
+        held = [pieces.pop()]
+        waiting += pieces
+        found, taken = _commits(waiting, keep)
+        yield from found
+        # A commit of many chunks is looked at again after twice as many.
+        least = 0 if found else 2 * max(size, least)
+        size = 0
+        del waiting[:taken]
+    waiting += b"".join(held).split(b"\0")[:-1]
+    yield from _commits([*waiting, _END], keep)[0]
+
+
+_END = b"0"
+"""What stands for the commit after the last one."""
+
+
+def _commits(tokens: list[bytes], keep: Keep | None = None) -> tuple[list[LoggedCommit], int]:
+    """Return the commits of a log cut at its NUL bytes, but the last one; and how many tokens these are.
+
+    A commit is a token of what is shown of it, which begins with its name, and of each change one token that
+    begins with a colon, the first one after a line end, and one or two paths.
+    """
+    found: list[LoggedCommit] = []
+    at, taken, count = 0, 0, len(tokens)
+    while at < count:
+        shown = tokens[at]
+        at += 1
+        changes: list[Change] = []
+        if at < count and tokens[at][:2] == b"\n:":
+            tokens[at] = tokens[at][1:]
+        width = shown.find(b"\n")
+        blob_at = 16 + width
+        status_at = blob_at + width + 1
+        while at < count and (entry := tokens[at])[:1] == b":":
+            status = entry[status_at:]
+            if status[0] in b"RC":
+                if at + 2 >= count:
+                    return found, taken
+                changes.append(
+                    (entry[8:14], entry[blob_at : status_at - 1], status, tokens[at + 1], tokens[at + 2])
                 )
-            )
-            for number in range(programs)
-        ]
-        yield _in_turns(logs, [len(block) for block in blocks])
+                at += 3
+            else:
+                if at + 1 >= count:
+                    return found, taken
+                changes.append((entry[8:14], entry[blob_at : status_at - 1], status, None, tokens[at + 1]))
+                at += 2
+        if at >= count:
+            return found, taken
+        commit = _commit(shown, changes)
+        found.append(commit)
+        if keep is not None:
+            keep(commit, b"\0".join(tokens[taken:at]), tokens[-1] is _END)
+        taken = at
+    return found, taken
 
 
-def _in_turns(logs: Sequence[Iterator[LoggedCommit]], sizes: Sequence[int]) -> Iterator[LoggedCommit]:
-    """Yield as many commits of each log in turn; end where one breaks off, whose program says why."""
-    for number, size in enumerate(sizes):
-        block = list(islice(logs[number % len(logs)], size))
-        yield from block
-        if len(block) < size:
-            return
-    for log in logs:
-        next(log, None)
+def _commit(shown: bytes, changes: list[Change]) -> LoggedCommit:
+    sha, parents, tree, name, email, authored, c_name, c_email, committed, message = shown.split(b"\n", 9)
+    author, committer = (name, email), (c_name, c_email)
+    return LoggedCommit(sha, parents.split(), tree, author, authored, committer, committed, message, changes)
 
 
 def message_of(raw: bytes) -> bytes:
@@ -180,30 +194,3 @@ def message_of(raw: bytes) -> bytes:
     (b'  Fix\r\n\r\nmore', b'')
     """
     return raw.strip(b"\r\n") if raw.strip() else b""
-
-
-def _commit(fields: list[bytes], changes: list[Change]) -> LoggedCommit:
-    sha, parents, tree, name, email, authored, c_name, c_email, committed, message = fields
-    return LoggedCommit(
-        sha,
-        parents.split(),
-        tree,
-        (name, email),
-        authored,
-        (c_name, c_email),
-        committed,
-        message,
-        changes,
-    )
-
-
-def _pieces(output: IO[bytes]) -> Iterator[list[bytes]]:
-    """Yield the output cut at its NUL bytes, a list for each chunk."""
-    read = getattr(output, "read1", output.read)
-    held: list[bytes] = []
-    while chunk := read(_CHUNK_BYTES):
-        held.append(chunk)
-        if b"\0" in chunk:
-            pieces = b"".join(held).split(b"\0")
-            held = [pieces.pop()]
-            yield pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
-from mlflow2prov.sources.git_log import log_arguments
+from mlflow2prov.sources.git_log import Renames, log_arguments
 from mlflow2prov.sources.git_program import Git
 
 _GITLINK = b"160000"
@@ -14,7 +14,7 @@ _GITLINK = b"160000"
 def missing_contents(alone: Git, starts: Iterable[bytes], *, find_copies: bool) -> list[bytes]:
     """Return the object names of the contents that are not there and would have to be compared.
 
-    These are, of each commit with files that came and files that went but for renames without a change,
+    These are, of each commit that is no merge, with files that came and files that went but for renames without a change,
     the contents of all of them; where copies are searched, those before a change, too. Nothing is fetched;
     memory: about 100 bytes for each content.
 
@@ -24,9 +24,9 @@ def missing_contents(alone: Git, starts: Iterable[bytes], *, find_copies: bool) 
         find_copies: whether copies are searched.
     """
     arguments = [
-        part for part in log_arguments(False, True) if not part.startswith(("--format", "--reverse"))
+        part for part in log_arguments(Renames(exact=True)) if not part.startswith(("--format", "--reverse"))
     ]
-    with alone.running(*arguments, "--format=%H", lines=starts) as output:
+    with alone.running(*arguments, "--no-merges", "--format=%H", lines=starts) as output:
         wanted = sorted(set(_compared(output, find_copies)))
     return missing(alone, wanted)
 

@@ -24,7 +24,8 @@ from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_log import LoggedCommit
 from mlflow2prov.sources.git_program import Git
-from mlflow2prov.sources.git_rows import WHOLE, Kept, seconds_of
+from mlflow2prov.sources.git_revision_rows import WHOLE, Kept
+from mlflow2prov.sources.git_rows import seconds_of
 
 if TYPE_CHECKING:
     from mlflow2prov.sources.git_code import RunCode

@@ -24,6 +24,7 @@ from mlflow2prov.errors import SourceError
 _LOG = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 17
 
 _SETTINGS = {
     "advice.graftFileDeprecated": "false",
@@ -226,11 +227,11 @@ class Git:
                     continue
                 size = int(said[1])
                 if most_bytes is None or size <= most_bytes:
-                    yield name, output.read(size)
+                    yield name, output.read(size + 1)[:size]
                 else:
                     while size > 0:
                         size -= len(output.read(min(size, _PIPE_BYTES))) or size
-                output.read(1)
+                    output.read(1)
 
     @contextmanager
     def talking(self, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
@@ -256,6 +257,7 @@ class Git:
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
+                bufsize=_BUFFER_BYTES,
                 env=_environment() | dict(self.environment),
                 pipesize=_PIPE_BYTES,
             )

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mlflow2prov.prov.text import clean_text
-from mlflow2prov.sources.git_history import History
+from mlflow2prov.sources.columns import column
 from mlflow2prov.sources.git_log import LoggedCommit, message_of
-from mlflow2prov.sources.git_people import MailMap, people_of
+from mlflow2prov.sources.git_people import MailMap, Person, people_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 BATCH_ROWS = 50_000
 
 _LAST_S = 253_402_300_799
 """The last second of the year 9999. Git gives no instant before 1970."""
-
-WHOLE = 2
-"""What :class:`Kept` says of a commit of which all is given."""
 
 Column = Sequence[Any]
 
@@ -30,7 +25,7 @@ def seconds_of(digits: bytes) -> int | None:
     >>> seconds_of(b"253402300799"), seconds_of(b"253402300800"), seconds_of(b"")
     (253402300799, None, None)
     """
-    if not re.fullmatch(rb"[0-9]{1,12}", digits):
+    if not digits.isdigit() or len(digits) > 12:
         return None
     seconds = int(digits)
     return seconds if seconds <= _LAST_S else None
@@ -48,8 +43,8 @@ def batches_of(table: str, columns: Sequence[Column]) -> Batches:
     schema = SOURCE_TABLES[table].schema()
     for start in range(0, len(columns[0]), BATCH_ROWS):
         arrays = [
-            pa.array(column[start : start + BATCH_ROWS], type=field.type)
-            for column, field in zip(columns, schema, strict=True)
+            column(values[start : start + BATCH_ROWS], field.type)
+            for values, field in zip(columns, schema, strict=True)
         ]
         yield table, pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -72,6 +67,7 @@ class CommitRows:
         self.undated = 0
         self._mail_map = mail_map
         self._signatures = signatures
+        self._shown: dict[Person, tuple[str | None, ...]] = {}
         self._commits: list[tuple[Any, ...]] = []
         self._parents: list[tuple[Any, ...]] = []
         self._trailers: list[tuple[Any, ...]] = []
@@ -83,29 +79,36 @@ class CommitRows:
 
     def add(self, commit: LoggedCommit) -> None:
         """Note down a commit, its parents and the people in its trailers."""
-        named = self._mail_map.named
-        sha = commit.sha.decode()
-        authored, committed = seconds_of(commit.authored), seconds_of(commit.committed)
-        self.undated += authored is None or committed is None
+        name, parents, tree, author, authored, committer, committed, message, _ = commit
+        sha = name.decode()
+        authored_s, committed_s = seconds_of(authored), seconds_of(committed)
+        self.undated += authored_s is None or committed_s is None
         self._commits.append(
             (
                 sha,
-                commit.tree.decode(),
-                *map(known, named(commit.author)),
-                authored,
-                *map(known, named(commit.committer)),
-                committed,
-                known(message_of(commit.message)),
-                self._signatures.get(commit.sha),
+                tree.decode(),
+                *self._shown_as(author),
+                authored_s,
+                *self._shown_as(committer),
+                committed_s,
+                known(message_of(message)),
+                self._signatures.get(name),
             )
         )
-        for position, parent in enumerate(commit.parents):
+        for position, parent in enumerate(parents):
             self._parents.append((sha, position, parent.decode()))
-        people = [
-            (role, named(person) if person[1] else person) for role, person in people_of(commit.message)
-        ]
-        for position, (role, person) in enumerate(dict.fromkeys(people)):
-            self._trailers.append((sha, position, role, *map(known, person)))
+        found = people_of(message)
+        if found:
+            named = self._mail_map.named
+            people = dict.fromkeys((role, named(person) if person[1] else person) for role, person in found)
+            for position, (role, person) in enumerate(people):
+                self._trailers.append((sha, position, role, *map(known, person)))
+
+    def _shown_as(self, person: Person) -> tuple[str | None, ...]:
+        shown = self._shown.get(person)
+        if shown is None:
+            shown = self._shown[person] = tuple(map(known, self._mail_map.named(person)))
+        return shown
 
     def take(self) -> Batches:
         """Yield what waits, and forget it."""
@@ -114,118 +117,3 @@ class CommitRows:
         yield from batches_of_rows("git_commit", commits)
         yield from batches_of_rows("git_parent", parents)
         yield from batches_of_rows("git_trailer", trailers)
-
-
-class Kept(NamedTuple):
-    """What of a history is given: a byte for each commit, and one for each revision, 1 where it is.
-
-    Attributes:
-        commits: by their numbers; 2 for those of which all is given, 1 for those that others need.
-        revisions: by their numbers.
-    """
-
-    commits: bytearray
-    revisions: bytearray
-
-
-class RevisionRows:
-    """What turns the revisions, derivations and deletions of a history into batches.
-
-    Args:
-        history: the pass.
-        kept: what of it is given; None is everything.
-    """
-
-    def __init__(self, history: History, kept: Kept | None = None) -> None:
-        self._history = history
-        self._kept = kept
-        self._taken = 0
-
-    def take(self) -> Batches:
-        """Yield what the history has found since the last time."""
-        history = self._history
-        made = range(self._taken, len(history.commit_of))
-        numbers: Sequence[int] = made
-        if self._kept is not None:
-            numbers = self._keep(made)
-        if numbers:
-            yield from batches_of("git_revision", self._revisions(numbers))
-        if history.derivations:
-            yield from batches_of("git_derivation", self._derivations())
-        if history.deletions:
-            yield from batches_of("git_deletion", self._deletions())
-        if history.merged:
-            yield from batches_of("git_merged", self._merged())
-        self._taken = len(history.commit_of)
-        history.take()
-
-    def _keep(self, made: range) -> list[int]:
-        """Leave out, of what waits, all that is not to be given; return the numbers of the revisions that are."""
-        history, kept = self._history, self._kept
-        assert kept is not None
-        is_kept = kept.revisions.__getitem__
-        numbers = [number for number in made if is_kept(number)]
-        history.new_revisions = [history.new_revisions[number - made.start] for number in numbers]
-        history.derivations = [row for row in history.derivations if is_kept(row[0]) and is_kept(row[2])]
-        history.merged = [row for row in history.merged if kept.commits[row[0]]]
-        history.deletions = [
-            row for row in history.deletions if kept.commits[row[0]] == WHOLE and is_kept(row[1])
-        ]
-        return numbers
-
-    def _revisions(self, numbers: Sequence[int]) -> list[Column]:
-        history = self._history
-        blobs, modes, statuses, sources = zip(*history.new_revisions, strict=True)
-        added = array("i", (history.first_of[history.file_of[number]] for number in numbers))
-        return [
-            self._commits(map(history.commit_of.__getitem__, numbers)),
-            *self._paths([history.path_of[number] for number in numbers]),
-            *_statuses(statuses),
-            blobs,
-            modes,
-            *self._paths(sources),
-            *self._made(added),
-            [revision == first for revision, first in zip(numbers, added, strict=True)],
-        ]
-
-    def _derivations(self) -> list[Column]:
-        revisions, positions, previous = zip(*self._history.derivations, strict=True)
-        return [*self._made(revisions), positions, *self._made(previous)]
-
-    def _deletions(self) -> list[Column]:
-        history = self._history
-        commits, last, ends = zip(*history.deletions, strict=True)
-        files = self._made(history.first_of[history.file_of[revision]] for revision in last)
-        ended = [
-            [value if end else None for value, end in zip(column, ends, strict=True)] for column in files
-        ]
-        return [self._commits(commits), *self._made(last), *ended]
-
-    def _merged(self) -> list[Column]:
-        commits, paths, revisions = zip(*self._history.merged, strict=True)
-        commit_of = self._history.commit_of
-        makers = [self._history.commits[commit_of[made]] if made >= 0 else None for made in revisions]
-        return [self._commits(commits), *self._paths(paths), makers]
-
-    def _made(self, revisions: Iterable[int]) -> list[Column]:
-        """Return the columns that name revisions: the commit, the path, its bytes."""
-        history, numbers = self._history, list(revisions)
-        return [
-            self._commits(map(history.commit_of.__getitem__, numbers)),
-            *self._paths([history.path_of[number] for number in numbers]),
-        ]
-
-    def _commits(self, numbers: Iterable[int]) -> Column:
-        return list(map(self._history.commits.__getitem__, numbers))
-
-    def _paths(self, numbers: Sequence[int]) -> list[Column]:
-        """Return the columns of paths and of their exact bytes; a negative number is NULL."""
-        paths = self._history.paths
-        odd: Column = list(map(paths.odd.get, numbers)) if paths.odd else [None] * len(numbers)
-        return [[paths.text[number] if number >= 0 else None for number in numbers], odd]
-
-
-def _statuses(statuses: Sequence[bytes]) -> Iterator[Column]:
-    """Yield the columns of letters and of similarities."""
-    split = {status: (status[:1], int(status[1:]) if status[1:] else None) for status in set(statuses)}
-    yield from zip(*(split[status] for status in statuses), strict=True)
