@@ -47,8 +47,8 @@ class Times(NamedTuple):
         Raises:
             UsageError: the times of runs can't be read, or are in the wrong order.
 
-        >>> Times("2026").read_with(None)
-        Times(since=None, until=None, commits_since='2026', commits_until=None)
+        >>> Times("2026-01-31").read_with(None)
+        Times(since=None, until=None, commits_since='2026-01-31', commits_until=None)
         """
         if mlflow_url:
             return self
