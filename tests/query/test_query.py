@@ -236,6 +236,33 @@ def test_sparql_does_nothing_but_read_the_graph(attempt: str, graph: Graph) -> N
     assert graph.sparql("SELECT (count(*) AS ?n) { ?s ?p ?o }").to_pylist() == before
 
 
+def test_instants_that_python_has_not_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = {"prov:startTime": "-0044-03-15T12:00:00Z", "prov:endTime": "12012-01-01T00:00:00.5Z"}
+    document = {"prefix": DOCUMENT["prefix"], "activity": {"ex:a": times}, "entity": {"ex:e": {}}}
+    document["wasGeneratedBy"] = {"_:g": {"prov:entity": "ex:e", "prov:activity": "ex:a"}}
+    file = tmp_path / "far.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    wanted = ("-0044-03-15T12:00:00Z", "12012-01-01T00:00:00.5Z")
+    sql = "SELECT start_time, [end_time] AS ends, {'t': start_time} AS s FROM activity"
+    for form in ("table", "csv", "json"):
+        assert cli.run(["load", "--input", str(file), "query", "--sql", sql, "--format", form]) == 0
+        shown = capsys.readouterr().out
+        assert all(shown.count(one) == count for one, count in zip(wanted, (2, 1), strict=True))
+    with graph_of(file.read_bytes()) as graph:
+        assert wanted[0] in graph.why("ex:a").text()
+        assert graph.to_networkx().nodes["ex:a"]["end_time"] == wanted[1]
+        assert graph.to_networkx().number_of_edges() == 1
+
+
+def test_what_parquet_can_not_hold_is_one_sentence(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = ["query", "--sql", "SELECT INTERVAL 1 DAY AS d", "--output", str(tmp_path / "d.parquet")]
+    assert cli.run(["load", "--input", file, *question]) == 2
+    assert "the answer can't be Parquet" in capsys.readouterr().err
+    assert list(tmp_path.glob("d*")) == []
+
+
 def test_an_update_is_told_to_be_one(graph: Graph) -> None:
     for update in ("PREFIX x: <http://x/> insert data { x:a x:b x:c }", "DROP ALL"):
         with pytest.raises(UsageError, match=r"can only read: .* not (INSERT|DROP)$"):

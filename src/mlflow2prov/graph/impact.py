@@ -15,6 +15,7 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.questions import Asking, types_in
 from mlflow2prov.graph.references import resolve
+from mlflow2prov.graph.values import rows_of
 from mlflow2prov.graph.walk import Bounds, walk
 
 _PACKAGE = re.compile(
@@ -127,7 +128,7 @@ def _page(asking: Asking, label: str, note: str, count: int) -> Page:
     parts, numbers = [], {}
     for one in AFFECTED:
         table = asking.graph.store.arrow(asking.expand(one.sql))
-        rows = tuple(tuple(row.values()) for row in table.to_pylist())
+        rows = tuple(map(tuple, rows_of(table)))
         numbers[one.name] = len(rows)
         if rows or one.empty:
             columns = tuple(table.column_names)

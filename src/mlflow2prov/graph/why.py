@@ -10,6 +10,7 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.questions import Asking, Walk, types_in
 from mlflow2prov.graph.references import resolve
+from mlflow2prov.graph.values import rows_of
 from mlflow2prov.graph.why_parts import GAPS, SECTIONS, Gap
 
 Differ = Callable[[str, str], str]
@@ -136,7 +137,7 @@ class Telling:
     def rows(self, sql: str) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
         """The headings and the rows of a query with braces."""
         table = self.asking.graph.store.arrow(self.asking.expand(sql))
-        return tuple(table.column_names), tuple(tuple(row.values()) for row in table.to_pylist())
+        return tuple(table.column_names), tuple(map(tuple, rows_of(table)))
 
     def is_about(self, about: str) -> bool:
         """Whether a section or a gap is about such a thing."""

@@ -7,10 +7,11 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlflow2prov.errors import UsageError
+from mlflow2prov.graph.values import rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,8 +44,7 @@ class Answer:
     def rows(self) -> Iterator[list[Any]]:
         """Yield the rows as Python values."""
         for batch in self.batches:
-            columns = [column.to_pylist() for column in batch.columns]
-            yield from (list(row) for row in zip(*columns, strict=True))
+            yield from rows_of(batch)
 
 
 def table_of_questions() -> Answer:
@@ -85,8 +85,7 @@ def _write_csv(answer: Answer, file: BinaryIO) -> None:
     """RFC 4180 with line feeds and a header; lists are JSON, what is missing is empty."""
     file.write(_csv([answer.schema.names]))
     for batch in answer.batches:
-        columns = [column.to_pylist() for column in batch.columns]
-        file.write(_csv([[_text(value) for value in row] for row in zip(*columns, strict=True)]))
+        file.write(_csv([[_text(value) for value in row] for row in rows_of(batch)]))
 
 
 def _csv(rows: list[list[str]]) -> bytes:
@@ -108,9 +107,16 @@ def _write_json(answer: Answer, file: BinaryIO) -> None:
 
 
 def _write_parquet(answer: Answer, file: BinaryIO) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, answer.schema, compression="zstd") as writer:
+    try:
+        writer = pq.ParquetWriter(file, answer.schema, compression="zstd")
+    except pa.ArrowNotImplementedError as error:
+        raise UsageError(
+            f"the answer can't be Parquet: {str(error).splitlines()[0]}; cast the column, such as to VARCHAR"
+        ) from error
+    with writer:
         for batch in answer.batches:
             writer.write_batch(batch)
 
@@ -169,7 +175,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         moment = value.astimezone(UTC) if value.tzinfo else value
         return moment.isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
+    if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return {"nan": "NaN", "inf": "INF", "-inf": "-INF"}[str(value)]

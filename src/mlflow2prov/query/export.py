@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.values import rows_of
 from mlflow2prov.graph.vocabulary import Words
 from mlflow2prov.query.sandbox import view_table
 from mlflow2prov.query.views import views
@@ -62,16 +63,21 @@ def to_networkx(graph: Graph) -> networkx.MultiDiGraph:
         ) from error
     result = networkx.MultiDiGraph()
     for kind in ("entity", "activity", "agent"):
-        for row in to_arrow(graph, kind).to_pylist():
+        for row in _rows(graph, kind):
             result.add_node(
                 row["id"], kind=kind, **_known(row, "label", "types", "start_time", "end_time", "attributes")
             )
-    for row in to_arrow(graph, "edge").to_pylist():
+    for row in _rows(graph, "edge"):
         if row["subject"] is not None and row["object"] is not None:
             result.add_edge(
                 row["subject"], row["object"], **_known(row, "kind", "role", "time", "third", "bundle")
             )
     return result
+
+
+def _rows(graph: Graph, view: str) -> list[dict[str, Any]]:
+    table = to_arrow(graph, view)
+    return [dict(zip(table.column_names, row, strict=True)) for row in rows_of(table)]
 
 
 def _known(row: dict[str, Any], *names: str) -> dict[str, Any]:
