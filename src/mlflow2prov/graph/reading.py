@@ -81,7 +81,8 @@ def view(text: str, *, dashes: bool = False, breaks: bool = False) -> View:
     >>> view("Lo&shy;ve").norm, view("Li%E2%80%8BWu", breaks=True).norm
     ('love', 'li wu')
     """
-    has_escapes = "%" in text or "\\" in text or "&" in text or (dashes and "-" in text)
+    is_referring = "&" in text and ";" in text
+    has_escapes = "%" in text or "\\" in text or is_referring or (dashes and "-" in text)
     if text.isascii() and not has_escapes:
         return View(text.lower().translate(_BLANKS), text)
     if not has_escapes and not _JOINING.search(text):
