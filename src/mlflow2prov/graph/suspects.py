@@ -47,6 +47,9 @@ _IN_TEXTS = f"-[c-f]{_HEX}-[89ab]{_HEX}"
 _BEFORE = f"(?:^|[^a-z0-9_-]|[-%]{_HEX}{_HEX}|--)"
 _AFTER = f"(?:$|[^a-z0-9_-]|-{_HEX}{_HEX}|--)"
 
+_BLANKS = f"(?:[^a-z0-9]|[-%]{_HEX}{_HEX})*"
+"""What may stand around the only letter of a text, also as escapes."""
+
 
 class Suspects:
     """Conditions in SQL for values that may name somebody."""
@@ -65,7 +68,7 @@ class Suspects:
         words = [
             *_folded(store, anywhere),
             *(f"{_BEFORE}{word}{_AFTER}" for word in _folded(store, own)),
-            *(f"^[^a-z0-9]*{word}[^a-z0-9]*$" for word in _folded(store, whole)),
+            *(f"^{_BLANKS}{word}{_BLANKS}$" for word in _folded(store, whole)),
         ]
         self._patterns = [
             "|".join(words[start : start + _TOGETHER]) for start in range(0, len(words), _TOGETHER)
