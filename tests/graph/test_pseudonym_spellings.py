@@ -71,6 +71,16 @@ def test_the_engine_suspects_other_spellings(name: str, text: str) -> None:
         assert graph.store.scalar(sql, [words])
 
 
+def test_the_engine_suspects_the_only_letter_of_a_text() -> None:
+    mask = Mask(KEY, [person("A")])
+    texts = ["A", "%20A%20", "A%20", " (a) ", "A\u200b"]
+    assert all(re.search(r"p\d{20}", mask.text(text)) for text in texts)
+    with Graph.empty() as graph:
+        suspects = Suspects(graph.store, mask.needles)
+        sql = f"SELECT bool_and({suspects.text('x')}), bool_and({suspects.name('x')}) FROM (SELECT unnest(?) AS x)"
+        assert graph.store.run(sql, [texts]) == [(True, True)]
+
+
 def test_the_engine_suspects_each_character_that_reads_otherwise() -> None:
     every = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
     known = [one for one in every if unicodedata.category(one) not in {"Cn", "Co"}]

@@ -80,12 +80,38 @@ def node_defaults(kind: RecordKind | None, manner: str = "filled") -> bytes:
 def _label_repeated(projection: Projection) -> None:
     """Make a table with the labels of what has several records: each of these is to show the same."""
     own = _own_label(projection)
+    places = _Described(projection)
+    is_none = not projection.bundles and places.count == projection.graph.count("element")
     projection.graph.store.run(
         f"CREATE TABLE {projection.scratch}.repeated AS SELECT bundle, id, "
         f"any_value(label ORDER BY place) AS label FROM (SELECT r.bundle, r.id, r.rowid AS place, {own} AS label "
-        f"FROM {projection.graph.schema}.element r CROSS JOIN {projection.scratch}.spelling s) "
+        f"FROM {projection.graph.schema}.element r CROSS JOIN {projection.scratch}.spelling s WHERE {not is_none}) "
         "GROUP BY bundle, id HAVING count(*) > 1 AND count(label) > 0"
     )
+
+
+class _Described:
+    """Which identifiers the document's own elements describe: one bit each, in a table ``described`` of one row.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    def __init__(self, projection: Projection) -> None:
+        store, schema = projection.graph.store, projection.graph.schema
+        own = f"FROM {schema}.element WHERE bundle = 0"
+        ((least, most),) = store.run(f"SELECT min(id), max(id) {own}")
+        self._least, self._most = (0, -1) if least is None else (int(least), int(most))
+        bits = "NULL::BIT AS bits" if least is None else f"bitstring_agg(id, {least}, {most}) AS bits {own}"
+        store.run(f"CREATE OR REPLACE TABLE {projection.scratch}.described AS SELECT {bits}")
+        counted = store.scalar(f"SELECT bit_count(bits) FROM {projection.scratch}.described")
+        self.count = int(counted or 0)
+
+    def has(self, number: str) -> str:
+        """SQL of whether an identifier's number is described, from the row ``d``; nothing is for a missing one."""
+        known = f"get_bit(d.bits, {number} - {self._least}) = 1"
+        is_within = f"{number} BETWEEN {self._least} AND {self._most}"
+        return f"CASE WHEN {number} IS NULL THEN true WHEN {is_within} THEN {known} ELSE false END"
 
 
 def _own_label(projection: Projection) -> str:
@@ -176,10 +202,14 @@ class _Part:
         )
         if not referred:
             return
+        own = f"SELECT id FROM {graph.schema}.element WHERE bundle = {self.bundle}"
+        missing = f"ANTI JOIN ({own}) e ON e.id = r.id WHERE id IS NOT NULL"
+        if not self.bundle:  # bundles are many, and mostly small
+            described = _Described(self.projection)
+            missing = f"CROSS JOIN {scratch}.described d WHERE NOT {described.has('id')}"
         graph.store.run(
             f"CREATE OR REPLACE TABLE {scratch}.dangling AS SELECT id, max(kind) AS kind FROM ({referred}) r "
-            f"ANTI JOIN (SELECT id FROM {graph.schema}.element WHERE bundle = {self.bundle}) e ON e.id = r.id "
-            "WHERE id IS NOT NULL GROUP BY id"
+            f"{missing} GROUP BY id"
         )
         for (number,) in graph.store.run(f"SELECT DISTINCT kind FROM {scratch}.dangling ORDER BY kind"):
             self.file.write(node_defaults(KIND_BY_NUMBER.get(number), "filled,dashed"))

@@ -45,7 +45,7 @@ __all__ = ["is_own", "read_folder", "write_folder"]
 _NAME = "CASE WHEN prefix <> '' THEN prefix || ':' || local WHEN contains(local, ':') THEN ':' || local ELSE local END"
 """SQL of a name as text."""
 
-_CHUNK = 1_000_000
+_CHUNK = 245_760
 """Rows of a record table that are written at a time: memory holds the names that these rows use."""
 
 _ROW_GROUP = 122_880

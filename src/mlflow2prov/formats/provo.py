@@ -131,7 +131,9 @@ class Records:
     def write_empty_bundles(self, file: BinaryIO) -> None:
         """Write, into the document itself, that there are bundles without records."""
         projection = self._projection
-        is_empty = "id NOT IN (SELECT bundle FROM {0}.element UNION ALL SELECT bundle FROM {0}.relation)"
+        if not projection.bundles:
+            return
+        is_empty = "id NOT IN (SELECT DISTINCT bundle FROM {0}.element UNION SELECT DISTINCT bundle FROM {0}.relation)"
         text = self._syntax.block("n.text.t", [self._syntax.is_a(EMPTY_BUNDLE)])
         schema = projection.graph.schema
         sql = (

@@ -46,8 +46,8 @@ _UNSEEN = re.compile(
 )
 """What Unicode calls default ignorable, such as soft hyphens and zero-width spaces, and the Arabic tatweel."""
 
-_LETTERS = {
-    **{"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ĸ": "k", "ł": "l"},
+LETTERS = {
+    **{"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ł": "l"},
     **{"ŋ": "n", "þ": "th", "ŧ": "t"},
 }
 """Letters that are no others with an accent, and what stands for them."""
@@ -81,9 +81,20 @@ def view(text: str, *, dashes: bool = False, breaks: bool = False) -> View:
     >>> view("Lo&shy;ve").norm, view("Li%E2%80%8BWu", breaks=True).norm
     ('love', 'li wu')
     """
-    has_escapes = "%" in text or "\\" in text or "&" in text or (dashes and "-" in text)
+    is_referring = "&" in text and ";" in text
+    has_escapes = "%" in text or "\\" in text or is_referring or (dashes and "-" in text)
     if text.isascii() and not has_escapes:
         return View(text.lower().translate(_BLANKS), text)
+    if not has_escapes and not _JOINING.search(text):
+        try:
+            return View(text.translate(_NORM), text.translate(_PLAIN))
+        except _NotOneError:  # letters that are several, or none
+            pass
+    return _spread(text, dashes=dashes, breaks=breaks)
+
+
+def _spread(text: str, *, dashes: bool, breaks: bool) -> View:
+    """The view of a text in which characters are not letters one by one."""
     norm: list[str] = []
     plain: list[str] = []
     spans: list[tuple[int, int]] = []
@@ -140,9 +151,32 @@ def _letters(character: str) -> tuple[tuple[str, str], ...]:
     return tuple((one, letter) for letter in composed for one in _lower(letter))
 
 
+class _NotOneError(Exception):
+    """A character reads as several letters, or as none."""
+
+
+class _One(dict[int, str]):
+    """What characters read that are one letter, by code: in lower case (position 0), or as they stand (1)."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self._position = position
+
+    def __missing__(self, code: int) -> str:
+        letters = _letters(chr(code))
+        if len(letters) != 1:
+            raise _NotOneError
+        one = letters[0][self._position]
+        self[code] = one if self._position or one.isalnum() else " "
+        return self[code]
+
+
+_NORM, _PLAIN = _One(0), _One(1)
+
+
 def _lower(letter: str) -> str:
     lower = letter.casefold()
-    return _LETTERS.get(lower, lower)
+    return LETTERS.get(lower, lower)
 
 
 def _joined(before: str, letter: str) -> str | None:
