@@ -297,7 +297,7 @@ COMMANDS: tuple[Command, ...] = (
         options=(
             Option(
                 name="link",
-                help="Link runs to commits, trees and files, where Git and MLflow were extracted apart and merged.",
+                help="Link runs to commits, trees, files and data, where Git and MLflow were extracted apart and merged.",
                 kind="flag",
                 default=False,
             ),

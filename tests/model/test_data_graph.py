@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -193,8 +194,6 @@ def test_a_cache_links_a_dataset_that_comes_later_as_one_extract_does(
     cache = tmp_path / "cache.duckdb"
     with extract(repository.path, url, skip=["artifacts"], cache=cache) as graph:
         assert "matched_by" not in json.dumps(document(graph, tmp_path))
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "m.db")
     connection.execute("UPDATE tags SET value = ? WHERE key = 'mlflow.source.git.commit'", [commits[1]])
     connection.commit()
@@ -204,6 +203,40 @@ def test_a_cache_links_a_dataset_that_comes_later_as_one_extract_does(
     with extract(repository.path, url, skip=["artifacts"]) as graph:
         assert pairs(document(graph, tmp_path), "alternateOf", "") == pairs(later, "alternateOf", "")
     assert (f"Creation.run--{RUN}", f"DataRevision.{commits[1]}--raw") in pairs(later, "used", "Creation")
+
+
+def test_a_cache_links_a_run_that_takes_in_known_data_as_one_extract_does(
+    repository: Repository, commits: list[str], tmp_path: Path
+) -> None:
+    url = store_of(tmp_path, commits[2], "d", "raw")
+    connection = sqlite3.connect(tmp_path / "m.db")
+    uuids = ["d"]
+    for place in ("big.bin", "params.yaml"):
+        dataset = {"dataset_uuid": place, "experiment_id": 0, "name": place, "digest": "d"}
+        dataset |= {"dataset_source_type": "local", "dataset_source": json.dumps({"uri": place})}
+        insert(connection, "datasets", dataset)
+        uuids.append(place)
+    cache = tmp_path / "cache.duckdb"
+    for number, taker in enumerate((RUN, "2" * 32)):
+        if number:
+            for table, row in [
+                run(taker),
+                *tags(taker, mlflow__source__git__commit=commits[2], mlflow__source__name="t.py"),
+            ]:
+                insert(connection, table, row)
+        for uuid in uuids[1 - number :]:
+            insert(connection, "inputs", {
+                "input_uuid": f"{uuid}-{number}", "source_type": "DATASET", "source_id": uuid,
+                "destination_type": "RUN", "destination_id": taker, "step": 0,
+            })  # fmt: skip
+        connection.commit()
+        with extract(repository.path, url, skip=["artifacts"], cache=cache) as graph:
+            later = document(graph, tmp_path)
+    connection.close()
+    with extract(repository.path, url, skip=["artifacts"]) as graph:
+        assert pairs(document(graph, tmp_path), "used", "Creation") == pairs(later, "used", "Creation")
+    found = {thing.partition(".")[0] for run, thing in pairs(later, "used", "Creation") if run.endswith("22")}
+    assert found >= {"DataRevision", "FileRevision"}
 
 
 def test_what_git_lfs_itself_stores_is_read(tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ class Context:
         made = {
             "git_entry_point": (("path", "revision_commit"), ("project_path", "project_commit")),
             "git_import": (("path", "revision_commit"),),
+            "git_dataset_match": (("path", "revision_commit"),),
         }
         places = " UNION ".join(
             f"SELECT {maker}, {path} FROM {views}.{table} WHERE commit IN ({commits}) AND {maker} IS NOT NULL"
@@ -218,7 +219,12 @@ class Context:
         )
         points = f"SELECT p.c FROM ({places}) p(c, path)"
         revisions = f"EXISTS (FROM ({places}) p(c, path) WHERE p.c = t.commit AND p.path = t.path)"
-        whole = f"commit IN ({commits} UNION {points})"
+        matched = (
+            f"SELECT data FROM {views}.git_dataset_match WHERE commit IN ({commits}) AND data IS NOT NULL"
+        )
+        data = f"data IN ({matched}) OR (tool = 'lfs' AND {revisions})"
+        makers = f"SELECT commit FROM {views}.git_data t WHERE {data}"
+        whole = f"commit IN ({commits} UNION {points} UNION {makers})"
         some = {
             "git_commit": whole,
             "git_ref": f"commit IN ({commits})",
@@ -229,6 +235,7 @@ class Context:
             "git_data_named": revisions,
             "git_parent": whole,
             "git_merged": whole,
+            "git_data": data,
             "git_dataset_match": "true",
             "git_repository": "true",
             "mlflow_store": "true",

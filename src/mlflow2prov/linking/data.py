@@ -37,7 +37,8 @@ class DataOfRuns:
         self._facts = facts
         self._past = past
         self._rows: list[Row] = []
-        self._first: dict[int, int] = {}
+        self._seen = 0
+        self._files: list[int] = []
         self._pointer: dict[int, int] = {}
         wanted = list(self._wanted())
         self._matches = DatasetMatches(wanted, roots)
@@ -79,9 +80,11 @@ class DataOfRuns:
         """Yield the data that the files of a state name, those of ``dvc.yaml`` last."""
         assert self._named is not None
         exact = self._past.paths.exact
-        numbers = [number for number in state if is_data_file(exact[number])]
-        for number in sorted(numbers, key=lambda it: order_of_file(exact[it])):
-            yield from self._named.by(self._past.element[state[number]])
+        self._files += [number for number in range(self._seen, len(exact)) if is_data_file(exact[number])]
+        self._seen = len(exact)
+        for number in sorted(self._files, key=lambda it: order_of_file(exact[it])):
+            if number in state:
+                yield from self._named.by(self._past.element[state[number]])
 
     def _note(self, found: Iterable[Match]) -> None:
         for dataset, way, thing in found:

@@ -85,7 +85,7 @@ ATTRIBUTES: dict[str, str] = {
     "diff": "The changes as Git prints them, without what is assigned to names of secrets; 100,000 characters at most.",
     "diff_size": "The length of the diff that MLflow recorded, in characters.",
     "digest": "A digest of the content.",
-    "drops_data": "Likewise what it names no more; see names_data.",
+    "drops_data": "Of a file of DVC the data that it names no more, and its previous revision did (see names_data).",
     "email": "The e-mail address, in lower case.",
     "entry_points": "What the file declares can be run, as JSON: the names of a project's entry points and their "
     "commands, or those of console scripts and their functions.",
