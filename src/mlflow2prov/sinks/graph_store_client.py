@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 from mlflow2prov.errors import SinkError, UsageError
-from mlflow2prov.sinks.address import PASSWORD, USER
+from mlflow2prov.sinks.address import FULL, PASSWORD, USER
 
 if TYPE_CHECKING:
     import requests
@@ -142,8 +142,10 @@ class EndPoint:
         if not user:
             self._raise(answer)
         asked = answer.headers.get("WWW-Authenticate", "").lower()
-        way = HTTPDigestAuth if "digest" in asked else HTTPBasicAuth
-        self._session.auth = way((user or "").encode(), (password or "").encode())
+        if "digest" in asked:
+            self._session.auth = HTTPDigestAuth(user or "", password or "")
+        else:
+            self._session.auth = HTTPBasicAuth((user or "").encode(), (password or "").encode())
 
     def _raise(self, answer: requests.Response) -> None:
         """Raise an error if an answer says that it did not work."""
@@ -158,7 +160,10 @@ class EndPoint:
             )
         said = " ".join(answer.text[: 10 * _SHOWN].split())[:_SHOWN]
         shown = f" (it says: {self._address.hidden(said)})" if said and not _is_page(answer) else ""
-        raise self._error(f"{_MEANINGS.get(status, f'refuses with status {status}')}{shown}")
+        meaning = _MEANINGS.get(status, f"refuses with status {status}")
+        if status >= 500 and FULL.search(answer.text):
+            meaning = _MEANINGS[507]
+        raise self._error(f"{meaning}{shown}")
 
     def _error(self, what: str) -> SinkError:
         return SinkError(f"the SPARQL store at {self._address.shown} {what}; pushing again goes on")

@@ -19,7 +19,7 @@ from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.formats.text import literal
 from mlflow2prov.query.dialects import PostgreSql
 from mlflow2prov.query.views import views
-from mlflow2prov.sinks.address import PASSWORD, USER, schema_of
+from mlflow2prov.sinks.address import FULL, PASSWORD, USER, schema_of
 from mlflow2prov.sinks.postgresql_rows import Rows
 from mlflow2prov.sinks.postgresql_tables import (
     LAYOUT,
@@ -244,7 +244,7 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "does not let this user write there (let it CREATE on the database or the schema)",
     ),
     ("25006", "read-only transaction", "only reads"),
-    ("53100", "No space left on device|Disk quota", "is full"),
+    ("53100", FULL.pattern, "is full"),
     ("53400", "temporary file size exceeds", "has no more room for this user"),
     ("3D000", r"database \"[^\"]*\" does not exist", "has no such database"),
     ("53300", "too many clients|too many connections", "takes no more connections"),
@@ -264,6 +264,6 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
 def _meaning(code: str, text: str) -> str:
     """What an error of the driver means, in words."""
     for codes, texts, meaning in _MEANINGS:
-        if (codes and re.fullmatch(codes, code)) or re.search(texts, text):
+        if (codes and re.fullmatch(codes, code)) or re.search(texts, text, re.IGNORECASE):
             return meaning
     return "refuses"
