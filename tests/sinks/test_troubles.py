@@ -73,23 +73,24 @@ def test_mongodb_that_asks_for_a_password_is_told(tmp_path: Path, started: Start
 
 
 @pytest.fixture(scope="module")
-def refused() -> dict[str, str]:
-    """Where a server of another kind is given: what would be right begins so."""
+def refused() -> dict[str, tuple[str, str]]:
+    """URLs at which a server of another kind is, and what is said then."""
     return {
-        "neo4j": "bolt://127.0.0.1:{port}/prov",
-        "mongodb": "mongodb://127.0.0.1:{port}/prov",
-        "sparql": "http://127.0.0.1:{port}/store",
-        "postgresql": "postgresql://127.0.0.1:{port}/postgres?connect_timeout=2",
+        "neo4j": ("bolt://127.0.0.1:{port}/prov", "can't be reached, or does not speak Bolt"),
+        "mongodb": ("mongodb://127.0.0.1:{port}/prov", "can't be reached, or is no MongoDB"),
+        "sparql": ("http://127.0.0.1:{port}/store", "can't be reached, or does not speak HTTP"),
+        "postgresql": ("postgresql://127.0.0.1:{port}/postgres?connect_timeout=2", "is no PostgreSQL"),
     }
 
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_of_another_kind_is_told(
-    name: str, started: Start, demo: Graph, refused: dict[str, str]
+    name: str, started: Start, demo: Graph, refused: dict[str, tuple[str, str]]
 ) -> None:
     other = started("mongodb" if name == "sparql" else "sparql")
-    said = failure(demo, refused[name].format(port=other.port))
-    assert f"at {refused[name].format(port=other.port)} " in said
+    url, meaning = refused[name]
+    to = url.format(port=other.port)
+    assert f"at {to} {meaning}: " in failure(demo, to)
 
 
 FRONTS = {"basic": basic, "digest": Digest(3)}

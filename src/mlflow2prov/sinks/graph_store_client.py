@@ -132,7 +132,9 @@ class EndPoint:
                 allow_redirects=False,
             )
         except (requests.RequestException, ssl.SSLError, OSError, ValueError) as error:
-            raise self._error(f"can't be reached: {_reason(error)}") from error
+            is_cut = "Connection aborted" in str(error) or "LineTooLong" in str(error)
+            what = "can't be reached, or does not speak HTTP" if is_cut else "can't be reached"
+            raise self._error(f"{what}: {_reason(error)}") from error
 
     def _sign_in(self, answer: requests.Response) -> None:
         """Use the way of signing in that the store asks for."""
@@ -177,7 +179,8 @@ def _reason(error: Exception) -> str:
     """The innermost reason of an error of the network, in words."""
     inner: BaseException = error
     while True:
-        following = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__
+        told = next((one for one in inner.args if isinstance(one, Exception)), None)
+        following = getattr(inner, "reason", None) or told or inner.__cause__ or inner.__context__
         if not isinstance(following, BaseException):
             break
         inner = following

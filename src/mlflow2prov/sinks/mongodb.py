@@ -174,6 +174,8 @@ def _meaning(error: Exception) -> str:
     code = getattr(error, "code", None)
     if FULL.search(str(error)):
         return "is full"
+    if any(sign in str(error) for sign in ("connection closed", "No servers found yet", "reset by peer")):
+        return "can't be reached, or is no MongoDB"
     for names, codes, meaning in _MEANINGS:
         if type(error).__name__ in names or code in codes:
             return meaning

@@ -258,6 +258,7 @@ def _driver(address: Address) -> Driver:
             auth=auth,
             user_agent="mlflow2prov",
             connection_timeout=_CONNECT_S,
+            connection_acquisition_timeout=_CONNECT_S,
             max_transaction_retry_time=_RETRY_S,
         )
     except (ValueError, neo4j.exceptions.DriverError) as error:
@@ -279,6 +280,10 @@ def _told(address: Address) -> Iterator[None]:
         meaning = (
             "can't be reached safely (SSL_CERT_FILE may name whom to trust)" if unsafe else _meaning(error)
         )
+        if "handshake" in said:
+            meaning = "can't be reached, or does not speak Bolt"
+        elif "routing information" in said:
+            meaning = "can't be reached, or is no cluster of Neo4j (for a server alone: bolt://)"
         text = " ".join(address.hidden(said).split())
         raise SinkError(
             f"the database at {address.shown} {meaning}: {text[:300]}; pushing again goes on"

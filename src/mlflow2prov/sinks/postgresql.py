@@ -204,7 +204,11 @@ def _connection(address: Address) -> Any:
     at = "@" if user or password else ""
     rest, _, query = address.without("schema").partition("?")
     given = {word.partition("=")[0] for word in query.split("&")}
-    defaults = {"fallback_application_name": MARK, "connect_timeout": str(_PATIENCE_S)}
+    defaults = {
+        "fallback_application_name": MARK,
+        "connect_timeout": str(_PATIENCE_S),
+        "client_encoding": "UTF8",
+    }
     words = [word for word in query.split("&") if word]
     words += [f"{name}={value}" for name, value in defaults.items() if name not in given]
     return dbapi.connect(f"postgresql://{user}{password}{at}{rest}?{'&'.join(words)}")
@@ -250,6 +254,7 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("53300", "too many clients|too many connections", "takes no more connections"),
     ("57014|55P03|40P01", "statement timeout|lock timeout|deadlock", "broke off"),
     ("2BP01", "other objects depend on it", "has something of others that depends on a view of ours"),
+    ("", "invalid response to SSL negotiation|expected authentication request", "is no PostgreSQL"),
     ("", "certificate|SSL|no encryption", "can't be reached safely (see sslmode and sslrootcert)"),
     (
         "08...|57P0.",
