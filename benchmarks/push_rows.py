@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,8 @@ def _postgresql(graph: Graph, address: Address) -> Callable[[], object]:
 
     class Ready:
         @staticmethod
-        def batches(name: str) -> list[Any]:
-            return tables[name]
+        def batches(name: str) -> Iterator[Any]:
+            return iter(tables[name])
 
     def send() -> None:
         with closing(postgresql._connection(address)) as connection, closing(connection.cursor()) as cursor:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.formats.text import literal
+from mlflow2prov.query.beside import beside
 from mlflow2prov.query.dialects import PostgreSql
 from mlflow2prov.query.views import views
 from mlflow2prov.sinks.address import FULL, PASSWORD, USER, schema_of
@@ -172,9 +173,11 @@ class _Database:
             self._run(addition(self._schema, table))
 
     def _copy(self, table: str, rows: Rows, **place: Any) -> Iterator[int]:
-        for batch in rows.batches(table.removeprefix(f"{MARK}_")):
-            self._cursor.adbc_ingest(table, batch, mode="append", **place)
-            yield batch.num_rows
+        # The next rows are made while the server takes some.
+        with closing(beside(lambda: rows.batches(table.removeprefix(f"{MARK}_")))) as batches:
+            for batch in batches:
+                self._cursor.adbc_ingest(table, batch, mode="append", **place)
+                yield batch.num_rows
 
     def index(self, table: str) -> None:
         """Give a table that was filled its key and indexes, which are made faster for all rows at once."""
