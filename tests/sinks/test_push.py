@@ -91,7 +91,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("server", SERVERS, indirect=True)
-def test_a_server_that_dies_is_one_error_and_the_next_push_completes(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_dies_is_one_error_and_the_next_push_completes(
+    server: Server, started: Callable[[str], Server], tmp_path: Path
+) -> None:
+    if server.url.startswith("mongodb"):
+        server = started("mongodb, killed")
     graph = many(tmp_path, 1_200)
     Graph.empty().push(server.url, replace=True)
     said: list[Mapping[str, int]] = []

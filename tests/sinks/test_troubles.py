@@ -221,7 +221,7 @@ def much(folder: Path, count: int) -> Graph:
 def test_a_server_whose_disk_is_full_is_told_and_takes_the_rest_later(
     name: str, meaning: str, limited: Callable[[Server], Any], started: Start, tmp_path: Path
 ) -> None:
-    graph, server = much(tmp_path, 1_000), started(name)
+    graph, server = much(tmp_path, 1_000), started("mongodb, full" if name == "mongodb" else name)
     Graph.empty().push(server.url, replace=True)
     with limited(server):
         assert meaning in failure(graph, server.url)
