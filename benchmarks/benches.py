@@ -19,6 +19,7 @@ from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
+from benchmarks.push_bench import push
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
 from benchmarks.validate_bench import validation
@@ -396,6 +397,14 @@ BENCHES: dict[str, Bench] = {
             about="A made graph, kept in a DuckDB file, is opened by a process of its own, which asks for the lineage of"
             " an entity five times, and once for that of the last one.",
             run=lineage,
+        ),
+        Bench(
+            name="push",
+            title="Pushing into databases",
+            about="`push` of a made graph, kept in a DuckDB file, into servers that the tests start; beside it the same"
+            " rows are sent by the driver alone, which has them all in memory (in the file's case the engine copies the"
+            " graph's tables). Measured is the push alone, without the start of the process and the opening of the graph.",
+            run=push,
         ),
         Bench(
             name="http",

@@ -19,6 +19,7 @@ class Size:
         ways_runs: of the stores that are read by every way in, the smaller one first.
         records: that the ``prov`` library is compared on.
         relations: of the graph that lineage is asked of.
+        pushed: records that are pushed into databases.
         library_records: that the ``prov`` library writes and reads in each format.
         repeats: of what takes seconds; the best one counts.
         is_judged: whether the limits are meant for this size.
@@ -33,6 +34,7 @@ class Size:
     ways_runs: tuple[int, int]
     records: int
     relations: int
+    pushed: int
     library_records: int
     repeats: int
     is_judged: bool = False
@@ -51,6 +53,7 @@ SIZES: dict[str, Size] = {
             ways_runs=(2_000, 20_000),
             records=1_000_000,
             relations=10_000_000,
+            pushed=200_000,
             library_records=20_000,
             repeats=3,
             is_judged=True,
@@ -65,6 +68,7 @@ SIZES: dict[str, Size] = {
             ways_runs=(100, 500),
             records=100_000,
             relations=1_000_000,
+            pushed=20_000,
             library_records=5_000,
             repeats=3,
         ),
@@ -78,6 +82,7 @@ SIZES: dict[str, Size] = {
             ways_runs=(10, 20),
             records=2_000,
             relations=10_000,
+            pushed=1_000,
             library_records=500,
             repeats=1,
         ),

@@ -64,6 +64,10 @@ def bench(name: str, folder: Path) -> str:
         ),
         ("formats", ["`json`: write", "`json`: read", "`nt`: read", "`csv`: write", "the library has none"]),
         ("validate", ["runs: 2,000 records, CPU", "circle: 2,000 records, CPU", "chain: growth of CPU time"]),
+        (
+            "push",
+            ["Oxigraph: 1,000 records, records/s", "a file of DuckDB: peak memory, more than for a tenth"],
+        ),
         ("prov", ["build and save, CPU", "build and save, peak memory", "load, CPU", "load, peak memory"]),
     ],
 )

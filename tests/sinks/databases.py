@@ -65,6 +65,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                restore_signals=False,  # SIGXFSZ stays ignored: a file that may not grow is an error
                 **self.owner,
             )
         give_up = time.monotonic() + PATIENCE_S
@@ -175,7 +176,15 @@ def postgresql(folder: Path) -> Server:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     secret, port = folder / "secret", free_port()
     secret.write_text(PASSWORD)
-    command = [str(POSTGRESQL[-1] / "initdb"), "-D", str(folder / "data"), "-U", "root", "--no-sync"]
+    command = [
+        str(POSTGRESQL[-1] / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        "root",
+        "--no-sync",
+        "--wal-segsize=1",
+    ]
     command += ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C", f"--pwfile={secret}"]
     subprocess.run(command, check=True, capture_output=True, cwd=folder, **owner)
     settings = {

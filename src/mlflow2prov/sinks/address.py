@@ -14,6 +14,12 @@ USER = "MLFLOW2PROV_PUSH_USER"
 PASSWORD = "MLFLOW2PROV_PUSH_PASSWORD"
 """The environment variables that say who pushes, where the URL does not."""
 
+FULL = re.compile(
+    r"no space left|disk quota|file too large|quota exceeded|disk is full|out of disk|OutOfDisk",
+    re.IGNORECASE,
+)
+"""What stands in the message of a server that has no more room."""
+
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^:/?#@]*)(?::(?P<password>[^/?#@]*))?@)?(?P<rest>[^@]*)",
     re.DOTALL,

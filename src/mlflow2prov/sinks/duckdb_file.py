@@ -18,7 +18,7 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of
 from mlflow2prov.query.dialects import DuckDb
 from mlflow2prov.query.views import views
-from mlflow2prov.sinks.address import schema_of
+from mlflow2prov.sinks.address import FULL, schema_of
 from mlflow2prov.sinks.duckdb_rows import Arrivals
 from mlflow2prov.sinks.sql_rows import FIXED
 
@@ -49,9 +49,11 @@ def push(graph: Graph, address: Address, settings: Settings) -> Counts:
                 arrivals = Arrivals(graph, scratch, target.schema, is_alone=settings.replace)
                 settings.report("pushing", counts)
                 target.add(arrivals)
-        finally:
+        except BaseException:
             with suppress(GraphError):  # what went wrong before is what matters
                 graph.store.detach(schema)
+            raise
+        graph.store.detach(schema)
     return counts
 
 
@@ -152,6 +154,8 @@ def _told(address: Address, file: Path) -> Iterator[None]:
     except GraphError as error:
         text = str(error).removeprefix(f"can't open the graph file {file}: ")
         meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), "can't be written")
+        if FULL.search(text):
+            meaning = "can't be written, since there is no room"
         raise SinkError(
             f"the file {file} {meaning}: {' '.join(text.split())[:300]}; nothing of this push is there, so push again"
         ) from error
@@ -160,8 +164,6 @@ def _told(address: Address, file: Path) -> Iterator[None]:
 _MEANINGS = {
     "lock": "is open in another program",
     "already attached": "is open already, such as by load",
-    "No space left": "can't be written, since there is no room",
-    "isk quota": "can't be written, since there is no room",
     "Permission denied": "can't be written",
     "Read-only file system": "can't be written",
     "No such file": "can't be made",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 from mlflow2prov.errors import SinkError, UsageError
-from mlflow2prov.sinks.address import PASSWORD, USER
+from mlflow2prov.sinks.address import FULL, PASSWORD, USER
 
 if TYPE_CHECKING:
     import requests
@@ -132,7 +132,9 @@ class EndPoint:
                 allow_redirects=False,
             )
         except (requests.RequestException, ssl.SSLError, OSError, ValueError) as error:
-            raise self._error(f"can't be reached: {_reason(error)}") from error
+            is_cut = "Connection aborted" in str(error) or "LineTooLong" in str(error)
+            what = "can't be reached, or does not speak HTTP" if is_cut else "can't be reached"
+            raise self._error(f"{what}: {_reason(error)}") from error
 
     def _sign_in(self, answer: requests.Response) -> None:
         """Use the way of signing in that the store asks for."""
@@ -142,8 +144,10 @@ class EndPoint:
         if not user:
             self._raise(answer)
         asked = answer.headers.get("WWW-Authenticate", "").lower()
-        way = HTTPDigestAuth if "digest" in asked else HTTPBasicAuth
-        self._session.auth = way((user or "").encode(), (password or "").encode())
+        if "digest" in asked:
+            self._session.auth = HTTPDigestAuth(user or "", password or "")
+        else:
+            self._session.auth = HTTPBasicAuth((user or "").encode(), (password or "").encode())
 
     def _raise(self, answer: requests.Response) -> None:
         """Raise an error if an answer says that it did not work."""
@@ -158,7 +162,10 @@ class EndPoint:
             )
         said = " ".join(answer.text[: 10 * _SHOWN].split())[:_SHOWN]
         shown = f" (it says: {self._address.hidden(said)})" if said and not _is_page(answer) else ""
-        raise self._error(f"{_MEANINGS.get(status, f'refuses with status {status}')}{shown}")
+        meaning = _MEANINGS.get(status, f"refuses with status {status}")
+        if status >= 500 and FULL.search(answer.text):
+            meaning = _MEANINGS[507]
+        raise self._error(f"{meaning}{shown}")
 
     def _error(self, what: str) -> SinkError:
         return SinkError(f"the SPARQL store at {self._address.shown} {what}; pushing again goes on")
@@ -172,7 +179,8 @@ def _reason(error: Exception) -> str:
     """The innermost reason of an error of the network, in words."""
     inner: BaseException = error
     while True:
-        following = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__
+        told = next((one for one in inner.args if isinstance(one, Exception)), None)
+        following = getattr(inner, "reason", None) or told or inner.__cause__ or inner.__context__
         if not isinstance(following, BaseException):
             break
         inner = following

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.prov.records import KIND_BY_NAME
+from mlflow2prov.sinks.address import FULL
 from mlflow2prov.sinks.records import Row, reading
 
 if TYPE_CHECKING:
@@ -161,12 +162,20 @@ def _told(address: Address) -> Iterator[None]:
 def _first(error: Exception) -> str:
     """The first thing that went wrong, of a bulk of writes, or what an error says."""
     failed = (getattr(error, "details", None) or {}).get("writeErrors") or []
-    return str(failed[0].get("errmsg", failed[0]) if failed else error).partition(", Timeout:")[0]
+    return (
+        str(failed[0].get("errmsg", failed[0]) if failed else error)
+        .partition(", Timeout:")[0]
+        .partition(", full error:")[0]
+    )
 
 
 def _meaning(error: Exception) -> str:
     """What an error of the driver means, in words."""
     code = getattr(error, "code", None)
+    if FULL.search(str(error)):
+        return "is full"
+    if any(sign in str(error) for sign in ("connection closed", "No servers found yet", "reset by peer")):
+        return "can't be reached, or is no MongoDB"
     for names, codes, meaning in _MEANINGS:
         if type(error).__name__ in names or code in codes:
             return meaning

@@ -16,7 +16,9 @@ new properties and labels, and nothing is there twice.
 
 from __future__ import annotations
 
+import logging
 import re
+import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.formats.dot_style import UNDRAWN
 from mlflow2prov.formats.neo4j_csv import type_of
 from mlflow2prov.prov.records import KIND_BY_NAME
+from mlflow2prov.sinks.address import FULL
 from mlflow2prov.sinks.records import Records, Row, reading
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ _ROWS = 2_000
 _LABEL_CHARACTERS = 200
 _TRIES = 3
 _RETRY_S = 15.0
+_CONNECT_S = 30.0
 _UNDESCRIBED = "Undescribed"
 _UNKNOWN = "unknown"
 _KINDS: Mapping[str, str] = {"entity": "Entity", "activity": "Activity", "agent": "Agent"}
@@ -242,6 +246,8 @@ def _driver(address: Address) -> Driver:
         import neo4j
     except ImportError as error:
         raise UsageError("Neo4j needs pip install 'mlflow2prov[neo4j]'") from error
+    # The driver says of each attempt that it failed; what comes of them is said by us, once.
+    logging.getLogger("neo4j").addHandler(logging.NullHandler())
     host = address.rest.partition("?")[0].partition("/")[0]
     query = address.rest.partition("?")[2]
     url = f"{address.scheme}://{host}{query and '?'}{query}"
@@ -251,7 +257,8 @@ def _driver(address: Address) -> Driver:
             url,
             auth=auth,
             user_agent="mlflow2prov",
-            connection_timeout=30.0,
+            connection_timeout=_CONNECT_S,
+            connection_acquisition_timeout=_CONNECT_S,
             max_transaction_retry_time=_RETRY_S,
         )
     except (ValueError, neo4j.exceptions.DriverError) as error:
@@ -268,15 +275,33 @@ def _told(address: Address) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "neo4j" and not isinstance(error, OSError):
             raise
-        text = " ".join(address.hidden(str(getattr(error, "message", None) or error)).split())
+        unsafe = _of_encryption(error)
+        said = str(unsafe or getattr(error, "message", None) or error)
+        meaning = (
+            "can't be reached safely (SSL_CERT_FILE may name whom to trust)" if unsafe else _meaning(error)
+        )
+        if "handshake" in said:
+            meaning = "can't be reached, or does not speak Bolt"
+        elif "routing information" in said:
+            meaning = "can't be reached, or is no cluster of Neo4j (for a server alone: bolt://)"
+        text = " ".join(address.hidden(said).split())
         raise SinkError(
-            f"the database at {address.shown} {_meaning(error)}: {text[:300]}; pushing again goes on"
+            f"the database at {address.shown} {meaning}: {text[:300]}; pushing again goes on"
         ) from error
+
+
+def _of_encryption(error: BaseException | None) -> ssl.SSLError | None:
+    """The error of encryption that led to another one, if so."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _meaning(error: Exception) -> str:
     """What an error of the driver means, in words."""
     code = str(getattr(error, "code", ""))
+    if FULL.search(str(error)):
+        return "is full or stopped"
     for pattern, meaning in _MEANINGS.items():
         if re.search(pattern, f"{type(error).__name__} {code}"):
             return meaning

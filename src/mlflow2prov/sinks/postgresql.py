@@ -17,9 +17,10 @@ from urllib.parse import quote
 
 from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.formats.text import literal
+from mlflow2prov.query.beside import beside
 from mlflow2prov.query.dialects import PostgreSql
 from mlflow2prov.query.views import views
-from mlflow2prov.sinks.address import PASSWORD, USER, schema_of
+from mlflow2prov.sinks.address import FULL, PASSWORD, USER, schema_of
 from mlflow2prov.sinks.postgresql_rows import Rows
 from mlflow2prov.sinks.postgresql_tables import (
     LAYOUT,
@@ -172,9 +173,11 @@ class _Database:
             self._run(addition(self._schema, table))
 
     def _copy(self, table: str, rows: Rows, **place: Any) -> Iterator[int]:
-        for batch in rows.batches(table.removeprefix(f"{MARK}_")):
-            self._cursor.adbc_ingest(table, batch, mode="append", **place)
-            yield batch.num_rows
+        # The next rows are made while the server takes some.
+        with closing(beside(lambda: rows.batches(table.removeprefix(f"{MARK}_")))) as batches:
+            for batch in batches:
+                self._cursor.adbc_ingest(table, batch, mode="append", **place)
+                yield batch.num_rows
 
     def index(self, table: str) -> None:
         """Give a table that was filled its key and indexes, which are made faster for all rows at once."""
@@ -204,7 +207,11 @@ def _connection(address: Address) -> Any:
     at = "@" if user or password else ""
     rest, _, query = address.without("schema").partition("?")
     given = {word.partition("=")[0] for word in query.split("&")}
-    defaults = {"fallback_application_name": MARK, "connect_timeout": str(_PATIENCE_S)}
+    defaults = {
+        "fallback_application_name": MARK,
+        "connect_timeout": str(_PATIENCE_S),
+        "client_encoding": "UTF8",
+    }
     words = [word for word in query.split("&") if word]
     words += [f"{name}={value}" for name, value in defaults.items() if name not in given]
     return dbapi.connect(f"postgresql://{user}{password}{at}{rest}?{'&'.join(words)}")
@@ -244,12 +251,13 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
         "does not let this user write there (let it CREATE on the database or the schema)",
     ),
     ("25006", "read-only transaction", "only reads"),
-    ("53100", "No space left on device|Disk quota", "is full"),
+    ("53100", FULL.pattern, "is full"),
     ("53400", "temporary file size exceeds", "has no more room for this user"),
     ("3D000", r"database \"[^\"]*\" does not exist", "has no such database"),
     ("53300", "too many clients|too many connections", "takes no more connections"),
     ("57014|55P03|40P01", "statement timeout|lock timeout|deadlock", "broke off"),
     ("2BP01", "other objects depend on it", "has something of others that depends on a view of ours"),
+    ("", "invalid response to SSL negotiation|expected authentication request", "is no PostgreSQL"),
     ("", "certificate|SSL|no encryption", "can't be reached safely (see sslmode and sslrootcert)"),
     (
         "08...|57P0.",
@@ -264,6 +272,6 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
 def _meaning(code: str, text: str) -> str:
     """What an error of the driver means, in words."""
     for codes, texts, meaning in _MEANINGS:
-        if (codes and re.fullmatch(codes, code)) or re.search(texts, text):
+        if (codes and re.fullmatch(codes, code)) or re.search(texts, text, re.IGNORECASE):
             return meaning
     return "refuses"
