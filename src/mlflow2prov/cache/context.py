@@ -175,8 +175,9 @@ class Context:
         views = self.before if side == "before" else self.after
         owned: dict[str, list[str]] = {table: [] for table in SOURCE_TABLES}
         for it in (*OWNED, *LEDGER):
-            if self._count(f"looked_at_{it.kind}"):
-                owned[it.table].append(it.matches(f"{self.scratch}.looked_at_{it.kind}"))
+            word = "affected" if it.table in _OF_NOTHING_ELSE else "looked_at"
+            if self._count(f"{word}_{it.kind}"):
+                owned[it.table].append(it.matches(f"{self.scratch}.{word}_{it.kind}"))
         statements = []
         for table in SOURCE_TABLES:
             if table in GIT_TABLES or table == "mlflow_store":
@@ -256,6 +257,9 @@ _TOLD_BY = {
     "aliases": "version",
 }
 """The events whose records are those of units of one kind, and are told anew only where one of these is affected."""
+
+_OF_NOTHING_ELSE = ("mlflow_param", "mlflow_metric")
+"""The tables that nothing is computed from but what is told of their own units."""
 
 _TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts")
 """The events of such tags."""
