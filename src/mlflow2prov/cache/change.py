@@ -70,7 +70,8 @@ class Change:
             if (table, owned.kind) not in self.found.changed:
                 continue
             matches = owned.matches(changed_table(self.found.arrived.schema, owned))
-            less = digest(self.cache.store, table, self.cache.sources, matches)
+            is_replaced = (table, owned.kind) in self.found.replaced
+            less = digest(self.cache.store, table, self.cache.sources, matches) if is_replaced else [0]
             more = digest(self.cache.store, table, self.found.arrived.schema, matches)
             found[table] = _combined(table, numbers, less, more)
         return found
@@ -92,12 +93,15 @@ class Change:
         for owned in OWNED:
             if (owned.table, owned.kind) in self.found.changed:
                 matches = owned.matches(changed_table(arrived.schema, owned))
-                self._replace(owned.table, matches)
+                if (owned.table, owned.kind) in self.found.replaced:
+                    run(f"DELETE FROM {self.cache.sources}.{owned.table} t WHERE {matches}")
+                self._insert(owned.table, f"{arrived.schema}.{owned.table} t WHERE {matches}")
         for table in SOURCE_TABLES:
             if (table in GIT_TABLES and arrived.git) or (
                 table == "mlflow_store" and table in arrived.covered
             ):
-                self._replace(table, "true")
+                run(f"DELETE FROM {self.cache.sources}.{table}")
+                self._insert(table, f"{arrived.schema}.{table}")
         for owned in LEDGER:
             back = owned.matches(f"{arrived.schema}.back_{owned.kind}")
             run(f"DELETE FROM {self.cache.sources}.mlflow_change t WHERE change = 'forgotten' AND {back}")
@@ -110,11 +114,6 @@ class Change:
                 f"DELETE FROM {forgotten} WHERE ({keys}) IN (SELECT ({keys}) FROM {arrived.schema}.back_{kind})"
             )
             run(f"INSERT INTO {forgotten} SELECT {keys} FROM {arrived.schema}.gone_{kind}")
-
-    def _replace(self, table: str, where: str) -> None:
-        """Put what arrived in the place of rows."""
-        self.cache.store.run(f"DELETE FROM {self.cache.sources}.{table} t WHERE {where}")
-        self._insert(table, f"{self.found.arrived.schema}.{table} t WHERE {where}")
 
     def _insert(self, table: str, rows: str) -> None:
         columns = columns_of(table)

@@ -44,6 +44,7 @@ class Comparison:
         changed: how many units of a kind have other rows in a table, by table and kind.
         dirty: how many units of a kind are others than before, by kind.
         came_or_went: how many of these were not there before, or are no more.
+        replaced: where one of the changed units had rows before.
     """
 
     cache: CacheFile
@@ -52,6 +53,7 @@ class Comparison:
     dirty: dict[str, int] = field(default_factory=dict)
     came_or_went: dict[str, int] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
+    replaced: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def is_any(self) -> bool:
@@ -73,6 +75,8 @@ class Comparison:
                 count = store.scalar(f"CREATE OR REPLACE TABLE {name} AS {self._changed(owned)}")
                 if count:
                     self.changed[owned.table, owned.kind] = count
+                    if store.scalar(f"SELECT bool_or(had_rows) FROM {name}"):
+                        self.replaced.add((owned.table, owned.kind))
         for kind in UNITS:
             if kind not in same:
                 self._dirty(kind)
@@ -110,7 +114,7 @@ class Comparison:
     def other_units(self, table: str, kind: str) -> set[str]:
         """The runs or logged models, of those of which rows arrived, that have other rows than before."""
         (owned,) = (it for it in OWNED if it.table == table and it.kind == kind)
-        return {found for (found,) in self.cache.store.run(self._differing(owned))}
+        return {found for found, _ in self.cache.store.run(self._differing(owned))}
 
     def _presence(self, kind: str, is_suspect: bool) -> None:
         """The units that the store has lost, and those that it has again."""
@@ -141,16 +145,23 @@ class Comparison:
         return owned.matches(covered[owned.kind], alias)
 
     def _changed(self, owned: Owned) -> str:
-        """SQL of the units that have other rows than before, but for those that are kept as they were."""
-        keys = ", ".join(UNITS[owned.kind].keys)
+        """SQL of the units that have other rows than before, but for those that are kept as they were.
+
+        With each one stands whether it had any (``had_rows``).
+        """
+        schema, names = self.arrived.schema, UNITS[owned.kind].keys
+        same, keys = " AND ".join(f"o.{key} = d.{key}" for key in names), ", ".join(names)
+        lost = (
+            f"SELECT {keys} FROM {self.cache.own}.forgotten_{owned.kind} "
+            f"EXCEPT SELECT {keys} FROM {schema}.back_{owned.kind}"
+        )
         return (
-            f"{self._differing(owned)} EXCEPT (SELECT {keys} FROM {self.arrived.schema}.gone_{owned.kind} "
-            f"UNION ALL (SELECT {keys} FROM {self.cache.own}.forgotten_{owned.kind} "
-            f"EXCEPT SELECT {keys} FROM {self.arrived.schema}.back_{owned.kind}))"
+            f"SELECT d.* FROM ({self._differing(owned)}) d WHERE NOT EXISTS (FROM {schema}.gone_{owned.kind} o "
+            f"WHERE {same}) AND NOT EXISTS (FROM ({lost}) o WHERE {same})"
         )
 
     def _differing(self, owned: Owned) -> str:
-        """SQL of the units that have other rows than before."""
+        """SQL of the units that have other rows than before, and of whether they had any (``had_rows``)."""
         keys = ", ".join(UNITS[owned.kind].keys)
         same = " AND ".join(f"k.{key} = a.{key}" for key in UNITS[owned.kind].keys)
         own = [
@@ -165,7 +176,8 @@ class Comparison:
         listed = ", ".join(f"coalesce(k.{key}, a.{key}) AS {key}" for key in UNITS[owned.kind].keys)
         present = " AND ".join(f"{key} IS NOT NULL" for key in UNITS[owned.kind].keys)
         return (
-            f"SELECT DISTINCT {keys} FROM (SELECT {listed} FROM ({sides[0]}) k FULL JOIN ({sides[1]}) a ON {same} "
+            f"SELECT DISTINCT {keys}, had_rows FROM (SELECT {listed}, k.n IS NOT NULL AS had_rows "
+            f"FROM ({sides[0]}) k FULL JOIN ({sides[1]}) a ON {same} "
             f"WHERE k.h IS DISTINCT FROM a.h OR k.n IS DISTINCT FROM a.n) WHERE {present}"
         )
 

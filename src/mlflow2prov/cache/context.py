@@ -82,8 +82,9 @@ class Context:
             units = (present if need.presence else dirty).get(need.needed)
             if units:
                 self._follow(need, units, is_back=True)
-        for need in NEEDS:
-            if not need.presence and self._count(f"affected_{need.needed}"):
+        for need in NEEDS:  # those of dirty units are found already
+            more = self._count(f"affected_{need.needed}") > self.found.dirty.get(need.needed, 0)
+            if more and not need.presence:
                 self._follow(need, f"{self.scratch}.affected_{need.needed}", is_back=True)
         self._find_affected_by_git()
 
@@ -174,9 +175,12 @@ class Context:
         """Make the source tables of the units to look at in a schema, of the state ``before`` or ``after``."""
         views = self.before if side == "before" else self.after
         owned: dict[str, list[str]] = {table: [] for table in SOURCE_TABLES}
+        units = [f"{word}_{kind}" for word in ("affected", "looked_at") for kind in UNITS]
+        there = {table for table in units if self._count(table)}
         for it in (*OWNED, *LEDGER):
-            if self._count(f"looked_at_{it.kind}"):
-                owned[it.table].append(it.matches(f"{self.scratch}.looked_at_{it.kind}"))
+            table = f"{'affected' if it.table in _OF_NOTHING_ELSE else 'looked_at'}_{it.kind}"
+            if table in there:
+                owned[it.table].append(it.matches(f"{self.scratch}.{table}"))
         statements = []
         for table in SOURCE_TABLES:
             if table in GIT_TABLES or table == "mlflow_store":
@@ -240,11 +244,12 @@ class Context:
             "git_repository": "true",
             "mlflow_store": "true",
         }
+        statements = []
         for table in (*GIT_TABLES, "mlflow_store"):
             where = "true" if self.found.arrived.git else some.get(table, "false")
-            self.found.cache.store.run(
-                f"CREATE TABLE {schema}.{table} AS SELECT {columns_of(table)} FROM {views}.{table} t WHERE {where}"
-            )
+            rows = f"SELECT {columns_of(table)} FROM {views}.{table} t WHERE {where}"
+            statements.append(f"CREATE TABLE {schema}.{table} AS {rows}")
+        self.found.cache.store.run("; ".join(statements))
 
 
 _TOLD_BY = {
@@ -264,6 +269,9 @@ _TOLD_BY = {
     "aliases": "version",
 }
 """The events whose records are those of units of one kind, and are told anew only where one of these is affected."""
+
+_OF_NOTHING_ELSE = ("mlflow_param", "mlflow_metric")
+"""The tables that nothing is computed from but what is told of their own units."""
 
 _TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts")
 """The events of such tags."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mlflow2prov.cache.ahead import Ahead
 from mlflow2prov.cache.change import Change, digest, set_aside_models
 from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
 from mlflow2prov.cache.context import Context, telling_keys
+from mlflow2prov.cache.everywhere import events_over, wanted_sql
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
 from mlflow2prov.cache.git_memory import GitMemory
 from mlflow2prov.cache.known import Earlier, Progress
@@ -26,13 +26,9 @@ from mlflow2prov.cache.units import OWNED, UNITS
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import TABLES, Store, create_tables
 from mlflow2prov.model.declare import Event
-from mlflow2prov.model.events_extraction import DIGESTS, STORES, digest_sql
-from mlflow2prov.model.events_git import GIT_NAMES
-from mlflow2prov.model.events_mlflow import USERS
-from mlflow2prov.model.expand import EVENTS, Empty, Names, attribute_keys, expand, shapes_of
+from mlflow2prov.model.events_extraction import DIGESTS
+from mlflow2prov.model.expand import Empty, Names, attribute_keys, expand, shapes_of
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
-from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
-from mlflow2prov.sources.git_points import points_sql
 from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -104,57 +100,6 @@ class _Side:
     state: str
 
 
-def _events_over(views: str, state: str | None, digests: Mapping[str, list[int]]) -> tuple[Event, ...]:
-    """The events, of which those that tell of the whole store read all of it.
-
-    Args:
-        views: the schema with all of it.
-        state: its digest, where it is known already.
-        digests: else the digests of its largest tables.
-    """
-    people = USERS.rows.replace("FROM run_facts", _RUN_USERS).replace("FROM trace_facts", _TRACE_USERS)
-    everywhere = {
-        GIT_NAMES.name: replace(GIT_NAMES, rows=_qualified(GIT_NAMES.rows, views)),
-        USERS.name: replace(USERS, rows=_qualified(people, views)),
-    }
-    if state is None:
-        rows = STORES.rows
-        for table, numbers in digests.items():
-            rows = rows.replace(digest_sql(table), f"'{' '.join(map(str, numbers))}'")
-        everywhere[STORES.name] = replace(STORES, rows=_qualified(rows, views))
-    else:
-        rows = f"SELECT m.*, NULL::VARCHAR AS selection, '{state}' AS state FROM mlflow_store m"
-        everywhere[STORES.name] = replace(STORES, rows=rows)
-    return tuple(everywhere.get(event.name, event) for event in EVENTS)
-
-
-def _wanted_sql(rows: Callable[[str], str]) -> dict[str, str]:
-    """SQL of what runs name in the repository, by the cache's table of it, given the rows of source tables."""
-    tables = (rows(table) for table in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
-    points = points_sql(rows("mlflow_tag"), rows("mlflow_logged_model_tag"))
-    return {"asked": points, "asked_data": datasets_of_runs_sql(*tables)}
-
-
-_RUN_USERS = """FROM (
-    SELECT nullif(coalesce(present(trim(t.value)), present(trim(r.user_id))), 'unknown') AS username
-    FROM mlflow_run r LEFT JOIN mlflow_tag t ON t.run_id = r.run_id AND t.key = 'mlflow.user'
-)"""
-_TRACE_USERS = """FROM (
-    SELECT max(present(trim(value))) AS username FROM mlflow_trace_metadata
-    WHERE key = 'mlflow.user' GROUP BY trace_id
-)"""
-"""The users of all runs and traces, without the facts of each."""
-
-
-def _qualified(sql: str, schema: str) -> str:
-    """The SQL with the names of source tables in a schema."""
-    return re.sub(
-        r"\b(?:mlflow|git)_\w+",
-        lambda found: f"{schema}.{found[0]}" if found[0] in SOURCE_TABLES else found[0],
-        sql,
-    )
-
-
 class _Extraction:
     """One extraction with a cache that is open."""
 
@@ -190,7 +135,7 @@ class _Extraction:
                 )
         if self._sources.repository and self._sources.state:
             state = self._sources.state()
-            wanted = _wanted_sql(lambda table: f"{cache.sources}.{table}")
+            wanted = wanted_sql(lambda table: f"{cache.sources}.{table}")
             points, datasets = (run(f"{sql} ORDER BY ALL") for sql in wanted.values())
             take_in(
                 self._store,
@@ -330,7 +275,7 @@ class _Extraction:
         state = self._sources.state()
         run, schema = self._store.run, found.arrived.schema
         is_other = False
-        for asked, sql in _wanted_sql(lambda table: f"({found.after(table)})").items():
+        for asked, sql in wanted_sql(lambda table: f"({found.after(table)})").items():
             run(f"CREATE TABLE {schema}.{asked} AS {sql}")
             new, known = f"{schema}.{asked}", f"{self._cache.own}.{asked}"
             is_other |= bool(
@@ -413,7 +358,7 @@ class _Extraction:
         state = self._cache.meta().get("store_state", "") if side == "before" else None
         shapes = json.loads(self._cache.meta().get("shapes", "{}"))
         empty = Empty(looked.empty(rows), shapes, looked.settled(recovers=self._recovers))
-        events = _events_over(views, state, self._digests)
+        events = events_over(views, state, self._digests)
         events = tuple(with_recovered(events, views)) if self._recovers else events
         return graph, rows, events, self._names(views), empty
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlflow2prov.sources.mlflow import database
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
+from mlflow2prov.sources.mlflow.database_query import Database, Query, Schema
 from mlflow2prov.sources.mlflow.database_tables import READINGS, Reading
 from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files, tags_of_places
 from mlflow2prov.sources.tables import Batches, Kind
@@ -38,7 +39,7 @@ _COUNT_ROWS = 65_536
 
 
 def read_changes(
-    connect: Callable[[], database.Database],
+    connect: Callable[[], Database],
     wanted: Wanted,
     known: Known,
     artifacts: ArtifactAccess | None = None,
@@ -77,13 +78,13 @@ def read_changes(
         yield from read_artifacts(owners, with_digests=wanted.artifact_digests, access=artifacts)
 
 
-def _read(opened: database.Database, reading: Reading, schema: database.Schema, known: Known) -> Batches:
+def _read(opened: Database, reading: Reading, schema: Schema, known: Known) -> Batches:
     """The rows of one table that may be new."""
     sql_table = next(iter(reading.tables.values()))
     column, counted = _COUNTED.get(reading.table, (None, None))
     if column is None or sql_table not in schema:
         known.all_of(reading.table)
-        for batch in database.Query(opened, reading, schema).batches():
+        for batch in Query(opened, reading, schema).batches():
             yield reading.table, batch
         return
     run_ids = known.other_counts(reading.table, _counts(opened, counted or reading.source, column))
@@ -94,11 +95,11 @@ def _read(opened: database.Database, reading: Reading, schema: database.Schema, 
         known.some_of(reading.table, "run", run_ids)
         queries = list(_of_runs(reading, column, run_ids))
     for query in queries:
-        for batch in database.Query(opened, query, schema).batches():
+        for batch in Query(opened, query, schema).batches():
             yield reading.table, batch
 
 
-def _counts(opened: database.Database, counted: str, column: str) -> Iterator[pa.RecordBatch]:
+def _counts(opened: Database, counted: str, column: str) -> Iterator[pa.RecordBatch]:
     dialect = opened.dialect
     columns = [(dialect.typed(dialect.sql(column), Kind.NAME), Kind.NAME), ("count(*)", Kind.INT)]
     source = dialect.sql(f"{counted} GROUP BY {column}")

@@ -13,7 +13,7 @@ from mlflow2prov.sources.mlflow.selection import Selection, copied_from, prompts
 from mlflow2prov.sources.tables import Kind
 
 if TYPE_CHECKING:
-    from mlflow2prov.sources.mlflow.database import Database
+    from mlflow2prov.sources.mlflow.database_query import Database
 
 _CHUNK = 1_000
 
