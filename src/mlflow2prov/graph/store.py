@@ -75,6 +75,24 @@ _MOST_CACHED_BYTES = 2**24
 """So much of attached files may be cached after a piece of them was gone through."""
 
 
+_LEAST_BYTES = 96 * 2**20
+_BYTES_A_THREAD = 32 * 2**20
+_BYTES_A_ROW = 64
+"""With less than this, sorts and joins have too little room for what can't go to the disk."""
+
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _bytes_of(limit: str) -> float:
+    """Return a size as DuckDB shows it.
+
+    >>> _bytes_of("1.5 KiB")
+    1536.0
+    """
+    number, unit = limit.split()
+    return float(number) * _UNITS[unit]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """How much of the machine a store may use.
@@ -234,6 +252,21 @@ class Store:
         finally:
             self.run("SET force_compression = 'auto'")
             self.run(f"DETACH {alias}")
+
+    @contextmanager
+    def frugal(self, rows: int) -> Iterator[None]:
+        """Within the ``with`` block, little memory is used for so many rows, and the rest goes to the disk.
+
+        That costs a tenth more time where there are millions.
+        """
+        wanted = max(_LEAST_BYTES + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
+        if wanted < _bytes_of(self.scalar("SELECT current_setting('memory_limit')")):
+            self.run(f"SET memory_limit = '{wanted}B'")
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # the connection may be the very thing that failed
+                self.run(f"SET memory_limit = '{self._memory_limit}'")
 
     @contextmanager
     def in_order(self, rows: int | None = None) -> Iterator[None]:

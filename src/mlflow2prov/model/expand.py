@@ -8,7 +8,6 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
 from mlflow2prov.model.events_traces import TRACE_EVENTS
 from mlflow2prov.model.events_trees import TREE_EVENTS
 from mlflow2prov.model.ids import MACROS
+from mlflow2prov.model.readers import read_last_by, words_of, words_read_by
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
 
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from mlflow2prov.graph.store import Store
 
 log = logging.getLogger(__name__)
-
-_WORD = re.compile(r"\w+")
 
 _LARGE = 100_000
 """Rows from which on an event is looked at before it is expanded."""
@@ -101,13 +99,14 @@ class Empty:
     Attributes:
         names: of source tables and events without rows.
         shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
-        is_patient: an event without rows is looked at only where another one, or ``asked``, reads its rows.
-        asked: SQL that reads the rows of events afterwards.
+        is_frugal: an event without rows is looked at only where another one, or ``asked``, reads its rows; and
+            rows that nothing reads any more, of events and of sources, are dropped.
+        asked: SQL that reads rows afterwards.
     """
 
     names: frozenset[str] = frozenset()
     shapes: Mapping[str, str] = field(default_factory=dict)
-    is_patient: bool = False
+    is_frugal: bool = False
     asked: str = ""
 
 
@@ -156,6 +155,7 @@ def expand(
     interpreter.prepare(names)
     for event in events:
         interpreter.expand(event)
+        interpreter.drop_what_is_not_read_after(event)
     interpreter.finish()
 
 
@@ -186,6 +186,8 @@ class _Interpreter:
         self._empty = set(empty.names)
         self._known = empty
         self._waiting: dict[str, Event] = {}
+        self._over = read_last_by(EVENTS) if empty.is_frugal else {}
+        self._droppable = {event.name for event in EVENTS} | self._tables()
 
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
@@ -212,21 +214,41 @@ class _Interpreter:
                 self._empty.add(event.name)
                 self._cursor.execute(f"CREATE TABLE {event.name} ({shape})")
                 return
-            if self._known.is_patient:
+            if self._known.is_frugal:
                 self._empty.add(event.name)
                 self._waiting[event.name] = event
                 return
         self._look_at_what_is_read_by(f"{event.rows} {event.view}")
         self._make(event)
 
+    def drop_what_is_not_read_after(self, event: Event) -> None:
+        """Drop the rows, of this event, those before it and of sources, that nothing reads any more."""
+        over = self._over.get(event.name, frozenset()) & self._droppable
+        if not over:
+            return
+        wanted = words_of(self._known.asked).union(*map(words_read_by, self._waiting.values()))
+        for name in over - wanted - self._waiting.keys():
+            for kind, made in (("VIEW", name), ("TABLE", f"{name}_rows"), ("TABLE", name)):
+                if self._is_there(kind, made):
+                    self._cursor.execute(f"DROP {kind} {made}")
+
+    def _tables(self) -> set[str]:
+        asked = "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ?"
+        return {name for (name,) in self._cursor.execute(asked, [self._sources]).fetchall()}
+
+    def _is_there(self, kind: str, name: str) -> bool:
+        listed = f"duckdb_{kind.lower()}s()"
+        asked = f"FROM {listed} WHERE concat(database_name, '.', schema_name) = ? AND {kind.lower()}_name = ?"
+        return self._cursor.execute(asked, [self._sources, name]).fetchone() is not None
+
     def _look_at_what_is_read_by(self, sql: str) -> None:
         """Look at the events that wait and whose rows are read, in their order."""
-        words, names = set(_WORD.findall(sql)), list(self._waiting)
+        words, names = set(words_of(sql)), list(self._waiting)
         wanted: set[str] = set()
         for name in reversed(names):
             if name in words:
                 wanted.add(name)
-                words.update(_WORD.findall(f"{self._waiting[name].rows} {self._waiting[name].view}"))
+                words |= words_read_by(self._waiting[name])
         for name in names:
             if name in wanted:
                 self._make(self._waiting.pop(name))

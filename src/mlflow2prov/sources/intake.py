@@ -59,6 +59,14 @@ def take_in(
     return counts
 
 
+def rows_there(store: Store, schema: str) -> int:
+    """Return how many rows the tables of a schema have, more or less."""
+    asked = (
+        "SELECT sum(estimated_size) FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ?"
+    )
+    return int(store.scalar(asked, [schema]) or 0)
+
+
 def keep_one_of_each_name(store: Store, schema: str, tables: Container[str] = tuple(KEYS)) -> Counter[str]:
     """Leave out rows whose name is missing or another row's (:data:`KEYS`); return how many, by table.
 
