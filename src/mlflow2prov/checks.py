@@ -37,7 +37,10 @@ def check_extract(options: Options) -> None:
     from mlflow2prov.sources.mlflow.selection import Selection
 
     check_given(options["repository_path"], options["repository_namespace"])
-    Narrowing.of(options["refs"], options["paths"], options["commits_since"], options["commits_until"])
+    narrowing = Narrowing.of(
+        options["refs"], options["paths"], options["commits_since"], options["commits_until"]
+    )
+    narrowing.check_tree_members(options["tree_members"])
     selection = Selection.of(
         experiments=options["experiment"],
         runs=options["run"],

@@ -145,6 +145,7 @@ def extract(
         environment=surroundings.environment,
     )
     narrowing = Narrowing.of(refs, paths, commits_since, commits_until)
+    narrowing.check_tree_members(tree_members)
     history = GitWanted(
         find_copies=find_copies,
         tree_members=tree_members,
@@ -305,9 +306,11 @@ def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
     from mlflow2prov.model.unmapped import READ_BY_COUNTS, report_unmapped
 
     events = watched_items("events", "kinds of events", EVENTS, report)
-    empty = Empty(without_rows(graph.store, sources), is_frugal=True, asked=READ_BY_COUNTS)
+    asked = READ_BY_COUNTS if names.store else ""
+    empty = Empty(without_rows(graph.store, sources), is_frugal=True, asked=asked)
     expand(graph, sources, names, events, empty=empty)
-    report_unmapped(graph.store, sources)
+    if names.store:
+        report_unmapped(graph.store, sources)
 
 
 def _refuse_cache(mlflow_url: str | None, wanted: Wanted) -> None:

@@ -8,7 +8,7 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
-from mlflow2prov.model.driven import DRIVEN
+from mlflow2prov.model.driven import has_no_rows
 from mlflow2prov.model.events_code import CODE_EVENTS
 from mlflow2prov.model.events_data import DATA_EVENTS, DATASET_EVENTS
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LARGE = 100_000
+"""Rows from which on it is worth while to drop a table."""
+_MANY = 10_000
 """Rows from which on an event is looked at before it is expanded."""
+_RARE = 0.1
+"""The share of the rows of such an event below which an attribute is rarely there."""
 
 EVENTS: tuple[Event, ...] = (
     *FACTS,
@@ -186,8 +190,8 @@ class _Interpreter:
         self._empty = set(empty.names)
         self._known = empty
         self._waiting: dict[str, Event] = {}
-        self._over = read_last_by(EVENTS) if empty.is_frugal else {}
-        self._droppable = {event.name for event in EVENTS} | self._tables()
+        self._large = self._large_tables()
+        self._over = read_last_by(EVENTS) if empty.is_frugal and self._large else {}
 
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
@@ -208,7 +212,7 @@ class _Interpreter:
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
-        if not self._empty.isdisjoint((event.name, *DRIVEN.get(event.name, ()))):
+        if has_no_rows(event.name, self._empty):
             shape = self._known.shapes.get(event.name)
             if shape is not None:
                 self._empty.add(event.name)
@@ -223,7 +227,7 @@ class _Interpreter:
 
     def drop_what_is_not_read_after(self, event: Event) -> None:
         """Drop the rows, of this event, those before it and of sources, that nothing reads any more."""
-        over = self._over.get(event.name, frozenset()) & self._droppable
+        over = self._over.get(event.name, frozenset()) & self._large
         if not over:
             return
         wanted = words_of(self._known.asked).union(*map(words_read_by, self._waiting.values()))
@@ -232,9 +236,11 @@ class _Interpreter:
                 if self._is_there(kind, made):
                     self._cursor.execute(f"DROP {kind} {made}")
 
-    def _tables(self) -> set[str]:
-        asked = "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ?"
-        return {name for (name,) in self._cursor.execute(asked, [self._sources]).fetchall()}
+    def _large_tables(self) -> set[str]:
+        """The source tables that are worth dropping."""
+        asked = "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ? "
+        found = self._cursor.execute(f"{asked} AND estimated_size >= {_LARGE}", [self._sources]).fetchall()
+        return {name for (name,) in found}
 
     def _is_there(self, kind: str, name: str) -> bool:
         listed = f"duckdb_{kind.lower()}s()"
@@ -267,6 +273,8 @@ class _Interpreter:
         if not count:
             self._empty.add(event.name)
             return
+        if count >= _LARGE:
+            self._large.add(event.name)
         with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
                 self._insert_element(event.name, alias, element, None if event.view else count)
@@ -306,7 +314,7 @@ class _Interpreter:
     def _settled(
         self, view: str, count: int | None, attributes: list[tuple[str, Attribute]]
     ) -> list[tuple[str, Attribute]]:
-        """The attributes, those marked as always there that are never NULL in a large event.
+        """The attributes, those marked as always there that are never NULL in a large event, or rarely something else.
 
         Those that are always NULL there are left out.
 
@@ -316,13 +324,13 @@ class _Interpreter:
         total = 0
         if open_ones:
             total = self._count(view) if count is None else count
-        if total < _LARGE:
+        if total < _MANY:
             return attributes
         looks = ", ".join(f"count({attributes[position][1].sql})" for position in open_ones)
         counts = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
         there = dict(zip(open_ones, counts, strict=True))
         return [
-            (name, replace(attribute, always=True) if there.get(position) == total else attribute)
+            (name, _settled(attribute, there[position] / total) if position in there else attribute)
             for position, (name, attribute) in enumerate(attributes)
             if there.get(position) != 0
         ]
@@ -358,7 +366,7 @@ class _Interpreter:
             is_missing = f"({single[optional[0]][1].sql}) IS NULL"
             listed = f"CASE WHEN {is_missing} THEN [{without}] ELSE {listed} END"
         elif optional:
-            listed = f"list_filter({listed}, lambda a: a.v IS NOT NULL)"
+            listed = _filtered([attribute for _, attribute in single], pairs)
         for name, attribute in attributes:
             if attribute.many:
                 there = f"list_filter({attribute.expression}, lambda a: a IS NOT NULL)"
@@ -371,6 +379,25 @@ class _Interpreter:
     def _pair(self, name: str, attribute: Attribute) -> str:
         key = self._keys.setdefault((name, attribute.datatype), len(self._keys) + 1)
         return f"{{k: {key}::INTEGER, v: {attribute.expression}}}"
+
+
+def _settled(attribute: Attribute, share: float) -> Attribute:
+    """The attribute, given in what share of the rows it is there."""
+    return replace(attribute, always=share == 1, rare=share < _RARE)
+
+
+def _filtered(attributes: Sequence[Attribute], pairs: Sequence[str]) -> str:
+    """The SQL of the list of those pairs whose values are there.
+
+    A list is filtered in those rows only that lack what is common, or have what is rare.
+    """
+    filtered = f"list_filter([{', '.join(pairs)}], lambda a: a.v IS NOT NULL)"
+    if not any(attribute.rare for attribute in attributes):
+        return filtered
+    optional = [attribute for attribute in attributes if not attribute.always]
+    usual = " AND ".join(f"({it.sql}) IS {'' if it.rare else 'NOT '}NULL" for it in optional)
+    common = ", ".join(pair for pair, it in zip(pairs, attributes, strict=True) if not it.rare)
+    return f"CASE WHEN {usual} THEN [{common}] ELSE {filtered} END"
 
 
 def _local_name(parts: tuple[str, ...]) -> str:

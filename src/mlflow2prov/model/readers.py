@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
 
 from mlflow2prov.model.declare import Element, Event, Relation
 
@@ -14,11 +13,6 @@ _WORD = re.compile(r"\w+")
 def words_of(sql: str) -> frozenset[str]:
     """Return the words of some SQL, among which are the names of all that it reads."""
     return frozenset(_WORD.findall(sql))
-
-
-@cache
-def _words_of_event(name: str, sql: str) -> frozenset[str]:
-    return words_of(sql) - {name}
 
 
 def words_read_by(event: Event) -> frozenset[str]:
@@ -31,7 +25,7 @@ def words_read_by(event: Event) -> frozenset[str]:
             parts += [thing.prefix, *thing.name, thing.label, thing.start, thing.end]
         else:
             parts += [*thing.arguments, thing.time, thing.role]
-    return _words_of_event(event.name, " ".join(filter(None, parts)))
+    return words_of(" ".join(filter(None, parts))) - {event.name}
 
 
 def read_last_by(events: Iterable[Event]) -> dict[str, frozenset[str]]:

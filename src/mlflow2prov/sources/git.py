@@ -22,6 +22,7 @@ from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_missing import missing_contents
+from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
@@ -347,7 +348,12 @@ class _Reading:
         for rows in (commits, revisions, members, data.rows):
             yield from rows.take()
         yield from code.batches(git, history, kept)
-        _report(", ".join(part.layout.path for part in self._parts), history, commits.undated)
+        paths = ", ".join(part.layout.path for part in self._parts)
+        if kept is not None and has_data(history.paths.exact):
+            _LOG.warning(
+                "Only a part of the history of %s is told: what files of DVC say of data is left out.", paths
+            )
+        _report(paths, history, commits.undated)
 
 
 def _report(paths: str, history: History, undated: int) -> None:
