@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from tests.model.made_stores import run, tags
 from tests.sources.git_maker import Repository, text
 from tests.sources.mlflow.stores import fill_schema, insert
 
 from mlflow2prov import extract
+from mlflow2prov.graph import store
 from mlflow2prov.model import expand as interpreter
 
 
@@ -63,3 +65,27 @@ def test_the_graph_is_the_same_whatever_is_spared(
     monkeypatch.setattr(interpreter, "without_rows", lambda *_: frozenset())
     monkeypatch.setattr(interpreter, "read_last_by", lambda *_: {})
     assert saved(tmp_path, **given) == spared
+
+
+def test_a_step_that_lacks_memory_gets_more(
+    project: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {**project, "mlflow_url": None}
+    usual = saved(tmp_path, **given)
+    limits, roomy = set[str](), store.Store.roomy
+
+    def short(mine: store.Store, work: Callable[[], Any]) -> Any:
+        tries = [0]
+
+        def tried() -> Any:
+            tries[0] += 1
+            limits.add(mine.scalar("SELECT current_setting('memory_limit')"))
+            if tries[0] == 1:
+                raise duckdb.OutOfMemoryException("short of memory")
+            return work()
+
+        return roomy(mine, tried)
+
+    monkeypatch.setattr(store.Store, "roomy", short)
+    assert saved(tmp_path, **given) == usual
+    assert len(limits) > 1 and "1.0 GiB" in limits

@@ -261,7 +261,7 @@ class _Interpreter:
 
     def _make(self, event: Event) -> None:
         rows = f"{event.name}_rows"
-        self._cursor.execute(
+        self._run(
             f"CREATE TABLE {rows} AS SELECT (row_number() OVER () - 1)::INTEGER AS n, * FROM ({event.rows})"
         )
         count = self._count(rows)
@@ -283,6 +283,9 @@ class _Interpreter:
         if event.elements:
             log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
 
+    def _run(self, sql: str) -> None:
+        self._graph.store.roomy(lambda: self._cursor.execute(sql))
+
     def _count(self, table: str) -> int:
         row = self._cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
         return int(row[0]) if row else 0
@@ -296,7 +299,7 @@ class _Interpreter:
     def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.name SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}"
         )
         attributes: list[tuple[str, Attribute]] = [
@@ -305,7 +308,7 @@ class _Interpreter:
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
         listed = self._attribute_list(self._settled(view, count, attributes))
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
             f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
             f"FROM {view}{where}"
@@ -347,7 +350,7 @@ class _Interpreter:
             attributes.append(("prov:role", _role(relation.role)))
         attributes += [(f"m2p:{name}", attribute) for name, attribute in relation.attributes.items()]
         columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.relation SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
             f"{relation.time or 'NULL'}, {self._attribute_list(attributes)} "
             f"FROM {view} WHERE {' AND '.join(conditions)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.store import Store
@@ -50,7 +51,7 @@ def take_in(
                 continue
             counts[name] += batch.num_rows
             cursor.register("arriving", batch)
-            cursor.execute(statements[name])
+            store.roomy(partial(cursor.execute, statements[name]))
             cursor.unregister("arriving")
         if at_once:
             cursor.execute("COMMIT")
