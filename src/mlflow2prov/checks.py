@@ -43,7 +43,8 @@ def check_extract(options: Options) -> None:
 
     check_given(options["repository_path"], options["repository_namespace"])
     times = Times(*(options[name] for name in Times._fields)).read_with(options["mlflow_url"])
-    Narrowing.of(options["refs"], options["paths"], times.commits_since, times.commits_until)
+    narrowing = Narrowing.of(options["refs"], options["paths"], times.commits_since, times.commits_until)
+    narrowing.check_tree_members(options["tree_members"])
     selection = Selection.of(
         experiments=options["experiment"],
         runs=options["run"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,6 +145,7 @@ def extract(
         environment=surroundings.environment,
     )
     narrowing = Narrowing.of(refs, paths, times.commits_since, times.commits_until)
+    narrowing.check_tree_members(tree_members)
     history = GitWanted(
         find_copies=find_copies,
         tree_members=tree_members,
@@ -168,8 +169,10 @@ def extract(
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))
         batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
-        names = _take_in_sources(store, sources, given, mlflow_url, batches, selection, surroundings)
-        _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
+        with _room(store, sources, mlflow_url):
+            names = _take_in_sources(store, sources, given, mlflow_url, batches, selection, surroundings)
+        with _room(store, sources, mlflow_url):
+            _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
     return made
@@ -291,14 +294,23 @@ def _names(found: _Namespaces, iris: _Iris, wanted: Wanted, history: GitWanted) 
     )
 
 
+def _room(store: Store, sources: str, mlflow_url: str | None) -> AbstractContextManager[None]:
+    """Where a history alone is read, give no more memory than its rows need."""
+    from mlflow2prov.sources.intake import rows_there
+
+    return nullcontext() if mlflow_url else store.frugal(rows_there(store, sources))
+
+
 def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
     from mlflow2prov.model.expand import EVENTS, Empty, expand, without_rows
     from mlflow2prov.model.unmapped import READ_BY_COUNTS, report_unmapped
 
     events = watched_items("events", "kinds of events", EVENTS, report)
-    empty = Empty(without_rows(graph.store, sources), is_patient=True, asked=READ_BY_COUNTS)
+    asked = READ_BY_COUNTS if names.store else ""
+    empty = Empty(without_rows(graph.store, sources), is_frugal=True, asked=asked)
     expand(graph, sources, names, events, empty=empty)
-    report_unmapped(graph.store, sources)
+    if names.store:
+        report_unmapped(graph.store, sources)
 
 
 def _refuse_cache(mlflow_url: str | None, wanted: Wanted) -> None:

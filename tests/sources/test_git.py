@@ -368,6 +368,26 @@ def test_every_way_to_name_a_repository_reads_the_same(repository: Repository, t
     assert read(bare.path)["git_repository"][0]["remote"] is None
 
 
+def test_a_submodule_in_a_work_tree_is_a_repository_of_its_own(
+    repository: Repository, tmp_path: Path
+) -> None:
+    library = Repository(tmp_path / "library")
+    one = library.commit({"src/a": text(1)})
+    library.commit({"src/b": text(1)}, one)
+    repository.commit({"main.py": "1"})
+    repository.git("reset", "--hard", "-q")
+    repository.git("submodule", "--quiet", "add", str(library.path), "libs/one")
+    inner = repository.path / "libs" / "one"
+    assert (inner / ".git").is_file()
+    for path in (inner, inner / "src"):
+        rows = read(path)
+        (found,) = rows.pop("git_repository")
+        assert found["path"] == str(inner.resolve()) and found["remote"] == str(library.path)
+        assert picked(rows.pop("git_ref"), "name") == ["main", "origin/main"]
+        whole = library.read()
+        assert rows == {name: table for name, table in whole.items() if name in rows} and rows["git_commit"]
+
+
 def test_a_repository_of_sha256_is_read(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "r", "--object-format=sha256")
     one = repository.commit({"a": "1"})

@@ -102,6 +102,31 @@ def test_a_shallow_clone_that_is_deepened_is_read_as_if_anew(tmp_path: Path, sho
     assert saved(tmp_path, clone.path, cache=tmp_path / "c") == saved(tmp_path, clone.path)
 
 
+def test_of_a_partial_clone_new_commits_alone_are_looked_at(tmp_path: Path, shown: set[str]) -> None:
+    origin = Repository(tmp_path / "origin")
+    origin.git("config", "uploadpack.allowFilter", "true")
+    one = origin.commit({"a": text(1)})
+    two = origin.commit({"a": text(2), "b": "x"}, one)
+    clone = [
+        "git",
+        "clone",
+        "-q",
+        "--bare",
+        "--filter=blob:none",
+        f"file://{origin.path}",
+        str(tmp_path / "r"),
+    ]
+    subprocess.run(clone, check=True)
+    made = Repository(tmp_path / "r")
+    saved(tmp_path, made.path, cache=tmp_path / "c")
+    three = origin.commit({"a": text(3), "b": "x"}, two)
+    made.git("fetch", "-q", "origin", "main:main")
+    shown.clear()
+    again = saved(tmp_path, made.path, cache=tmp_path / "c")
+    assert shown == {three}
+    assert again == saved(tmp_path, made.path)
+
+
 def test_a_signed_commit_and_an_odd_message_are_looked_at_each_time(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "code")
     headers = [b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n xx\n -----END PGP SIGNATURE-----"]

@@ -202,6 +202,11 @@ def test_members_without_a_store_are_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give a repository and a store"):
         extract(tmp_path / "r", tree_members=True)
     command = COMMAND_BY_NAME["extract"]
+    part = {"repository_path": "r", "mlflow_url": "m.db", "tree_members": True, "paths": ["src"]}
+    with pytest.raises(UsageError, match=r"only a part of the history is told \(only paths: src\)"):
+        step(command, part)
+    with pytest.raises(UsageError, match=r"only a part of the history is told \(only commits since: 2024"):
+        extract(tmp_path / "r", "m.db", tree_members=True, commits_since="2024-01-01")
     with pytest.raises(UsageError, match="--tree_members does nothing without --mlflow_url"):
         step(command, {"repository_path": "r", "tree_members": True})
     with pytest.raises(UsageError, match="--tree_members does nothing without --repository_path"):

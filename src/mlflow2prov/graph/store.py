@@ -26,11 +26,11 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow2prov.errors import GraphError
 from mlflow2prov.prov.records import MAX_REFERENCES
@@ -38,6 +38,8 @@ from mlflow2prov.prov.records import MAX_REFERENCES
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+_T = TypeVar("_T")
 
 ARGUMENT_COLUMNS = tuple(f"a{n}" for n in range(1, MAX_REFERENCES + 1))
 """The identifier columns of the relation table, in the order of a kind's formal arguments."""
@@ -73,6 +75,24 @@ ROW_GROUP = 100_000
 
 _MOST_CACHED_BYTES = 2**24
 """So much of attached files may be cached after a piece of them was gone through."""
+
+
+_LEAST_BYTES = 128 * 2**20
+_BYTES_A_THREAD = 32 * 2**20
+_BYTES_A_ROW = 64
+"""With less than this, sorts and joins have too little room for what can't go to the disk."""
+
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _bytes_of(limit: str) -> float:
+    """Return a size as DuckDB shows it.
+
+    >>> _bytes_of("1.5 KiB")
+    1536.0
+    """
+    number, unit = limit.split()
+    return float(number) * _UNITS[unit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +254,33 @@ class Store:
         finally:
             self.run("SET force_compression = 'auto'")
             self.run(f"DETACH {alias}")
+
+    @contextmanager
+    def frugal(self, rows: int) -> Iterator[None]:
+        """Within the ``with`` block, little memory is used for so many rows, and the rest goes to the disk.
+
+        That costs a tenth more time where there are millions.
+        """
+        wanted = max(_LEAST_BYTES + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
+        if wanted < _bytes_of(self.scalar("SELECT current_setting('memory_limit')")):
+            with suppress(GraphError):  # other graphs hold more than that
+                self.run(f"SET memory_limit = '{wanted}B'")
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # the connection may be the very thing that failed
+                self.run(f"SET memory_limit = '{self._memory_limit}'")
+
+    def roomy(self, work: Callable[[], _T]) -> _T:
+        """Do what fails where memory is short, such as one statement; once more with all of it if so."""
+        import duckdb
+
+        try:
+            return work()
+        except duckdb.OutOfMemoryException:
+            self.run(f"SET memory_limit = '{self._memory_limit}'")
+        with _told():
+            return work()
 
     @contextmanager
     def in_order(self, rows: int | None = None) -> Iterator[None]:

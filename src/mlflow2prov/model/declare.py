@@ -16,7 +16,8 @@ class Attribute:
     """The value of an attribute: an SQL expression, and the datatype it is written with.
 
     ``datatype`` None is a plain string, made fit for XML unless it is ``ready``. ``many`` says that
-    the expression is a list of values; ``always`` that it is never NULL, which saves a look.
+    the expression is a list of values; ``always`` that it is never NULL, which saves a look; ``rare`` that
+    it nearly always is, which an interpreter may find out.
     """
 
     sql: str
@@ -24,6 +25,7 @@ class Attribute:
     many: bool = False
     always: bool = False
     ready: bool = False
+    rare: bool = False
 
     @property
     def expression(self) -> str:

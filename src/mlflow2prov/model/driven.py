@@ -116,3 +116,21 @@ DRIVEN: Mapping[str, tuple[str, ...]] = {
     "repositories": ("git_repository",),
 }
 """By the name of an event: each of these has rows where the event has any."""
+
+DRIVEN_BY_ANY: Mapping[str, tuple[str, ...]] = {
+    "linked_prompts": ("mlflow_tag", "mlflow_logged_model_tag"),
+    "work_tree_diffs": ("mlflow_tag", "mlflow_logged_model_tag"),
+}
+"""By the name of an event: one of these at least has rows where the event has any."""
+
+
+def has_no_rows(name: str, empty: set[str]) -> bool:
+    """Return whether an event has no rows where these tables and events have none.
+
+    >>> has_no_rows("runs", {"mlflow_run"}), has_no_rows("linked_prompts", {"mlflow_tag"})
+    (True, False)
+    """
+    any_of = DRIVEN_BY_ANY.get(name)
+    if any_of is not None and empty.issuperset(any_of):
+        return True
+    return not empty.isdisjoint((name, *DRIVEN.get(name, ())))

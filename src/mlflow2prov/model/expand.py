@@ -8,8 +8,7 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
-from mlflow2prov.model.driven import DRIVEN
+from mlflow2prov.model.driven import has_no_rows
 from mlflow2prov.model.events_code import CODE_EVENTS
 from mlflow2prov.model.events_data import DATA_EVENTS, DATASET_EVENTS
 from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
@@ -33,6 +32,7 @@ from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
 from mlflow2prov.model.events_traces import TRACE_EVENTS
 from mlflow2prov.model.events_trees import TREE_EVENTS
 from mlflow2prov.model.ids import MACROS
+from mlflow2prov.model.readers import read_last_by, words_of, words_read_by
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
 
@@ -43,10 +43,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WORD = re.compile(r"\w+")
-
 _LARGE = 100_000
+"""Rows from which on it is worth while to drop a table."""
+_MANY = 10_000
 """Rows from which on an event is looked at before it is expanded."""
+_RARE = 0.1
+"""The share of the rows of such an event below which an attribute is rarely there."""
 
 EVENTS: tuple[Event, ...] = (
     *FACTS,
@@ -102,14 +104,15 @@ class Empty:
         names: of source tables and events without rows.
         shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
         settled: events whose records nobody asks for: others refer to what they name.
-        is_patient: an event without rows is looked at only where another one, or ``asked``, reads its rows.
-        asked: SQL that reads the rows of events afterwards.
+        is_frugal: an event without rows is looked at only where another one, or ``asked``, reads its rows; and
+            rows that nothing reads any more, of events and of sources, are dropped.
+        asked: SQL that reads rows afterwards.
     """
 
     names: frozenset[str] = frozenset()
     shapes: Mapping[str, str] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
-    is_patient: bool = False
+    is_frugal: bool = False
     asked: str = ""
 
 
@@ -158,6 +161,7 @@ def expand(
     interpreter.prepare(names)
     for event in events:
         interpreter.expand(event)
+        interpreter.drop_what_is_not_read_after(event)
     interpreter.finish()
 
 
@@ -189,6 +193,8 @@ class _Interpreter:
         self._known = empty
         self._waiting: dict[str, Event] = {}
         self._same = empty.settled
+        self._large = self._large_tables()
+        self._over = read_last_by(EVENTS) if empty.is_frugal and self._large else {}
 
     def prepare(self, names: Names) -> None:
         settle(self._cursor, names)
@@ -209,34 +215,56 @@ class _Interpreter:
         self._cursor.close()
 
     def expand(self, event: Event) -> None:
-        if not self._empty.isdisjoint((event.name, *DRIVEN.get(event.name, ()))):
+        if has_no_rows(event.name, self._empty):
             shape = self._known.shapes.get(event.name)
             if shape is not None:
                 self._empty.add(event.name)
                 self._cursor.execute(f"CREATE TABLE {event.name} ({shape})")
                 return
-            if self._known.is_patient:
+            if self._known.is_frugal:
                 self._empty.add(event.name)
                 self._waiting[event.name] = event
                 return
         self._look_at_what_is_read_by(f"{event.rows} {event.view}")
         self._make(event)
 
+    def drop_what_is_not_read_after(self, event: Event) -> None:
+        """Drop the rows, of this event, those before it and of sources, that nothing reads any more."""
+        over = self._over.get(event.name, frozenset()) & self._large
+        if not over:
+            return
+        wanted = words_of(self._known.asked).union(*map(words_read_by, self._waiting.values()))
+        for name in over - wanted - self._waiting.keys():
+            for kind, made in (("VIEW", name), ("TABLE", f"{name}_rows"), ("TABLE", name)):
+                if self._is_there(kind, made):
+                    self._cursor.execute(f"DROP {kind} {made}")
+
+    def _large_tables(self) -> set[str]:
+        """The source tables that are worth dropping."""
+        asked = "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ? "
+        found = self._cursor.execute(f"{asked} AND estimated_size >= {_LARGE}", [self._sources]).fetchall()
+        return {name for (name,) in found}
+
+    def _is_there(self, kind: str, name: str) -> bool:
+        listed = f"duckdb_{kind.lower()}s()"
+        asked = f"FROM {listed} WHERE concat(database_name, '.', schema_name) = ? AND {kind.lower()}_name = ?"
+        return self._cursor.execute(asked, [self._sources, name]).fetchone() is not None
+
     def _look_at_what_is_read_by(self, sql: str) -> None:
         """Look at the events that wait and whose rows are read, in their order."""
-        words, names = set(_WORD.findall(sql)), list(self._waiting)
+        words, names = set(words_of(sql)), list(self._waiting)
         wanted: set[str] = set()
         for name in reversed(names):
             if name in words:
                 wanted.add(name)
-                words.update(_WORD.findall(f"{self._waiting[name].rows} {self._waiting[name].view}"))
+                words |= words_read_by(self._waiting[name])
         for name in names:
             if name in wanted:
                 self._make(self._waiting.pop(name))
 
     def _make(self, event: Event) -> None:
         rows = f"{event.name}_rows"
-        self._cursor.execute(
+        self._run(
             f"CREATE TABLE {rows} AS SELECT (row_number() OVER () - 1)::INTEGER AS n, * FROM ({event.rows})"
         )
         count = self._count(rows)
@@ -248,6 +276,8 @@ class _Interpreter:
         if not count:
             self._empty.add(event.name)
             return
+        if count >= _LARGE:
+            self._large.add(event.name)
         with self._graph.store.in_order(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
                 self._insert_name(event.name, alias, element)
@@ -257,6 +287,9 @@ class _Interpreter:
                 self._insert_relation(event.name, relation)
         if event.elements:
             log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
+
+    def _run(self, sql: str) -> None:
+        self._graph.store.roomy(lambda: self._cursor.execute(sql))
 
     def _count(self, table: str) -> int:
         row = self._cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
@@ -271,7 +304,7 @@ class _Interpreter:
     def _insert_name(self, view: str, alias: str, element: Element) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.name SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}"
         )
 
@@ -283,7 +316,7 @@ class _Interpreter:
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
         listed = self._attribute_list(self._settled(view, count, attributes))
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
             f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
             f"FROM {view}{where}"
@@ -292,7 +325,7 @@ class _Interpreter:
     def _settled(
         self, view: str, count: int | None, attributes: list[tuple[str, Attribute]]
     ) -> list[tuple[str, Attribute]]:
-        """The attributes, those marked as always there that are never NULL in a large event.
+        """The attributes, those marked as always there that are never NULL in a large event, or rarely something else.
 
         Those that are always NULL there are left out.
 
@@ -302,13 +335,13 @@ class _Interpreter:
         total = 0
         if open_ones:
             total = self._count(view) if count is None else count
-        if total < _LARGE:
+        if total < _MANY:
             return attributes
         looks = ", ".join(f"count({attributes[position][1].sql})" for position in open_ones)
         counts = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
         there = dict(zip(open_ones, counts, strict=True))
         return [
-            (name, replace(attribute, always=True) if there.get(position) == total else attribute)
+            (name, _settled(attribute, there[position] / total) if position in there else attribute)
             for position, (name, attribute) in enumerate(attributes)
             if there.get(position) != 0
         ]
@@ -325,7 +358,7 @@ class _Interpreter:
             attributes.append(("prov:role", _role(relation.role)))
         attributes += [(f"m2p:{name}", attribute) for name, attribute in relation.attributes.items()]
         columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
-        self._cursor.execute(
+        self._run(
             f"INSERT INTO {self._graph.schema}.relation SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
             f"{relation.time or 'NULL'}, {self._attribute_list(attributes)} "
             f"FROM {view} WHERE {' AND '.join(conditions)}"
@@ -344,7 +377,7 @@ class _Interpreter:
             is_missing = f"({single[optional[0]][1].sql}) IS NULL"
             listed = f"CASE WHEN {is_missing} THEN [{without}] ELSE {listed} END"
         elif optional:
-            listed = f"list_filter({listed}, lambda a: a.v IS NOT NULL)"
+            listed = _filtered([attribute for _, attribute in single], pairs)
         for name, attribute in attributes:
             if attribute.many:
                 there = f"list_filter({attribute.expression}, lambda a: a IS NOT NULL)"
@@ -357,6 +390,25 @@ class _Interpreter:
     def _pair(self, name: str, attribute: Attribute) -> str:
         key = self._keys.setdefault((name, attribute.datatype), len(self._keys) + 1)
         return f"{{k: {key}::INTEGER, v: {attribute.expression}}}"
+
+
+def _settled(attribute: Attribute, share: float) -> Attribute:
+    """The attribute, given in what share of the rows it is there."""
+    return replace(attribute, always=share == 1, rare=share < _RARE)
+
+
+def _filtered(attributes: Sequence[Attribute], pairs: Sequence[str]) -> str:
+    """The SQL of the list of those pairs whose values are there.
+
+    A list is filtered in those rows only that lack what is common, or have what is rare.
+    """
+    filtered = f"list_filter([{', '.join(pairs)}], lambda a: a.v IS NOT NULL)"
+    if not any(attribute.rare for attribute in attributes):
+        return filtered
+    optional = [attribute for attribute in attributes if not attribute.always]
+    usual = " AND ".join(f"({it.sql}) IS {'' if it.rare else 'NOT '}NULL" for it in optional)
+    common = ", ".join(pair for pair, it in zip(pairs, attributes, strict=True) if not it.rare)
+    return f"CASE WHEN {usual} THEN [{common}] ELSE {filtered} END"
 
 
 def _local_name(parts: tuple[str, ...]) -> str:

@@ -22,10 +22,11 @@ from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_missing import missing_contents
+from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_people import MailMap, read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
-from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_remembered import Memory, Remembered, known_in, parents_of
 from mlflow2prov.sources.git_revision_rows import RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, batches_of_rows, known
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
@@ -205,7 +206,7 @@ def _read_as_one(
     mail_map = mail_maps[0][0].before([mail_map for mail_map, _ in mail_maps[1:]])
     starts = sorted(set[bytes]().union(*(part.starts for part in parts)))
     with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
-        asked = _Asked(wanted, _must_be_exact(alone, parts, starts, wanted.find_copies))
+        asked = _Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
         keys = Keys(parts[0].git)
         reading = _Reading(alone, parts, starts, asked, mail_map, keys, memory)
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
@@ -347,7 +348,12 @@ class _Reading:
         for rows in (commits, revisions, members, data.rows):
             yield from rows.take()
         yield from code.batches(git, history, kept)
-        _report(", ".join(part.layout.path for part in self._parts), history, commits.undated)
+        paths = ", ".join(part.layout.path for part in self._parts)
+        if kept is not None and has_data(history.paths.exact):
+            _LOG.warning(
+                "Only a part of the history of %s is told: what files of DVC say of data is left out.", paths
+            )
+        _report(paths, history, commits.undated)
 
 
 def _report(paths: str, history: History, undated: int) -> None:
@@ -361,10 +367,16 @@ def _report(paths: str, history: History, undated: int) -> None:
         )
 
 
-def _must_be_exact(alone: Git, parts: Sequence[_Part], starts: list[bytes], find_copies: bool) -> bool:
+def _must_be_exact(
+    alone: Git, parts: Sequence[_Part], starts: list[bytes], wanted: GitWanted, memory: Memory | None
+) -> bool:
     """Return whether contents are missing that have to be compared; warn if so."""
     partial = [part.layout.path for part in parts if part.layout.is_partial]
-    if not (partial and starts) or not missing_contents(alone, starts, find_copies=find_copies):
+    if not (partial and starts):
+        return False
+    copies = wanted.find_copies
+    is_known = known_in(memory, alone, Renames(copies)) if memory else None
+    if not missing_contents(alone, starts, find_copies=copies, is_known=is_known):
         return False
     _LOG.warning(
         "The Git repository %s is a partial clone without some contents: a file that was renamed"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from mlflow2prov.sources.git_log import Renames, log_arguments
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_remembered import parents_of
 
 _GITLINK = b"160000"
 
 
-def missing_contents(alone: Git, starts: Iterable[bytes], *, find_copies: bool) -> list[bytes]:
+def missing_contents(
+    alone: Git,
+    starts: Iterable[bytes],
+    *,
+    find_copies: bool,
+    is_known: Callable[[bytes, int], bool] | None = None,
+) -> list[bytes]:
     """Return the object names of the contents that are not there and would have to be compared.
 
     These are, of each commit that is no merge, with files that came and files that went but for renames without a change,
@@ -22,10 +29,15 @@ def missing_contents(alone: Git, starts: Iterable[bytes], *, find_copies: bool) 
         alone: Git on the objects of a repository alone.
         starts: the commits whose histories are read.
         find_copies: whether copies are searched.
+        is_known: of a commit, and of how many parents it has, whether it need not be looked at.
     """
-    arguments = [
-        part for part in log_arguments(Renames(exact=True)) if not part.startswith(("--format", "--reverse"))
-    ]
+    asked = log_arguments(Renames(exact=True), walks=is_known is None)
+    arguments = [part for part in asked if not part.startswith(("--format", "--reverse"))]
+    if is_known is not None:
+        lines = alone.output("rev-list", "--no-merges", "--parents", "--stdin", lines=starts)
+        starts = [name for name, parents in parents_of(lines).items() if not is_known(name, parents)]
+        if not starts:
+            return []
     with alone.running(*arguments, "--no-merges", "--format=%H", lines=starts) as output:
         wanted = sorted(set(_compared(output, find_copies)))
     return missing(alone, wanted)

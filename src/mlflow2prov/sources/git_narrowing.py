@@ -125,6 +125,19 @@ class Narrowing:
         }
         return [f"{what}: {value}" for what, value in said.items() if value]
 
+    def check_tree_members(self, tree_members: bool) -> None:
+        """Raise an error if all files of trees are asked for, of which only a part is told.
+
+        Raises:
+            UsageError: so it is.
+        """
+        if tree_members and self.is_of_history:
+            part = "; ".join(self.shown)
+            raise UsageError(
+                f"tree members are all files of a tree, and only a part of the history is told ({part}):"
+                " leave out --tree_members, or --paths and the times of commits"
+            )
+
     def keeps_ref(self, full_name: bytes) -> bool:
         """Return whether a ref is asked for.
 
@@ -182,6 +195,18 @@ class Narrowing:
 
 
 EVERYTHING = Narrowing()
+
+_DATA = (b".dvc", b"dvc.lock", b"dvc.yaml")
+
+
+def has_data(paths: Iterable[bytes]) -> bool:
+    """Return whether one of some paths is that of a file of DVC.
+
+    >>> has_data([b"data/wine.csv.dvc"]), has_data([b".dvc/config", b"a.py"])
+    (True, False)
+    """
+    names = (path.rpartition(b"/")[2] for path in paths)
+    return any(name.endswith(_DATA) and name != b".dvc" for name in names)
 
 
 class _Noted:

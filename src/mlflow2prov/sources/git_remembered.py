@@ -7,7 +7,7 @@ the same way. All the rest, which depends on where refs point, is worked out ane
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from mlflow2prov.sources.git_log import Keep, LoggedCommit, Renames, commit_of
@@ -58,8 +58,7 @@ class Remembered:
     """
 
     def __init__(self, memory: Memory, git: Git, find: Renames, parents: Mapping[bytes, int]) -> None:
-        version = git.output("version").decode("utf-8", "replace").strip()
-        self._kind = f"1; {version}; {git.object_format()}; {', '.join(_shown(find))}"
+        self._kind = _kind(git, find)
         self._memory, self._parents = memory, parents
         self._known: dict[bytes, Known] = {}
         self._unsure: list[tuple[bytes, Known, bytes]] = []
@@ -105,6 +104,17 @@ class Remembered:
         self._unsure = []
         self._memory.settle()
         self._memory.forget_others(self._kind, self._parents.keys())
+
+
+def known_in(memory: Memory, git: Git, find: Renames) -> Callable[[bytes, int], bool]:
+    """Return what says of a commit, and of how many parents it has, whether it is remembered."""
+    known = memory.known(_kind(git, find))
+    return lambda name, parents: name in known and known[name].parents == parents
+
+
+def _kind(git: Git, find: Renames) -> str:
+    version = git.output("version").decode("utf-8", "replace").strip()
+    return f"1; {version}; {git.object_format()}; {', '.join(_shown(find))}"
 
 
 def _shown(find: Renames) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.store import Store
@@ -50,13 +51,21 @@ def take_in(
                 continue
             counts[name] += batch.num_rows
             cursor.register("arriving", batch)
-            cursor.execute(statements[name])
+            store.roomy(partial(cursor.execute, statements[name]))
             cursor.unregister("arriving")
         if at_once:
             cursor.execute("COMMIT")
     finally:
         cursor.close()
     return counts
+
+
+def rows_there(store: Store, schema: str) -> int:
+    """Return how many rows the tables of a schema have, more or less."""
+    asked = (
+        "SELECT sum(estimated_size) FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ?"
+    )
+    return int(store.scalar(asked, [schema]) or 0)
 
 
 def keep_one_of_each_name(store: Store, schema: str, tables: Container[str] = tuple(KEYS)) -> Counter[str]:

@@ -1,0 +1,91 @@
+"""Events are looked at only where need be, and rows dropped as soon as nothing reads them: the graph stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.model.made_stores import run, tags
+from tests.sources.git_maker import Repository, text
+from tests.sources.mlflow.stores import fill_schema, insert
+
+from mlflow2prov import extract
+from mlflow2prov.graph import store
+from mlflow2prov.model import expand as interpreter
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("project")
+    repository = Repository(folder / "code")
+    one = repository.commit({"train.py": text(1), "b": text(2), "run.sh": ("100755", "x")})
+    side = repository.commit({"train.py": text(1), "c": text(2)}, one, branch=None)
+    two = repository.commit({"train.py": text(3), "b": text(2, 9)}, one)
+    repository.commit({"train.py": text(3), "b": text(2, 9), "c": text(2)}, two, side)
+    repository.git("tag", "-a", "-m", "first", "v1", one)
+    database = folder / "mlflow.db"
+    connection = fill_schema("3.17.2", database)
+    named = {"mlflow__source__git__commit": two, "mlflow__source__name": "train.py"}
+    for table, row in [run("a" * 32), *tags("a" * 32, **named)]:
+        insert(connection, table, row)
+    connection.commit()
+    connection.close()
+    return {"repository_path": repository.path, "mlflow_url": f"sqlite:///{database}"}
+
+
+def saved(folder: Path, **options: Any) -> bytes:
+    extract(**options).save(folder / "graph.json")
+    return (folder / "graph.json").read_bytes()
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_the_graph_is_the_same_whatever_is_spared(
+    project: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_store: bool
+) -> None:
+    given = project if with_store else {**project, "mlflow_url": None}
+    dropped: list[str] = []
+    drop: Callable[..., None] = interpreter._Interpreter.drop_what_is_not_read_after
+
+    def noting(self: Any, event: Any) -> None:
+        before = self._cursor.execute("SELECT count(*) FROM duckdb_tables()").fetchone()[0]
+        drop(self, event)
+        if self._cursor.execute("SELECT count(*) FROM duckdb_tables()").fetchone()[0] < before:
+            dropped.append(event.name)
+
+    with monkeypatch.context() as patched:
+        for limit in ("_LARGE", "_MANY"):
+            patched.setattr(interpreter, limit, 1)
+        patched.setattr(interpreter, "_RARE", 0.6)
+        patched.setattr(interpreter._Interpreter, "drop_what_is_not_read_after", noting)
+        spared = saved(tmp_path, **given)
+    assert {"commits", "parents", "derivations"} <= set(dropped)
+    monkeypatch.setattr(interpreter, "without_rows", lambda *_: frozenset())
+    monkeypatch.setattr(interpreter, "read_last_by", lambda *_: {})
+    assert saved(tmp_path, **given) == spared
+
+
+def test_a_step_that_lacks_memory_gets_more(
+    project: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {**project, "mlflow_url": None}
+    usual = saved(tmp_path, **given)
+    limits, roomy = set[str](), store.Store.roomy
+
+    def short(mine: store.Store, work: Callable[[], Any]) -> Any:
+        tries = [0]
+
+        def tried() -> Any:
+            tries[0] += 1
+            limits.add(mine.scalar("SELECT current_setting('memory_limit')"))
+            if tries[0] == 1:
+                raise duckdb.OutOfMemoryException("short of memory")
+            return work()
+
+        return roomy(mine, tried)
+
+    monkeypatch.setattr(store.Store, "roomy", short)
+    assert saved(tmp_path, **given) == usual
+    assert len(limits) > 1 and "1.0 GiB" in limits
