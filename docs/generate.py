@@ -457,7 +457,7 @@ VALIDATION_NOTES = """\
   exception: `usage-fail5` and `usage-fail7` are expected to be invalid by their index, but what they say, one
   activity that used one entity at two times, violates no constraint of the Recommendation: 24 to 27 make
   generations, invalidations, starts and ends unique, and none does so with usages. ProvToolbox's own tests
-  take both as valid, too.
+  take the first as valid, too.
 - A record of an identifier that another kind of relation has as well (53) can violate more by what follows
   from both; only the overlap is certain to be told then.
 - Violations are held in memory, some 1 kB each.
