@@ -21,6 +21,7 @@ from documents import documents, graph_of
 from mlflow2prov import Graph, Mlflow2ProvError, cli, extract
 from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.records import ELEMENT_KINDS, RELATION_KINDS
+from mlflow2prov.query.beside import beside
 from mlflow2prov.query.sandbox import sql_answer
 from mlflow2prov.query.views import views
 
@@ -362,6 +363,19 @@ def test_an_answer_that_is_not_read_to_its_end_is_let_go_of(graph: Graph) -> Non
     with sql_answer(graph, "SELECT range AS n FROM range(100000000)") as answer:
         assert next(answer.rows()) == [0]
     assert graph.sql("SELECT 1 AS n").to_pylist() == [{"n": 1}]
+
+
+def test_what_work_was_done_with_is_closed_once_and_never_stopped_afterwards() -> None:
+    def called(pause_s: float) -> list[str]:
+        calls: list[str] = []
+        pieces = beside(lambda: iter([1, 2]), lambda: calls.append("stop"), lambda: calls.append("close"))
+        assert next(pieces) == 1
+        time.sleep(pause_s)
+        pieces.close()
+        return calls
+
+    for n in range(150):
+        assert called((n % 3) / 2000) in (["close"], ["stop", "close"])
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,18 @@ _END = object()
 
 
 def beside(
-    work: Callable[[], Iterator[Any]], stop: Callable[[], object] | None = None
+    work: Callable[[], Iterator[Any]],
+    stop: Callable[[], object] | None = None,
+    close: Callable[[], object] = lambda: None,
 ) -> Generator[Any, None, None]:
     """Yield what some work yields, which is done in a thread, so that Ctrl-C ends the wait for it.
 
     ``stop`` makes the work end where it is wanted no more; without it, the work goes on with nobody to
-    wait for it, and ends with the program.
+    wait for it, and ends with the program. ``close`` lets go of what the work was done with, in the thread,
+    when the work has ended; ``stop`` is not called while or after it is.
     """
     waiting: queue.Queue[Any] = queue.Queue(_AHEAD)
-    stopped = threading.Event()
+    stopped, ended, turn = threading.Event(), threading.Event(), threading.Lock()
 
     def hand_over(piece: Any) -> None:
         while not stopped.is_set():
@@ -40,6 +43,10 @@ def beside(
             hand_over(_END)
         except BaseException as error:
             hand_over(error)
+        finally:
+            with turn:
+                ended.set()
+                close()
 
     worker = threading.Thread(target=run, daemon=True)
     worker.start()
@@ -50,8 +57,10 @@ def beside(
             yield piece
     finally:
         stopped.set()
-        if stop is not None and worker.is_alive():
-            stop()
+        if stop is not None:
+            with turn:
+                if not ended.is_set():
+                    stop()
             worker.join(_GIVEN_UP_S)
 
 

@@ -70,7 +70,7 @@ def sql_answer(graph: Graph, sql: str) -> Iterator[Answer]:
     """
     with _opened(graph, sql) as cursor:
         _check(cursor, sql)
-        with closing(beside(lambda: _found(cursor, sql), cursor.interrupt)) as pieces:
+        with closing(beside(lambda: _found(cursor, sql), cursor.interrupt, cursor.close)) as pieces:
             schema: pa.Schema = next(pieces)
             yield Answer(schema, pieces)
 
@@ -212,15 +212,12 @@ def _check_node(node: dict[str, Any]) -> None:
 
 def _found(cursor: duckdb.DuckDBPyConnection, sql: str) -> Iterator[Any]:
     """Yield the schema of the answer, then batches of it."""
-    try:
-        with _told():
-            reader = cursor.sql(sql).to_arrow_reader(_BATCH)
-            names = _distinct(reader.schema.names)
-            yield _renamed(reader.schema, names)
-            for batch in reader:
-                yield batch.rename_columns(names)
-    finally:
-        cursor.close()
+    with _told():
+        reader = cursor.sql(sql).to_arrow_reader(_BATCH)
+        names = _distinct(reader.schema.names)
+        yield _renamed(reader.schema, names)
+        for batch in reader:
+            yield batch.rename_columns(names)
 
 
 def _distinct(names: list[str]) -> list[str]:
