@@ -538,6 +538,13 @@ COMMANDS: tuple[Command, ...] = (
             Option(
                 name="output", help="Write the answer to this file; - is standard output.", metavar="FILE"
             ),
+            Option(
+                name="timeout",
+                help="Give a query up that was waited for so many seconds.",
+                kind="number",
+                metavar="SECONDS",
+                shown_default="none",
+            ),
         ),
     ),
     Command(

@@ -369,7 +369,7 @@ def _query_step(
         following = next(waiting, None)
         numbered += 1 if numbered or following is not None else 0
         surroundings.report("answering a query", {})
-        with _answer(graph, text, is_sql=bool(options["sql"])) as answer:
+        with _answer(graph, text, is_sql=bool(options["sql"]), timeout_s=options["timeout"]) as answer:
             _write_answer(answer, format_name, output, numbered, surroundings)
         yield graph
         graph = following
@@ -460,15 +460,15 @@ def _counted(documents: Iterator[Graph]) -> Iterator[tuple[Graph, int]]:
 
 
 @contextmanager
-def _answer(graph: Graph, text: str, *, is_sql: bool) -> Iterator[Answer]:
+def _answer(graph: Graph, text: str, *, is_sql: bool, timeout_s: float | None) -> Iterator[Answer]:
     from mlflow2prov.query.sandbox import sql_answer
     from mlflow2prov.query.sparql import sparql_answer
 
     if is_sql:
-        with sql_answer(graph, text) as answer:
+        with sql_answer(graph, text, timeout_s) as answer:
             yield answer
     else:
-        yield sparql_answer(graph, text)
+        yield sparql_answer(graph, text, timeout_s)
 
 
 def _write_answer(

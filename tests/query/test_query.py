@@ -378,18 +378,20 @@ def test_what_work_was_done_with_is_closed_once_and_never_stopped_afterwards() -
         assert called((n % 3) / 2000) in (["close"], ["stop", "close"])
 
 
-@pytest.mark.parametrize(
-    "question",
-    [
-        ("--sql", "SELECT count(*) FROM range(10000000000) a, range(1000000000) b"),
-        ("--sparql", "SELECT (count(*) AS ?n) { VALUES ?a {0 1} VALUES ?b {0 1}" + "".join(
-            f" VALUES ?v{n} {{0 1 2 3 4 5 6 7 8 9}}" for n in range(16)) + " }"),
-    ],
-    ids=["sql", "sparql"],
-)  # fmt: skip
+_ENDLESS = [
+    ("--sql", "SELECT count(*) FROM range(10000000000) a, range(1000000000) b"),
+    ("--sparql", "SELECT (count(*) AS ?n) { VALUES ?a {0 1} VALUES ?b {0 1}" + "".join(
+        f" VALUES ?v{n} {{0 1 2 3 4 5 6 7 8 9}}" for n in range(16)) + " }"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("question", _ENDLESS, ids=["sql", "sparql"])
 def test_an_endless_query_ends_when_it_is_interrupted(question: tuple[str, str], file: str) -> None:
-    marker = "import sys; from mlflow2prov import cli; import mlflow2prov.query.beside as b; n = b._next\n"
-    marker += "def told(w):\n    print('waiting', flush=True)\n    return n(w)\nb._next = told\ncli.main(sys.argv[1:])"
+    marker = (
+        "import sys; from mlflow2prov import cli; from mlflow2prov.query.beside import _Patience as p\n"
+        "n = p.next_of\ndef told(p, w):\n    print('waiting', flush=True)\n    return n(p, w)\n"
+        "p.next_of = told\ncli.main(sys.argv[1:])"
+    )
     command = [sys.executable, "-c", marker, "load", "--input", file, "query", *question]
     child = subprocess.Popen(
         command,
@@ -404,3 +406,26 @@ def test_an_endless_query_ends_when_it_is_interrupted(question: tuple[str, str],
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert child.returncode == 130 and "interrupted" in said
+
+
+@pytest.mark.parametrize("question", _ENDLESS, ids=["sql", "sparql"])
+def test_an_endless_query_ends_after_its_time(question: tuple[str, str], file: str) -> None:
+    script = "import sys; from mlflow2prov import cli; cli.main(sys.argv[1:])"
+    options = ["query", *question, "--timeout", "1"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "load", "--input", file, *options],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert ended.stderr.startswith("mlflow2prov: error: no whole answer after 1 s")
+
+
+def test_what_comes_in_time_is_not_hurt_by_a_timeout(graph: Graph) -> None:
+    assert graph.sql("SELECT count(*) AS n FROM range(1000)", timeout_s=60).to_pylist() == [{"n": 1000}]
+    assert graph.sparql("SELECT (1 AS ?n) {}", timeout_s=60).num_rows == 1
+    with pytest.raises(Mlflow2ProvError, match=r"after 0\.3 s"):
+        graph.sql(_ENDLESS[0][1], timeout_s=0.3)
+    assert graph.sql("SELECT 1 AS n").to_pylist() == [{"n": 1}]

@@ -330,27 +330,29 @@ class Graph:
 
         return link(self)
 
-    def sql(self, query: str) -> pa.Table:
+    def sql(self, query: str, timeout_s: float | None = None) -> pa.Table:
         """Return the rows of a query in SQL over the documented views, as an Arrow table.
 
-        It can only read, and nothing but the graph: see :mod:`mlflow2prov.query.sandbox`.
+        It can only read, and nothing but the graph: see :mod:`mlflow2prov.query.sandbox`. A query that was
+        waited for longer than ``timeout_s`` seconds is given up with a ``GraphError``.
 
         >>> Graph.empty().sql("SELECT count(*) AS runs FROM Run").to_pylist()
         [{'runs': 0}]
         """
         from mlflow2prov.query.sandbox import sql_answer
 
-        with sql_answer(self, query) as answer:
+        with sql_answer(self, query, timeout_s) as answer:
             return answer.table()
 
-    def sparql(self, query: str) -> pa.Table:
+    def sparql(self, query: str, timeout_s: float | None = None) -> pa.Table:
         """Return the answer to a SPARQL query over the graph as PROV-O, as an Arrow table of text.
 
-        See :func:`mlflow2prov.query.sparql.sparql_answer`; it takes the extra ``mlflow2prov[rdf]``.
+        See :func:`mlflow2prov.query.sparql.sparql_answer`; it takes the extra ``mlflow2prov[rdf]``. A query
+        that was waited for longer than ``timeout_s`` seconds is given up with a ``GraphError``.
         """
         from mlflow2prov.query.sparql import sparql_answer
 
-        return sparql_answer(self, query).table()
+        return sparql_answer(self, query, timeout_s).table()
 
     def ask(self, name: str, /, **parameters: str) -> pa.Table:
         """Return the answer to one of the shipped questions (see :mod:`mlflow2prov.graph.questions`).

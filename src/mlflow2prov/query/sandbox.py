@@ -61,16 +61,17 @@ _LOCKED = {
 
 
 @contextmanager
-def sql_answer(graph: Graph, sql: str) -> Iterator[Answer]:
+def sql_answer(graph: Graph, sql: str, timeout_s: float | None = None) -> Iterator[Answer]:
     """The answer to a query in SQL, which is read within the ``with`` block.
 
     Raises:
         UsageError: it is no single ``SELECT``, or wants what it can't have.
-        GraphError: the engine can't carry it out.
+        GraphError: the engine can't carry it out, or it was waited for longer than ``timeout_s`` seconds.
     """
     with _opened(graph, sql) as cursor:
         _check(cursor, sql)
-        with closing(beside(lambda: _found(cursor, sql), cursor.interrupt, cursor.close)) as pieces:
+        found = beside(lambda: _found(cursor, sql), cursor.interrupt, cursor.close, timeout_s)
+        with closing(found) as pieces:
             schema: pa.Schema = next(pieces)
             yield Answer(schema, pieces)
 

@@ -34,19 +34,20 @@ PREFIXES = {
 _BATCH = 10_000
 
 
-def sparql_answer(graph: Graph, query: str) -> Answer:
+def sparql_answer(graph: Graph, query: str, timeout_s: float | None = None) -> Answer:
     """Return the answer to a query: the variables of SELECT, ``answer`` of ASK, triples of CONSTRUCT and DESCRIBE.
 
     All values are text: of literals their lexical form.
 
     Raises:
         UsageError: the query is wrong or would fetch something, or the extra is not installed.
+        GraphError: it was waited for longer than ``timeout_s`` seconds.
     """
     oxigraph = _oxigraph()
     _refuse_service(query)
     store = graph.worked_out("RDF store", lambda: _loaded(graph, oxigraph))
     prefixes = PREFIXES | {prefix: iri for prefix, iri in graph.prefixes().items() if prefix != "_"}
-    pieces = beside(lambda: _found(store, query, prefixes, oxigraph))
+    pieces = beside(lambda: _found(store, query, prefixes, oxigraph), timeout_s=timeout_s)
     schema: pa.Schema = next(pieces)
     return Answer(schema, pieces)
 
