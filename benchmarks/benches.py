@@ -20,6 +20,7 @@ from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.push_bench import push
+from benchmarks.questions_bench import questions
 from benchmarks.server import running_server
 from benchmarks.sizes import Size
 from benchmarks.validate_bench import validation
@@ -397,6 +398,13 @@ BENCHES: dict[str, Bench] = {
             about="A made graph, kept in a DuckDB file, is opened by a process of its own, which asks for the lineage of"
             " an entity five times, and once for that of the last one.",
             run=lineage,
+        ),
+        Bench(
+            name="questions",
+            title="The shipped questions",
+            about="`ask` for each question in turn, in one process, of the graph of a made history with merges and of runs"
+            " of one script of it, which is kept in a DuckDB file; wall times, the first answer to each.",
+            run=questions,
         ),
         Bench(
             name="push",

@@ -5,18 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.git_history import make_repository
-from benchmarks.mlflow_store import make_store
+from benchmarks.questions_graph import make_sources, parameters
 from prov.model import ProvDocument
 from tests.conftest import DemoProject
 
@@ -314,7 +311,6 @@ def test_wrong_usage_is_found_before_anything_is_read(given: tuple[str, ...]) ->
 # ---- on a large graph ------------------------------------------------------------------------------
 
 
-SCRIPT = "lib/part00/unit000000.py"
 LIMIT_S, OVERHEAD_S = 2.0, 0.5
 """The CPU that a question may take for a million records, and that it takes for none."""
 
@@ -322,37 +318,15 @@ LIMIT_S, OVERHEAD_S = 2.0, 0.5
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     """A graph of some 250,000 records: runs of a script at commits of a long history with merges."""
-    folder = tmp_path_factory.mktemp("large")
-    make_repository(folder / "code.git", 1000, merge_every=10, files=200)
-    make_store(folder / "store.db", 240)
-    log = ["git", "-C", str(folder / "code.git"), "log", "--format=%H"]
-    commits = subprocess.run(log, capture_output=True, check=True, encoding="utf-8").stdout.split()
-    with closing(sqlite3.connect(folder / "store.db")) as database, database:
-        names = "SELECT DISTINCT value FROM tags WHERE key = 'mlflow.source.git.commit' ORDER BY value"
-        for number, (name,) in enumerate(database.execute(names).fetchall()):
-            database.execute("UPDATE tags SET value = ? WHERE value = ?", [commits[number * 80], name])
-        database.execute("UPDATE tags SET value = ? WHERE key = 'mlflow.source.name'", [SCRIPT])
-    with extract(folder / "code.git", f"sqlite:///{folder / 'store.db'}") as graph:
+    with extract(*make_sources(tmp_path_factory.mktemp("large"), commits=1000, runs=240)) as graph:
         yield graph
 
 
 def test_every_question_is_answered_in_time_on_a_large_graph(large: Graph) -> None:
     records = large.count("element") + large.count("relation")
     assert records > 200_000
-    queries = {
-        "model version": "SELECT id FROM RegisteredModelVersion ORDER BY id",
-        "run": "SELECT run_id FROM Run ORDER BY run_id",
-        "commit": "SELECT sha FROM m2p.Commit ORDER BY authored_at",
-        "file": f"SELECT first_path FROM File WHERE first_path = '{SCRIPT}'",
-        "dataset": "SELECT id FROM Dataset ORDER BY id",
-        "person": "SELECT id FROM m2p.User ORDER BY id",
-        "metric": "SELECT name FROM Metric ORDER BY name",
-    }
-    values = {kind: next(iter(large.sql(sql).to_pylist()[0].values())) for kind, sql in queries.items()}
-    answered, took = set(), {}
-    for name, question in questions().items():
-        needed = [one for one in question.parameters if one.default is None and not one.may_be_missing]
-        given = {one.name: values.get(one.kind) or values.get(one.name) or one.example for one in needed}
+    answered, took = set[str](), dict[str, float]()
+    for name, given in parameters(large).items():
         before = time.process_time()
         answered |= {name} if large.ask(name, **given).num_rows else set()
         took[name] = time.process_time() - before
