@@ -53,7 +53,7 @@ def test_help_answers_in_under_300_ms() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_has_help_with_an_example_and_both_spellings(command: object) -> None:
-    from mlflow2prov.commands import Command
+    from mlflow2prov.commands.declared import Command
 
     assert isinstance(command, Command)
     shown = run(command.name, "--help").stdout.decode()

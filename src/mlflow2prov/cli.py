@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlflow2prov import __version__
-from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, check_chain, step
+from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Step, check_chain, step
+from mlflow2prov.commands.declared import Command, Option
 from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
 
 if TYPE_CHECKING:

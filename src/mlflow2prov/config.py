@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Command, Option, Step, check_chain, step
+from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Step, check_chain, step
+from mlflow2prov.commands.declared import Command, Option
 from mlflow2prov.errors import ConfigurationError, UsageError
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{[^}]*\}?")
