@@ -7,14 +7,17 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import msgspec
 
 from mlflow2prov.errors import FormatError
+from mlflow2prov.formats.intern import Staging
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
+from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import Store
 
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 """What the parser raises for text that is not JSON, or that it does not take."""
@@ -38,6 +41,24 @@ def without_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def graph_of_json(
+    file: BinaryIO, name: str, store: Store | None, title: str, stage: Callable[[Staging, bytes], None]
+) -> Graph:
+    """Return a document of a format that is JSON as a graph; ``stage`` reads its content, ``title`` names the format.
+
+    Raises:
+        FormatError: it is not JSON, not whole, or not of the format; the message has the path.
+    """
+    content = content_of(file, name, title)
+    with Staging(store, name) as staging, without_collection():
+        try:
+            stage(staging, content)
+        except NOT_JSON as error:
+            raise FormatError(f"{name} is not a {title} document: {reason(error, content)}") from error
+        del content
+        return staging.finish()
 
 
 def content_of(file: BinaryIO, name: str, title: str) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 from mlflow2prov.formats.projection import Key
 from mlflow2prov.graph.arrays import inferred, lists
 from mlflow2prov.graph.store import Store
+from mlflow2prov.prov.datatypes import FLOATING, INTEGERS
 
 MOST_COLUMNS = 200
 """More attributes than this don't get a column of their own: rows would be commas for the most part."""
@@ -22,32 +23,18 @@ MOST_COLUMNS = 200
 SEPARATOR = "chr(31)"
 """SQL of what stands between the items of a list."""
 
-_INTEGERS = (
-    *(
-        "integer",
-        "long",
-        "int",
-        "short",
-        "byte",
-        "nonNegativeInteger",
-        "positiveInteger",
-        "nonPositiveInteger",
-    ),
-    *("negativeInteger", "unsignedLong", "unsignedInt", "unsignedShort", "unsignedByte"),
-)
 _FAMILIES: dict[str, str] = {
-    **{f"xsd:{name}": "long" for name in _INTEGERS},
+    **{f"xsd:{name}": "long" for name in INTEGERS},
     **{f"xsd:{name}": "double" for name in ("double", "float", "decimal")},
     "xsd:boolean": "boolean",
     "xsd:dateTime": "datetime",
 }
 """The type that values of a datatype may have in a column."""
 
-_FLOATING = r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?|INF)|NaN"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})?"
 _CHECKS: dict[str, str] = {
     "long": "regexp_full_match(a.v, '[+-]?[0-9]+') AND try_cast(a.v AS BIGINT) IS NOT NULL",
-    "double": f"regexp_full_match(a.v, '{_FLOATING}')",
+    "double": f"regexp_full_match(a.v, '{FLOATING}')",
     "boolean": "a.v IN ('true', 'false', '1', '0')",
     "datetime": f"regexp_full_match(a.v, '{_MOMENT}') AND NOT starts_with(a.v, '0000') "
     "AND try_cast(left(a.v, 19) AS TIMESTAMP) IS NOT NULL AND a.v[12:13] < '24'",

@@ -18,11 +18,10 @@ from mlflow2prov.formats import provjson_plain as plain
 from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Columns, Staging, unknown_prefix
 from mlflow2prov.formats.json_text import (
     NOT_JSON,
-    content_of,
+    graph_of_json,
     reason,
     repeated_member,
     repeated_within,
-    without_collection,
 )
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
@@ -52,14 +51,9 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
     Raises:
         FormatError: it is not JSON, not whole, or not PROV-JSON; the message has the path.
     """
-    content = content_of(file, name, "PROV-JSON")
-    with Staging(store, name) as staging, without_collection():
-        try:
-            _Reader(staging, name).document(content)
-        except NOT_JSON as error:
-            raise FormatError(f"{name} is not a PROV-JSON document: {reason(error, content)}") from error
-        del content
-        return staging.finish()
+    return graph_of_json(
+        file, name, store, "PROV-JSON", lambda staging, content: _Reader(staging, name).document(content)
+    )
 
 
 class _Reader:

@@ -16,11 +16,10 @@ from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Columns, Staging
 from mlflow2prov.formats.json_text import (
     NOT_JSON,
-    content_of,
+    graph_of_json,
     reason,
     repeated_member,
     repeated_within,
-    without_collection,
 )
 from mlflow2prov.formats.provjsonld_names import Names
 from mlflow2prov.formats.provjsonld_terms import (
@@ -62,14 +61,9 @@ def read(file: BinaryIO, name: str, store: Store | None = None) -> Graph:
     Raises:
         FormatError: it is not JSON, not whole, or not PROV-JSONLD; the message has the path.
     """
-    content = content_of(file, name, "PROV-JSONLD")
-    with Staging(store, name) as staging, without_collection():
-        try:
-            _Reader(staging, name).document(content)
-        except NOT_JSON as error:
-            raise FormatError(f"{name} is not a PROV-JSONLD document: {reason(error, content)}") from error
-        del content
-        return staging.finish()
+    return graph_of_json(
+        file, name, store, "PROV-JSONLD", lambda staging, content: _Reader(staging, name).document(content)
+    )
 
 
 class _Statements:

@@ -318,23 +318,34 @@ def _told() -> Iterator[None]:
     import duckdb
 
     try:
-        yield
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
+        with heard():
+            yield
     except duckdb.OutOfMemoryException as error:
         raise GraphError(
-            f"there is not enough memory or disk for this: {_first_line(error)}; "
+            f"there is not enough memory or disk for this: {first_line(error)}; "
             "TMPDIR may name a folder with more room"
         ) from error
     except duckdb.Error as error:
-        raise GraphError(_first_line(error)) from error
+        raise GraphError(first_line(error)) from error
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """What the engine raises where it is interrupted, as the interruption that it was."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
     except RuntimeError as error:
         if "interrupt" in str(error).lower():
             raise KeyboardInterrupt from error
         raise
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError, UsageError
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.graph.store import first_line, heard
 from mlflow2prov.query.answers import Answer
 from mlflow2prov.query.beside import beside
 from mlflow2prov.query.dialects import DuckDb
@@ -169,7 +170,7 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise UsageError(f"the query is no SQL that can be read: {_first_line(error)}") from error
+        raise UsageError(f"the query is no SQL that can be read: {first_line(error)}") from error
     if len(statements) != 1:
         raise UsageError(f"a query is one statement; there are {len(statements)}")
     if statements[0].type != duckdb.StatementType.SELECT:
@@ -251,25 +252,16 @@ def _told() -> Iterator[None]:
     import pyarrow as pa
 
     try:
-        yield
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
+        with heard():
+            yield
     except duckdb.OutOfMemoryException as error:
-        raise GraphError(f"there is not enough memory for this query: {_first_line(error)}") from error
+        raise GraphError(f"there is not enough memory for this query: {first_line(error)}") from error
     except (
         duckdb.PermissionException,
         duckdb.CatalogException,
         duckdb.ParserException,
         duckdb.BinderException,
     ) as error:
-        raise UsageError(f"the query can't be carried out: {_first_line(error)}") from error
+        raise UsageError(f"the query can't be carried out: {first_line(error)}") from error
     except (duckdb.Error, pa.ArrowException) as error:
-        raise GraphError(f"the query failed: {_first_line(error)}") from error
-    except RuntimeError as error:
-        if "interrupt" in str(error).lower():
-            raise KeyboardInterrupt from error
-        raise
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise GraphError(f"the query failed: {first_line(error)}") from error

@@ -7,26 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from mlflow2prov.prov.datatypes import FLOATING, INTEGERS
 from mlflow2prov.prov.namespaces import XSD
 
 Value: TypeAlias = "str | int | float | bool | datetime"
 Convert: TypeAlias = "Callable[[str], Value]"
 
-_INTEGERS = (
-    *(
-        "integer",
-        "long",
-        "int",
-        "short",
-        "byte",
-        "nonNegativeInteger",
-        "positiveInteger",
-        "nonPositiveInteger",
-    ),
-    *("negativeInteger", "unsignedLong", "unsignedInt", "unsignedShort", "unsignedByte"),
-)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
-_FLOATING = re.compile(r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?|INF)|NaN")
+_FLOATING = re.compile(FLOATING)
 _LARGEST = 2**63 - 1
 
 
@@ -68,7 +56,7 @@ def _moment(text: str) -> Value:
 
 
 _CONVERTERS: dict[str, Convert] = {
-    **{XSD + name: _integer for name in _INTEGERS},
+    **{XSD + name: _integer for name in INTEGERS},
     **{XSD + name: _floating for name in ("double", "float", "decimal")},
     XSD + "boolean": _boolean,
     XSD + "dateTime": _moment,
