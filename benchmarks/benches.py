@@ -18,6 +18,7 @@ from benchmarks.lineage_bench import lineage
 from benchmarks.measure import Command, Cost, FailedError, best, run
 from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
+from benchmarks.points_bench import points
 from benchmarks.postgresql_bench import postgresql
 from benchmarks.push_bench import push
 from benchmarks.questions_bench import questions
@@ -360,6 +361,13 @@ BENCHES: dict[str, Bench] = {
             " their metrics alone. Of servers the CPU counts, too. Growth is without what a store of five runs"
             " takes.",
             run=ways,
+        ),
+        Bench(
+            name="points",
+            title="Very many metric points",
+            about="`extract … save --format parquet` of a store in SQLite like the ones above, with many more steps of"
+            " each metric, in one process.",
+            run=points,
         ),
         Bench(
             name="prov",

@@ -18,6 +18,7 @@ class Size:
         server_runs: of the store that a server is read over.
         ways_runs: of the stores that are read by every way in, the smaller one first.
         records: that the ``prov`` library is compared on.
+        points: metric points of the store that becomes Parquet.
         relations: of the graph that lineage is asked of.
         pushed: records that are pushed into databases.
         library_records: that the ``prov`` library writes and reads in each format.
@@ -33,6 +34,7 @@ class Size:
     server_runs: int
     ways_runs: tuple[int, int]
     records: int
+    points: int
     relations: int
     pushed: int
     library_records: int
@@ -52,6 +54,7 @@ SIZES: dict[str, Size] = {
             server_runs=500,
             ways_runs=(2_000, 20_000),
             records=1_000_000,
+            points=20_000_000,
             relations=10_000_000,
             pushed=200_000,
             library_records=20_000,
@@ -67,6 +70,7 @@ SIZES: dict[str, Size] = {
             server_runs=200,
             ways_runs=(100, 500),
             records=100_000,
+            points=200_000,
             relations=1_000_000,
             pushed=20_000,
             library_records=5_000,
@@ -81,6 +85,7 @@ SIZES: dict[str, Size] = {
             server_runs=5,
             ways_runs=(10, 20),
             records=2_000,
+            points=20_000,
             relations=10_000,
             pushed=1_000,
             library_records=500,
