@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlflow2prov.formats.provo_described import cover_attributes
 from mlflow2prov.formats.provo_relations import IS_ELEMENT
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import PROV
@@ -41,6 +42,7 @@ def find_elements(store: Store, schema: str, forms: Forms) -> int:
     _add_weak(store, schema)
     _add_times(store, schema)
     _misplaced(store, schema)
+    cover_attributes(store, schema, forms)
     _infer(store, schema, forms)
     return _homeless(store, schema)
 

@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING, Any
 from mlflow2prov.formats.provo_terms import (
     AT_TIME,
     ATTRIBUTE_NAMES,
+    DESCRIBES,
     ELEMENT_CLASSES,
     ELEMENT_TIMES,
     EMPTY_BUNDLE,
     IMPLIED_CLASSES,
     LANGUAGE,
     NODE_CLASSES,
+    RECORD_CLASSES,
+    RECORDED,
+    RECORDED_SUBJECT,
     RELATIONS,
     SLOTS,
     STRING,
     STRUCTURAL_CLASSES,
+    recorded,
     unwrapped,
 )
 from mlflow2prov.prov.namespaces import PROV, XSD
@@ -52,6 +57,7 @@ class Meaning:
     Attributes:
         way: the tables that it goes to: ``ATTRIBUTE``, ``SLOT``, ``MOMENT``.
         role: ``class`` (the subject is a record of the kind), ``weak`` (it is, if nothing else says what it is),
+            ``record`` (it describes a record of the kind), ``describes`` (the object is its identifier),
             ``bundle`` (it is a bundle), ``link`` (the object is a relation of the kind, the subject its first
             argument), ``argument`` (of the relation that the subject is), ``binary`` (subject and object are in a
             relation of the kind), or ``time``, ``start``, ``end``, ``moment`` (of a relation of the kind).
@@ -90,12 +96,17 @@ def _classes() -> Iterator[tuple[str, Meaning]]:
     for iri, kind in {**ELEMENT_CLASSES, **NODE_CLASSES}.items():
         if iri in STRUCTURAL_CLASSES:
             yield iri, Meaning(SLOT, "class", _number(kind))
+    for kind, iri in RECORD_CLASSES.items():
+        yield iri, Meaning(SLOT, "record", _number(kind))
     yield EMPTY_BUNDLE, Meaning(SLOT, "bundle")
 
 
 def _links() -> Iterator[tuple[str, Meaning]]:
+    yield DESCRIBES, Meaning(SLOT, "describes")
+    yield RECORDED_SUBJECT, Meaning(SLOT, "argument", position=1)
     for term in SLOTS:
-        yield term, Meaning(SLOT, "argument", position=_POSITIONS[SLOTS[term]])
+        meaning = Meaning(SLOT, "argument", position=_POSITIONS[SLOTS[term]])
+        yield from ((term, meaning), (recorded(term), meaning))
     for name, relation in RELATIONS.items():
         kind = _number(name)
         for inverse in relation.inverses:
@@ -109,9 +120,11 @@ def _links() -> Iterator[tuple[str, Meaning]]:
 
 
 def _moments() -> Iterator[tuple[str, Meaning]]:
-    yield AT_TIME, Meaning(MOMENT, "time")
+    times = {AT_TIME: Meaning(MOMENT, "time")}
     for term, column in ELEMENT_TIMES.items():
-        yield term, Meaning(MOMENT, column.removesuffix("_time"), _number("activity"))
+        times[term] = Meaning(MOMENT, column.removesuffix("_time"), _number("activity"))
+    for term, meaning in times.items():
+        yield from ((term, meaning), (recorded(term), meaning))
     for name, relation in RELATIONS.items():
         for term in relation.moments:
             yield term, Meaning(MOMENT, "moment", _number(name))
@@ -185,8 +198,9 @@ def meaning_of(p: str, *, is_named: bool, class_: str) -> Meaning:
 
 
 def _attribute(p: str, form: str) -> AttributeForm:
-    name = ATTRIBUTE_NAMES.get(p)
-    iri = PROV + name.removeprefix("prov:") if name else unwrapped(p)
+    iri = unwrapped(p, RECORDED) if p.startswith(RECORDED) else p
+    name = ATTRIBUTE_NAMES.get(iri)
+    iri = PROV + name.removeprefix("prov:") if name else unwrapped(iri)
     if form in ("i", "b"):
         return AttributeForm(iri, QNAME, None, is_name=True)
     if form.startswith("@"):

@@ -1,16 +1,24 @@
-"""Relations that say what others say, too: RDF has a triple once, so that each needs a node of its own.
+"""What RDF has once and a graph several times: records of one identifier, and relations that say the same.
 
-They are found in passes over the relations, of which each looks at as many as memory is to hold.
+A triple is there once, so that each of these needs a node of its own. They are found in passes over the
+records, of which each looks at as many as memory is to hold.
 """
 
 from __future__ import annotations
 
+from mlflow2prov.formats.projection import Projection
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import KIND_BY_NAME
 
 _AT_ONCE = 2**20
 """So many relations at most are grouped at a time."""
+
+_SAID = {
+    "element": "bundle, kind, id, start_time, end_time, list_sort(attributes)",
+    "relation": f"bundle, kind, id, {', '.join(ARGUMENT_COLUMNS)}, time, list_sort(attributes)",
+}
+"""What the records of each table say, as SQL."""
 
 
 def find_again(graph: Graph, scratch: str, plain: str) -> None:
@@ -47,6 +55,49 @@ def find_copies(graph: Graph, scratch: str) -> None:
             f"INSERT INTO {scratch}.copy SELECT * FROM ({numbered} FROM ({_repeated(alike, said, of_pass)})) "
             "WHERE number > 1"
         )
+
+
+def find_described(projection: Projection) -> bool:
+    """Make ``described_element`` and ``described_relation``: records that share their identifier within a bundle.
+
+    They have the place of each, and its number among those that say the same. Return whether there are any.
+    """
+    graph, scratch, run = projection.graph, projection.scratch, projection.graph.store.run
+    for table in _SAID:
+        run(f"CREATE TABLE {scratch}.sharing_{table} (place BIGINT)")
+        run(f"CREATE TABLE {scratch}.described_{table} (place BIGINT, number BIGINT)")
+    for condition in projection.id_ranges():
+        named = " UNION ALL ".join(
+            f"SELECT bundle, id FROM {graph.schema}.{table} WHERE {condition}" for table in _SAID
+        )
+        run(
+            f"CREATE OR REPLACE TABLE {scratch}.shared AS SELECT bundle, id FROM ({named}) "
+            "GROUP BY bundle, id HAVING count(*) > 1"
+        )
+        if not graph.store.scalar(f"SELECT count(*) FROM {scratch}.shared"):
+            continue
+        for table in _SAID:
+            run(
+                f"INSERT INTO {scratch}.sharing_{table} SELECT r.rowid FROM {graph.schema}.{table} r "
+                f"SEMI JOIN {scratch}.shared s ON s.bundle = r.bundle AND s.id = r.id WHERE {condition}"
+            )
+    found = [_number_described(graph, scratch, table) for table in _SAID]
+    return any(found)
+
+
+def _number_described(graph: Graph, scratch: str, table: str) -> bool:
+    """Number those records that say the same, identifier and all; return whether there are any records."""
+    records = int(graph.store.scalar(f"SELECT count(*) FROM {scratch}.sharing_{table}"))
+    rows = (
+        f"(SELECT r.*, r.rowid AS place FROM {graph.schema}.{table} r "
+        f"SEMI JOIN {scratch}.sharing_{table} s ON s.place = r.rowid)"
+    )
+    for of_pass in _passes(records, _SAID[table]):
+        graph.store.run(
+            f"INSERT INTO {scratch}.described_{table} SELECT place, row_number() OVER "
+            f"(PARTITION BY hash({_SAID[table]}) ORDER BY place) FROM {rows} r WHERE {of_pass}"
+        )
+    return records > 0
 
 
 def _repeated(rows: str, said: str, of_pass: str) -> str:
