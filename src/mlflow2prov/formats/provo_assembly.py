@@ -53,7 +53,7 @@ def assemble(store: Store, schema: str, name: str, forms: Forms, declared: Decla
     _check_times(store, schema, name)
     prefixes = Prefixes(declared.prefixes)
     keys = _name_everything(store, schema, forms, prefixes, declared.languages)
-    attributes_by_record(store, schema, keys)
+    attributes_by_record(store, schema, forms, keys)
     _drop(store, schema, "attribute", "said", "spaced", "used", "identifier")
     return _fill(store, schema, prefixes, keys, forms)
 

@@ -6,11 +6,13 @@ language) and, for ``rdf:type``, the class where it is one of PROV. A document h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.formats.provo_terms import (
+    AGAIN,
     AT_TIME,
     ATTRIBUTE_NAMES,
     DESCRIBES,
@@ -77,12 +79,16 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class AttributeForm:
-    """The name, datatype and language of an attribute, as IRIs; ``is_name`` where its values are IRIs."""
+    """The name, datatype and language of an attribute, as IRIs; ``is_name`` where its values are IRIs.
+
+    ``number`` is that of the occurrence of a value which a record has several times, else 1.
+    """
 
     name: str
     datatype: str | None
     language: str | None
     is_name: bool
+    number: int = 1
 
 
 def _number(kind: str) -> int:
@@ -133,6 +139,8 @@ def _moments() -> Iterator[tuple[str, Meaning]]:
 _CLASSES = dict(_classes())
 _LINKS = dict(_links())
 _MOMENTS = dict(_moments())
+
+_again = re.compile(f"{re.escape(AGAIN)}([2-9]|[1-9][0-9]{{1,8}})_(.+)", re.DOTALL)
 
 _MEANING = ("way", "role", "kind", "position", "swapped", "special")
 _COLUMNS = {
@@ -198,15 +206,27 @@ def meaning_of(p: str, *, is_named: bool, class_: str) -> Meaning:
 
 
 def _attribute(p: str, form: str) -> AttributeForm:
-    iri = unwrapped(p, RECORDED) if p.startswith(RECORDED) else p
-    name = ATTRIBUTE_NAMES.get(iri)
-    iri = PROV + name.removeprefix("prov:") if name else unwrapped(iri)
+    iri, number = _name(p)
     if form in ("i", "b"):
-        return AttributeForm(iri, QNAME, None, is_name=True)
+        return AttributeForm(iri, QNAME, None, is_name=True, number=number)
     if form.startswith("@"):
-        return AttributeForm(iri, None, form[1:], is_name=False)
+        return AttributeForm(iri, None, form[1:], is_name=False, number=number)
     datatype = form[3:-1]
     if datatype.startswith(LANGUAGE):
-        return AttributeForm(iri, None, unwrapped(datatype, LANGUAGE), is_name=False)
+        return AttributeForm(iri, None, unwrapped(datatype, LANGUAGE), is_name=False, number=number)
     datatype = unwrapped(datatype)
-    return AttributeForm(iri, None if datatype in ("", STRING) else datatype, None, is_name=False)
+    return AttributeForm(
+        iri, None if datatype in ("", STRING) else datatype, None, is_name=False, number=number
+    )
+
+
+def _name(p: str) -> tuple[str, int]:
+    """The name of an attribute, and the number of its value's occurrence, from a property."""
+    iri, number = p, 1
+    again = _again.fullmatch(p)
+    if again:
+        iri, number = unwrapped(AGAIN + again[2], AGAIN), int(again[1])
+    elif len(p) > len(RECORDED):
+        iri = unwrapped(p, RECORDED)
+    name = ATTRIBUTE_NAMES.get(iri)
+    return PROV + name.removeprefix("prov:") if name else unwrapped(iri), number

@@ -20,6 +20,14 @@ _SAID = {
 }
 """What the records of each table say, as SQL."""
 
+_NUMBERED = "STRUCT(k INTEGER, v VARCHAR, n BIGINT)[]"
+_KEYS = "list_bit_or(list_transform(attributes, lambda a: 1::BIGINT << (a.k % 63)))"
+_TWICE = (
+    f"CASE WHEN len(attributes) > 1 AND bit_count({_KEYS}) < len(attributes) "
+    "THEN len(list_distinct(attributes)) < len(attributes) ELSE false END"
+)
+"""SQL of whether a record has an attribute with one value twice; bits, since making lists distinct costs much more."""
+
 
 def find_again(graph: Graph, scratch: str, plain: str) -> None:
     """Make the table ``again``: the places of plain relations whose triple another relation has as well.
@@ -58,14 +66,19 @@ def find_copies(graph: Graph, scratch: str) -> None:
 
 
 def find_described(projection: Projection) -> bool:
-    """Make ``described_element`` and ``described_relation``: records that share their identifier within a bundle.
+    """Make ``described_element`` and ``described_relation``: records that triples alone do not tell.
 
-    They have the place of each, and its number among those that say the same. Return whether there are any.
+    They share their identifier within a bundle, or have an attribute with one value several times. The tables
+    have the place of each, its number among those that say the same and, in the latter case, its attributes
+    with numbers. Return whether there are any.
     """
     graph, scratch, run = projection.graph, projection.scratch, projection.graph.store.run
     for table in _SAID:
         run(f"CREATE TABLE {scratch}.sharing_{table} (place BIGINT)")
-        run(f"CREATE TABLE {scratch}.described_{table} (place BIGINT, number BIGINT)")
+        run(f"CREATE TABLE {scratch}.described_{table} (place BIGINT, number BIGINT, attributes {_NUMBERED})")
+        run(
+            f"CREATE TABLE {scratch}.twice_{table} AS SELECT rowid AS place FROM {graph.schema}.{table} WHERE {_TWICE}"
+        )
     for condition in projection.id_ranges():
         named = " UNION ALL ".join(
             f"SELECT bundle, id FROM {graph.schema}.{table} WHERE {condition}" for table in _SAID
@@ -87,15 +100,20 @@ def find_described(projection: Projection) -> bool:
 
 def _number_described(graph: Graph, scratch: str, table: str) -> bool:
     """Number those records that say the same, identifier and all; return whether there are any records."""
-    records = int(graph.store.scalar(f"SELECT count(*) FROM {scratch}.sharing_{table}"))
-    rows = (
-        f"(SELECT r.*, r.rowid AS place FROM {graph.schema}.{table} r "
-        f"SEMI JOIN {scratch}.sharing_{table} s ON s.place = r.rowid)"
+    places = f"(SELECT place FROM {scratch}.sharing_{table} UNION SELECT place FROM {scratch}.twice_{table})"
+    records = int(graph.store.scalar(f"SELECT count(*) FROM {places}"))
+    rows = f"(SELECT r.*, r.rowid AS place FROM {graph.schema}.{table} r SEMI JOIN {places} s ON s.place = r.rowid)"
+    numbered = (
+        "SELECT place, list({'k': a.k, 'v': a.v, 'n': n} ORDER BY i) AS numbered FROM (SELECT place, a, i, "
+        "row_number() OVER (PARTITION BY place, a ORDER BY i) AS n FROM (SELECT r.rowid AS place, "
+        f"unnest(attributes) AS a, unnest(range(len(attributes))) AS i FROM {graph.schema}.{table} r "
+        f"SEMI JOIN {scratch}.twice_{table} t ON t.place = r.rowid)) GROUP BY place"
     )
     for of_pass in _passes(records, _SAID[table]):
         graph.store.run(
-            f"INSERT INTO {scratch}.described_{table} SELECT place, row_number() OVER "
-            f"(PARTITION BY hash({_SAID[table]}) ORDER BY place) FROM {rows} r WHERE {of_pass}"
+            f"INSERT INTO {scratch}.described_{table} SELECT r.place, row_number() OVER "
+            f"(PARTITION BY hash({_SAID[table]}) ORDER BY r.place), t.numbered FROM {rows} r "
+            f"LEFT JOIN ({numbered}) t ON t.place = r.place WHERE {of_pass}"
         )
     return records > 0
 

@@ -37,6 +37,9 @@ DESCRIBES = M2P + "describes"
 RECORDED = "https://w3id.org/mlflow2prov/recorded/i"
 """Stands before the names of a description's attributes, so that nobody takes them for those of a thing."""
 
+AGAIN = "https://w3id.org/mlflow2prov/again/i"
+"""Likewise of attributes whose value a record has already: a number from 2 on, and ``_`` before the name."""
+
 
 def recorded(term: str) -> str:
     """Return the property of a description that says what a term of PROV-O says of the thing itself.
@@ -257,7 +260,7 @@ LEGAL_IRI = (
 )
 """What an absolute IRI looks like (RFC 3987, section 2.2); those with an IP literal or private characters are left out."""
 
-_RESERVED = (WRAPPED, LANGUAGE, RECORDED)
+_RESERVED = (WRAPPED, LANGUAGE, RECORDED, AGAIN)
 
 _legal = re.compile(LEGAL_IRI)
 
