@@ -77,7 +77,7 @@ MENTIONED_DERIVATION = b"""{"prefix": {"default": "http://e/"},
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @LAW
-@given(raw=documents(repeated=False, plain_links=False))
+@given(raw=documents(plain_links=False))
 @example(raw=MENTIONED_DERIVATION)
 def test_what_is_written_is_read_as_the_same_document(syntax: str, raw: bytes) -> None:
     with graph_of(raw) as graph:

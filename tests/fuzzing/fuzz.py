@@ -98,7 +98,7 @@ def seeds(name: str, folders: list[Path], examples: int) -> list[Document]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(documents(repeated=False))
+    @given(documents())
     def collect(raw: bytes) -> None:
         with graph_of(raw) as graph, tempfile.TemporaryDirectory() as folder:
             try:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mlflow2prov.formats.beginnings import NOTHING
 from mlflow2prov.formats.projection import projecting
-from mlflow2prov.formats.provo import Around, Records, Syntax, no_bundles
+from mlflow2prov.formats.provo import Records, no_bundles
 from mlflow2prov.formats.provo_reader import read_as
+from mlflow2prov.formats.provo_syntax import Around, Syntax
 from mlflow2prov.formats.provo_terms import legal_sql
 from mlflow2prov.formats.text import literal
 

@@ -4,37 +4,48 @@ A relation that has nothing but two formal arguments is one triple. Any other is
 relation's identifier, or an IRI made of what the relation says, so that loading a document twice doubles
 nothing. A relation that says the same as another one is such a node, too, since a triple is there once.
 
-What RDF can't tell apart, whatever the syntax: records of one kind with one identifier are one record;
-an attribute has each value once; ``rdfs:label``, ``rdf:type``, ``prov:atLocation`` and ``prov:hadRole`` as
-names of attributes are ``prov:label``, ``prov:type``, ``prov:location`` and ``prov:role``. An identifier that
-is no IRI (one with a space, say) is written as an IRI below https://w3id.org/mlflow2prov/iri/ that
-spells it, and read back as it was.
+Where an identifier has several records in a bundle, it has the triples of all of them, as the standard means
+it; besides, each of them has a description, which says what that record says, in properties of ours that no
+other tool takes for those of a thing (see ``DESCRIBES``). So each record is read as it was. A record that has
+an attribute with one value several times has a description, too.
+
+What RDF can't tell apart, whatever the syntax: ``rdfs:label``, ``rdf:type``, ``prov:atLocation`` and
+``prov:hadRole`` as names of attributes are ``prov:label``, ``prov:type``, ``prov:location`` and ``prov:role``.
+An identifier that is no IRI (one with a space, say) is written as an IRI below
+https://w3id.org/mlflow2prov/iri/ that spells it, and read back as it was.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import count
 from typing import BinaryIO
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.projection import Key, Projection, Rows
-from mlflow2prov.formats.provo_repeated import find_again, find_copies
+from mlflow2prov.formats.provo_repeated import find_again, find_copies, find_described
+from mlflow2prov.formats.provo_syntax import Around, Syntax, joined
 from mlflow2prov.formats.provo_terms import (
+    AGAIN,
     AT_TIME,
     DATE_TIME,
+    DESCRIBES,
     EMPTY_BUNDLE,
     GENID,
     LANGUAGE,
     PROPERTIES,
     RDF,
+    RECORD_CLASSES,
+    RECORDED,
+    RECORDED_SUBJECT,
     RELATIONS,
     STRUCTURAL_CLASSES,
     STRUCTURAL_PROPERTIES,
     TYPE,
     is_language,
     is_legal,
+    recorded,
     wrapped,
 )
 from mlflow2prov.formats.text import literal, write_strings
@@ -44,66 +55,6 @@ from mlflow2prov.prov.namespaces import PROV
 from mlflow2prov.prov.records import KINDS, RecordKind
 
 _TIMES = {"startTime": PROV + "startedAtTime", "endTime": PROV + "endedAtTime", "time": AT_TIME}
-_LABEL_CHARACTERS = "[A-Za-z0-9]+"
-
-Around = tuple[str, str]
-"""What stands before and after an object, its property among it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Syntax:
-    """How triples are written; SQL goes in and out, but for constants.
-
-    Attributes:
-        name: the text of an identifier, from its ``prefix``, ``local`` and IRI, all SQL.
-        value: the text of a qualified name that is a value, from its token and its IRI, both SQL.
-        node: the text of an IRI that is legal, and spelled by no prefix.
-        blank: the text of a blank node, from its label.
-        term: the text of a term of PROV-O or ours; constants.
-        opening: what stands before the properties of a subject.
-        separator: what stands between two properties of a subject.
-        closing: what stands after the properties of a subject.
-        about: what stands around an object that is an IRI; constants.
-        typed: what stands around a literal, from its property, datatype and language; constants.
-        escaped: the text of a literal's lexical form.
-    """
-
-    name: Callable[[str, str, str], str]
-    value: Callable[[str, str], str]
-    node: Callable[[str], str]
-    blank: Callable[[str], str]
-    term: Callable[[str], str]
-    opening: Callable[[str], str]
-    separator: Callable[[str], str]
-    closing: str
-    about: Callable[[str], Around]
-    typed: Callable[[str, str | None, str | None], Around]
-    escaped: Callable[[str], str]
-
-    def names(self) -> str:
-        """SQL of an identifier's text ``t`` and its IRI ``i``, for :func:`projecting`."""
-        label = f"CASE WHEN regexp_full_match(n.local, '{_LABEL_CHARACTERS}') THEN n.local ELSE 'x' || md5(n.local) END"
-        return (
-            f"CASE WHEN n.iri IS NULL THEN {{'t': {self.blank(label)}, 'i': concat('_:', n.local)}} "
-            f"ELSE {{'t': {self.name('n.prefix', 'n.local', 'n.iri')}, 'i': n.iri}} END"
-        )
-
-    def block(self, subject: str, properties: Sequence[str], more: str = "NULL") -> str:
-        """SQL of the triples of one subject; a property that is NULL is left out, but for the first.
-
-        ``more`` are properties that have the separator before each already.
-        """
-        first, *others = properties
-        separated = "".join(f"{self.separator(subject)} || {text}, " for text in others)
-        return f"{self.opening(subject)}, {first}, {separated}{more}, {literal(self.closing)}"
-
-    def said(self, term: str, text: str) -> str:
-        """SQL of a property whose object is a text of ``name``, ``value`` or ``node``."""
-        return _joined(self.about(term), text)
-
-    def is_a(self, term: str) -> str:
-        """SQL of the statement that something is of a class of PROV-O or ours."""
-        return self.said(TYPE, literal(self.term(term)))
 
 
 class Records:
@@ -115,6 +66,7 @@ class Records:
         self._types = [
             key.is_qualified and self._iri(key.name) in (PROV + "type", TYPE) for key in projection.keys
         ]
+        self._has_described = find_described(projection)
         self._spell()
         self._find_repeated()
         self._name_blank_relations()
@@ -147,7 +99,8 @@ class Records:
         syntax, name = self._syntax, f"{rows.name}.t"
         properties = [syntax.is_a(f"{PROV}{rows.kind.name.capitalize()}"), *self._times(rows)]
         text = syntax.block(name, properties, self._attributes(name))
-        return f"SELECT concat({text}) FROM {rows.source}"
+        described, joined = self._description(rows)
+        return f"SELECT concat({text}, {described}) FROM {rows.source}{joined}"
 
     def _relation(self, rows: Rows) -> str:
         """SQL of the text of each relation of one kind."""
@@ -176,7 +129,32 @@ class Records:
                     "false"  # its bundle would stand where that of a mention with its identifier stands
                 )
             text = f"CASE WHEN {is_plain} AND again.place IS NULL THEN {plain_text} ELSE {text} END"
-        return f"SELECT {text} FROM {self._source(rows)}"
+        described, joined = self._description(rows)
+        return f"SELECT concat({text}, {described}) FROM {self._source(rows)}{joined}"
+
+    def _description(self, rows: Rows) -> tuple[str, str]:
+        """SQL of what describes each record that shares its identifier with others, and of a further join for it."""
+        table = f"described_{'element' if rows.kind.is_element else 'relation'}"
+        table = rows.place_of(f"{self._projection.scratch}.{table}")
+        if not self._has_described or not self._projection.graph.store.run(f"SELECT 1 FROM {table} LIMIT 1"):
+            return "NULL", ""
+        syntax, kind = self._syntax, rows.kind
+        own = f"coalesce({rows.name}.i, '')" if rows.name else "''"
+        node = syntax.node(self._generated(rows, "described", own))
+        target = f"{rows.name}.t" if kind.is_element else self._node(rows)
+        terms = {} if kind.is_element else RELATIONS[kind.name].arguments
+        properties = [syntax.is_a(RECORD_CLASSES[kind.name]), syntax.said(DESCRIBES, target)]
+        properties += [
+            syntax.said(recorded(terms[name]) if name in terms else RECORDED_SUBJECT, f"{text}.t")
+            for name, text in rows.arguments.items()
+        ]
+        properties += self._times(rows, recorded)
+        once = self._listed(node, "r.attributes", "said_")
+        again = self._listed(node, "described.attributes", "again_")
+        listed = f"CASE WHEN described.attributes IS NULL THEN {once} ELSE {again} END"
+        text = syntax.block(node, properties, listed)
+        joined = f" LEFT JOIN {table} described ON described.place = r.place"
+        return f"CASE WHEN described.place IS NOT NULL THEN concat({text}) END", joined
 
     def _source(self, rows: Rows) -> str:
         scratch = self._projection.scratch
@@ -185,10 +163,10 @@ class Records:
             f"LEFT JOIN {rows.place_of(f'{scratch}.copy')} copy ON copy.place = r.place"
         )
 
-    def _times(self, rows: Rows) -> list[str]:
+    def _times(self, rows: Rows, spelled: Callable[[str], str] = str) -> list[str]:
         syntax = self._syntax
         return [
-            _joined(syntax.typed(_TIMES[name], DATE_TIME, None), syntax.escaped(text))
+            joined(syntax.typed(spelled(_TIMES[name]), DATE_TIME, None), syntax.escaped(text))
             for name, text in rows.times.items()
         ]
 
@@ -201,7 +179,9 @@ class Records:
     def _spell(self) -> None:
         """Say what stands around the values of each attribute key."""
         keys = self._projection.keys
-        around = [self._around(key) for key in keys]
+        around = {"": [self._around(key, self._term(key)) for key in keys]}
+        if self._has_described:
+            around |= self._around_described()
         digests = [
             hashlib.md5(
                 repr((self._iri(key.name), key.datatype and self._iri(key.datatype), key.language)).encode()
@@ -209,20 +189,31 @@ class Records:
             for key in keys
         ]
         self._projection.spell_keys(
-            before=[before for before, _ in around],
-            after=[after for _, after in around],
+            **{f"{which}before": [before for before, _ in pairs] for which, pairs in around.items()},
+            **{f"{which}after": [after for _, after in pairs] for which, pairs in around.items()},
             is_type=self._types,
             digest=[digest.hexdigest() for digest in digests],
         )
 
-    def _around(self, key: Key) -> Around:
+    def _around_described(self) -> dict[str, list[Around]]:
+        """Likewise in descriptions; of values that stand there again, with a mark where their number belongs."""
+        names = [(key, self._iri(key.name)) for key in self._projection.keys]
+        said = [self._around(key, wrapped(name, RECORDED)) for key, name in names]
+        texts = "\n".join(text for pair in said for text in pair)
+        self._mark = next(mark for mark in (f"x{number}x" for number in count()) if mark not in texts)
+        again = [self._around(key, wrapped(name, f"{AGAIN}{self._mark}_")) for key, name in names]
+        return {"said_": said, "again_": again}
+
+    def _term(self, key: Key) -> str:
+        """The property of an attribute."""
         name = self._iri(key.name)
         if name in (PROV + "type", TYPE):
-            term = TYPE if key.is_qualified else PROV + "type"
-        elif name.startswith(PROV) and f"prov:{name.removeprefix(PROV)}" in PROPERTIES:
-            term = PROPERTIES[f"prov:{name.removeprefix(PROV)}"]
-        else:
-            term = name if is_legal(name) and name not in STRUCTURAL_PROPERTIES else wrapped(name)
+            return TYPE if key.is_qualified else PROV + "type"
+        if name.startswith(PROV) and f"prov:{name.removeprefix(PROV)}" in PROPERTIES:
+            return PROPERTIES[f"prov:{name.removeprefix(PROV)}"]
+        return name if is_legal(name) and name not in STRUCTURAL_PROPERTIES else wrapped(name)
+
+    def _around(self, key: Key, term: str) -> Around:
         if key.is_qualified:
             return self._syntax.about(term)
         if key.language is not None:
@@ -237,21 +228,30 @@ class Records:
 
     def _attributes(self, subject: str) -> str:
         """SQL of a record's attributes, a separator before each; NULL where it has none."""
+        return self._listed(subject, "r.attributes", "")
+
+    def _listed(self, subject: str, attributes: str, way: str) -> str:
+        """Likewise of a list; ``way`` is that of descriptions, ``said_``, or of lists with numbers, ``again_``."""
         if not self._projection.keys:
             return "NULL"
-        syntax = self._syntax
-        separator = syntax.separator(subject)
-        text = f"concat({separator}, s.before[a.k], {syntax.escaped('a.v')}, s.after[a.k])"
+        syntax, separator = self._syntax, self._syntax.separator(subject)
+        before, after = f"s.{way}before[a.k]", f"s.{way}after[a.k]"
+        if way == "again_":
+            before, after = (
+                f"CASE WHEN a.n = 1 THEN s.said_{side}[a.k] ELSE replace({text}, '{self._mark}', a.n::VARCHAR) END"
+                for side, text in (("before", before), ("after", after))
+            )
+        text = f"concat({separator}, {before}, {syntax.escaped('a.v')}, {after})"
         value = syntax.value("a.v", _expanded("a.v"))
-        named = f"concat({separator}, s.before[a.k], {value}, s.after[a.k])"
-        if any(self._types):
+        named = f"concat({separator}, {before}, {value}, {after})"
+        if any(self._types) and not way:
             structural = ", ".join(map(literal, self._structural_tokens()))
-            other = f"concat({separator}, {_joined(syntax.about(PROV + 'type'), value)})"
+            other = f"concat({separator}, {joined(syntax.about(PROV + 'type'), value)})"
             named = f"CASE WHEN s.is_type[a.k] AND a.v IN ({structural}) THEN {other} ELSE {named} END"
         if any(key.is_qualified for key in self._projection.keys):
             text = f"CASE WHEN s.qualified[a.k] THEN {named} ELSE {text} END"
-        listed = f"array_to_string(list_transform(r.attributes, lambda a: {text}), '')"
-        return f"CASE WHEN len(r.attributes) > 0 THEN {listed} END"
+        listed = f"array_to_string(list_transform({attributes}, lambda a: {text}), '')"
+        return f"CASE WHEN len({attributes}) > 0 THEN {listed} END"
 
     def _structural_tokens(self) -> list[str]:
         """How the graph may spell the classes that say what kind of record there is."""
@@ -305,26 +305,26 @@ class Records:
         generated = self._syntax.node(self._generated(rows))
         return f"coalesce({rows.name}.t, {generated})" if rows.name else generated
 
-    def _generated(self, rows: Rows) -> str:
-        """SQL of the IRI of a relation without identifier: it depends on nothing but what the relation says."""
-        said = [literal(rows.kind.name)]
+    def _generated(self, rows: Rows, copies: str = "copy", *more: str) -> str:
+        """SQL of the IRI of a relation without identifier: it depends on nothing but what the relation says.
+
+        ``copies`` is the table that numbers those that say the same; ``more`` is what else they say.
+        """
+        said = [literal(rows.kind.name), *more]
         said += [
             f"coalesce({rows.arguments[name]}.i, '')" if name in rows.arguments else "''"
             for name in rows.kind.references
         ]
-        said += [f"coalesce({text}, '')" for text in rows.times.values()] or ["''"]
+        said += [
+            f"coalesce({rows.times[name]}, '')" if name in rows.times else "''" for name in rows.kind.times
+        ]
+        said += [] if rows.kind.times else ["''"]
         if rows.portion.attributed:
             value = f"CASE WHEN s.qualified[a.k] THEN {_expanded('a.v')} ELSE a.v END"
             listed = f"list_transform(r.attributes, lambda a: concat(s.digest[a.k], to_json({value})))"
             said.append(f"array_to_string(list_sort({listed}), '|')")
-        number = "CASE WHEN copy.number IS NOT NULL THEN '-' || copy.number END"
+        number = f"CASE WHEN {copies}.number > 1 THEN '-' || {copies}.number END"
         return f"concat('{GENID}', md5(concat_ws('|', {', '.join(said)})), {number})"
-
-
-def _joined(around: Around, text: str) -> str:
-    """SQL of an object with what stands around it; NULL if it is."""
-    before, after = around
-    return f"{literal(before)} || {text}" + (f" || {literal(after)}" if after else "")
 
 
 def _expanded(token: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlflow2prov.errors import FormatError
 from mlflow2prov.formats.intern import _INSTANT
+from mlflow2prov.formats.provo_described import with_names
 from mlflow2prov.formats.provo_elements import attributes_by_record, find_elements
 from mlflow2prov.formats.provo_forms import QNAME, QUALIFIED_NAMES, Forms
 from mlflow2prov.formats.provo_names import NAMESPACE, Prefixes
@@ -52,7 +53,7 @@ def assemble(store: Store, schema: str, name: str, forms: Forms, declared: Decla
     _check_times(store, schema, name)
     prefixes = Prefixes(declared.prefixes)
     keys = _name_everything(store, schema, forms, prefixes, declared.languages)
-    attributes_by_record(store, schema, keys)
+    attributes_by_record(store, schema, forms, keys)
     _drop(store, schema, "attribute", "said", "spaced", "used", "identifier")
     return _fill(store, schema, prefixes, keys, forms)
 
@@ -197,8 +198,9 @@ def _find_used(store: Store, schema: str, named_forms: list[int]) -> None:
         values = f" UNION ALL SELECT hash(v), NULL, false FROM {schema}.attribute WHERE form IN ({forms})"
     store.run(
         f"CREATE TABLE {schema}.used AS SELECT h, min(place) AS place, bool_or(is_name) AS is_name FROM ("
-        f"SELECT s AS h, place, true AS is_name FROM {schema}.element{arguments}{values} UNION ALL "
-        f"SELECT r.n, NULL, true FROM {schema}.relation r JOIN {schema}.identifier i ON i.h = r.n AND NOT i.is_anonymous "
+        f"SELECT own AS h, place, true AS is_name FROM {with_names(store, schema, 'element', 's')}{arguments}{values} "
+        f"UNION ALL SELECT own, NULL, true FROM {with_names(store, schema, 'relation', 'n')} r "
+        f"JOIN {schema}.identifier i ON i.h = r.own AND NOT i.is_anonymous "
         f"UNION ALL SELECT g, NULL, true FROM {schema}.graph UNION ALL "
         f"SELECT s, NULL, true FROM {schema}.fact WHERE role = 'bundle') GROUP BY h"
     )
@@ -241,7 +243,7 @@ def _fill(
     of_bundle = f"LEFT JOIN {schema}.named b ON b.h = r.g" if has_graphs else ""
     run(
         f"INSERT INTO {graph.schema}.element SELECT {bundle}, r.kind, n.id, r.start_time, r.end_time, d.attributes "
-        f"FROM {schema}.element r JOIN {schema}.named n ON n.h = r.s "
+        f"FROM {with_names(store, schema, 'element', 's')} r JOIN {schema}.named n ON n.h = r.own "
         f"LEFT JOIN {schema}.described d ON d.g = r.g AND d.s = r.s "
         f"{of_bundle} ORDER BY r.place, r.kind"
     )
@@ -263,14 +265,16 @@ def _fill_relations(
     present = [column for column, count in zip(columns, counts, strict=True) if count]
     ids = ", ".join(f"n_{column}.id" if column in present else "NULL" for column in columns)
     joins = " ".join(
-        f"LEFT JOIN {schema}.named n_{column} ON n_{column}.h = r.{column}" for column in present
+        f"LEFT JOIN {schema}.named n_{column} ON n_{column}.h = r.{'own' if column == 'n' else column}"
+        for column in present
     )
     attributes = "d.attributes"
     if type_key is not None:
         said = f"list_transform(r.special, lambda c: {{'k': {type_key[0]}, 'v': concat('prov:', c[{len(PROV) + 1}:])}})"
         attributes = f"CASE WHEN r.special IS NOT NULL THEN {said} ELSE d.attributes END"
+    source = with_names(store, schema, "relation", "n")
     run(
-        f"INSERT INTO {graph.schema}.relation SELECT {bundle}, r.kind, {ids}, r.time, {attributes} FROM {schema}.relation r "
+        f"INSERT INTO {graph.schema}.relation SELECT {bundle}, r.kind, {ids}, r.time, {attributes} FROM {source} r "
         f"{joins} LEFT JOIN {schema}.described d ON r.n IS NOT NULL AND d.g = r.g AND d.s = r.n {of_bundle} "
         "ORDER BY r.place, r.kind"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlflow2prov.formats.provo_described import cover_attributes
 from mlflow2prov.formats.provo_relations import IS_ELEMENT
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.namespaces import PROV
@@ -41,6 +42,7 @@ def find_elements(store: Store, schema: str, forms: Forms) -> int:
     _add_weak(store, schema)
     _add_times(store, schema)
     _misplaced(store, schema)
+    cover_attributes(store, schema, forms)
     _infer(store, schema, forms)
     return _homeless(store, schema)
 
@@ -150,26 +152,30 @@ def _homeless(store: Store, schema: str) -> int:
     return int(store.scalar(f"SELECT count(*) {condition}"))
 
 
-def attributes_by_record(store: Store, schema: str, keys: dict[int, tuple[int, bool]]) -> None:
-    """Make ``described`` (graph, subject, attributes), each attribute once.
+def attributes_by_record(store: Store, schema: str, forms: Forms, keys: dict[int, tuple[int, bool]]) -> None:
+    """Make ``described`` (graph, subject, attributes), each attribute once unless its form has a number.
 
     ``keys`` has the attribute key of each form, and whether values are identifiers.
     """
     run = store.run
-    rows = ", ".join(f"({form}, {key}, {str(is_name).lower()})" for form, (key, is_name) in keys.items())
-    run(f"CREATE TABLE {schema}.keyed (form INTEGER, k INTEGER, is_name BOOLEAN)")
+    numbers = {form: forms.attributes[form].number for form in keys}
+    number = ", number" if any(number > 1 for number in numbers.values()) else ""
+    rows = ", ".join(
+        f"({form}, {key}, {str(is_name).lower()}, {numbers[form]})" for form, (key, is_name) in keys.items()
+    )
+    run(f"CREATE TABLE {schema}.keyed (form INTEGER, k INTEGER, is_name BOOLEAN, number INTEGER)")
     if rows:
         run(f"INSERT INTO {schema}.keyed VALUES {rows}")
     source = (
-        f"SELECT a.rowid AS place, a.g, a.s, k.k, CASE WHEN k.is_name THEN n.token ELSE a.v END AS v "
+        f"SELECT a.rowid AS place, a.g, a.s, k.k, CASE WHEN k.is_name THEN n.token ELSE a.v END AS v{number} "
         f"FROM {schema}.attribute a JOIN {schema}.keyed k ON k.form = a.form "
         f"LEFT JOIN {schema}.named n ON k.is_name AND n.h = hash(a.v)"
     )
     run(f"CREATE TABLE {schema}.said AS {source}")
     table = f"{schema}.said"
-    distinct = "hash(g, s, k, v)"
+    distinct = f"hash(g, s, k, v{number})"
     if store.scalar(f"SELECT count(*) <> count(DISTINCT {distinct}) FROM {table}"):
-        table = f"(SELECT min(place) AS place, g, s, k, v FROM {table} GROUP BY g, s, k, v ORDER BY place)"
+        table = f"(SELECT min(place) AS place, g, s, k, v FROM {table} GROUP BY g, s, k, v{number} ORDER BY place)"
     run(
         f"CREATE TABLE {schema}.described AS SELECT g, s, list({{'k': k, 'v': v}}) AS attributes FROM {table} GROUP BY g, s"
     )

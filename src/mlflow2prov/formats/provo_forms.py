@@ -6,23 +6,30 @@ language) and, for ``rdf:type``, the class where it is one of PROV. A document h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.formats.provo_terms import (
+    AGAIN,
     AT_TIME,
     ATTRIBUTE_NAMES,
+    DESCRIBES,
     ELEMENT_CLASSES,
     ELEMENT_TIMES,
     EMPTY_BUNDLE,
     IMPLIED_CLASSES,
     LANGUAGE,
     NODE_CLASSES,
+    RECORD_CLASSES,
+    RECORDED,
+    RECORDED_SUBJECT,
     RELATIONS,
     SLOTS,
     STRING,
     STRUCTURAL_CLASSES,
+    recorded,
     unwrapped,
 )
 from mlflow2prov.prov.namespaces import PROV, XSD
@@ -52,6 +59,7 @@ class Meaning:
     Attributes:
         way: the tables that it goes to: ``ATTRIBUTE``, ``SLOT``, ``MOMENT``.
         role: ``class`` (the subject is a record of the kind), ``weak`` (it is, if nothing else says what it is),
+            ``record`` (it describes a record of the kind), ``describes`` (the object is its identifier),
             ``bundle`` (it is a bundle), ``link`` (the object is a relation of the kind, the subject its first
             argument), ``argument`` (of the relation that the subject is), ``binary`` (subject and object are in a
             relation of the kind), or ``time``, ``start``, ``end``, ``moment`` (of a relation of the kind).
@@ -71,12 +79,16 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class AttributeForm:
-    """The name, datatype and language of an attribute, as IRIs; ``is_name`` where its values are IRIs."""
+    """The name, datatype and language of an attribute, as IRIs; ``is_name`` where its values are IRIs.
+
+    ``number`` is that of the occurrence of a value which a record has several times, else 1.
+    """
 
     name: str
     datatype: str | None
     language: str | None
     is_name: bool
+    number: int = 1
 
 
 def _number(kind: str) -> int:
@@ -90,12 +102,17 @@ def _classes() -> Iterator[tuple[str, Meaning]]:
     for iri, kind in {**ELEMENT_CLASSES, **NODE_CLASSES}.items():
         if iri in STRUCTURAL_CLASSES:
             yield iri, Meaning(SLOT, "class", _number(kind))
+    for kind, iri in RECORD_CLASSES.items():
+        yield iri, Meaning(SLOT, "record", _number(kind))
     yield EMPTY_BUNDLE, Meaning(SLOT, "bundle")
 
 
 def _links() -> Iterator[tuple[str, Meaning]]:
+    yield DESCRIBES, Meaning(SLOT, "describes")
+    yield RECORDED_SUBJECT, Meaning(SLOT, "argument", position=1)
     for term in SLOTS:
-        yield term, Meaning(SLOT, "argument", position=_POSITIONS[SLOTS[term]])
+        meaning = Meaning(SLOT, "argument", position=_POSITIONS[SLOTS[term]])
+        yield from ((term, meaning), (recorded(term), meaning))
     for name, relation in RELATIONS.items():
         kind = _number(name)
         for inverse in relation.inverses:
@@ -109,9 +126,11 @@ def _links() -> Iterator[tuple[str, Meaning]]:
 
 
 def _moments() -> Iterator[tuple[str, Meaning]]:
-    yield AT_TIME, Meaning(MOMENT, "time")
+    times = {AT_TIME: Meaning(MOMENT, "time")}
     for term, column in ELEMENT_TIMES.items():
-        yield term, Meaning(MOMENT, column.removesuffix("_time"), _number("activity"))
+        times[term] = Meaning(MOMENT, column.removesuffix("_time"), _number("activity"))
+    for term, meaning in times.items():
+        yield from ((term, meaning), (recorded(term), meaning))
     for name, relation in RELATIONS.items():
         for term in relation.moments:
             yield term, Meaning(MOMENT, "moment", _number(name))
@@ -120,6 +139,8 @@ def _moments() -> Iterator[tuple[str, Meaning]]:
 _CLASSES = dict(_classes())
 _LINKS = dict(_links())
 _MOMENTS = dict(_moments())
+
+_again = re.compile(f"{re.escape(AGAIN)}([2-9]|[1-9][0-9]{{1,8}})_(.+)", re.DOTALL)
 
 _MEANING = ("way", "role", "kind", "position", "swapped", "special")
 _COLUMNS = {
@@ -185,14 +206,27 @@ def meaning_of(p: str, *, is_named: bool, class_: str) -> Meaning:
 
 
 def _attribute(p: str, form: str) -> AttributeForm:
-    name = ATTRIBUTE_NAMES.get(p)
-    iri = PROV + name.removeprefix("prov:") if name else unwrapped(p)
+    iri, number = _name(p)
     if form in ("i", "b"):
-        return AttributeForm(iri, QNAME, None, is_name=True)
+        return AttributeForm(iri, QNAME, None, is_name=True, number=number)
     if form.startswith("@"):
-        return AttributeForm(iri, None, form[1:], is_name=False)
+        return AttributeForm(iri, None, form[1:], is_name=False, number=number)
     datatype = form[3:-1]
     if datatype.startswith(LANGUAGE):
-        return AttributeForm(iri, None, unwrapped(datatype, LANGUAGE), is_name=False)
+        return AttributeForm(iri, None, unwrapped(datatype, LANGUAGE), is_name=False, number=number)
     datatype = unwrapped(datatype)
-    return AttributeForm(iri, None if datatype in ("", STRING) else datatype, None, is_name=False)
+    return AttributeForm(
+        iri, None if datatype in ("", STRING) else datatype, None, is_name=False, number=number
+    )
+
+
+def _name(p: str) -> tuple[str, int]:
+    """The name of an attribute, and the number of its value's occurrence, from a property."""
+    iri, number = p, 1
+    again = _again.fullmatch(p)
+    if again:
+        iri, number = unwrapped(AGAIN + again[2], AGAIN), int(again[1])
+    elif len(p) > len(RECORDED):
+        iri = unwrapped(p, RECORDED)
+    name = ATTRIBUTE_NAMES.get(iri)
+    return PROV + name.removeprefix("prov:") if name else unwrapped(iri), number

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlflow2prov.formats.provo_described import cover_times, find_descriptions
 from mlflow2prov.formats.provo_terms import AS_IN_BUNDLE, TYPE
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
@@ -32,8 +33,10 @@ def find_relations(store: Store, schema: str, forms: Forms) -> None:
         f"CREATE TABLE {schema}.fact AS SELECT t.rowid AS place, t.g, t.s, t.o, t.form, f.role, f.kind, f.position, "
         f"f.special FROM {schema}.slot t JOIN {schema}.form f ON f.number = t.form WHERE f.role <> 'binary'"
     )
+    find_descriptions(store, schema)
     _find_nodes(store, schema)
     _find_times(store, schema)
+    cover_times(store, schema)
     _qualified(store, schema)
     _find_pairs(store, schema)
     _say_specials(store, schema, forms)
@@ -176,9 +179,8 @@ def _say_specials(store: Store, schema: str, forms: Forms) -> None:
 def _plain(store: Store, schema: str) -> None:
     """Add what only a triple says; a mention has its bundle from its subject."""
     run = store.run
-    mentions = (
-        f"LEFT JOIN (SELECT g, s, min(o) AS o FROM {schema}.fact WHERE role = 'argument' AND position = 3 "
-    )
+    bundles = f"SELECT number FROM {schema}.form WHERE p = '{AS_IN_BUNDLE}'"
+    mentions = f"LEFT JOIN (SELECT g, s, min(o) AS o FROM {schema}.fact WHERE role = 'argument' AND form IN ({bundles}) "
     mentions += f"GROUP BY g, s) b ON p.kind = {_MENTION} AND b.g = p.g AND b.s = p.a1"
     has_mentions = run(f"SELECT 1 FROM {schema}.pair WHERE kind = {_MENTION} LIMIT 1")
     run(f"ALTER TABLE {schema}.relation ADD COLUMN special VARCHAR[]")

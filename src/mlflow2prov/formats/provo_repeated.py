@@ -1,16 +1,32 @@
-"""Relations that say what others say, too: RDF has a triple once, so that each needs a node of its own.
+"""What RDF has once and a graph several times: records of one identifier, and relations that say the same.
 
-They are found in passes over the relations, of which each looks at as many as memory is to hold.
+A triple is there once, so that each of these needs a node of its own. They are found in passes over the
+records, of which each looks at as many as memory is to hold.
 """
 
 from __future__ import annotations
 
+from mlflow2prov.formats.projection import Projection
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
 from mlflow2prov.prov.records import KIND_BY_NAME
 
 _AT_ONCE = 2**20
 """So many relations at most are grouped at a time."""
+
+_SAID = {
+    "element": "bundle, kind, id, start_time, end_time, list_sort(attributes)",
+    "relation": f"bundle, kind, id, {', '.join(ARGUMENT_COLUMNS)}, time, list_sort(attributes)",
+}
+"""What the records of each table say, as SQL."""
+
+_NUMBERED = "STRUCT(k INTEGER, v VARCHAR, n BIGINT)[]"
+_KEYS = "list_bit_or(list_transform(attributes, lambda a: 1::BIGINT << (a.k % 63)))"
+_TWICE = (
+    f"CASE WHEN len(attributes) > 1 AND bit_count({_KEYS}) < len(attributes) "
+    "THEN len(list_distinct(attributes)) < len(attributes) ELSE false END"
+)
+"""SQL of whether a record has an attribute with one value twice; bits, since making lists distinct costs much more."""
 
 
 def find_again(graph: Graph, scratch: str, plain: str) -> None:
@@ -47,6 +63,59 @@ def find_copies(graph: Graph, scratch: str) -> None:
             f"INSERT INTO {scratch}.copy SELECT * FROM ({numbered} FROM ({_repeated(alike, said, of_pass)})) "
             "WHERE number > 1"
         )
+
+
+def find_described(projection: Projection) -> bool:
+    """Make ``described_element`` and ``described_relation``: records that triples alone do not tell.
+
+    They share their identifier within a bundle, or have an attribute with one value several times. The tables
+    have the place of each, its number among those that say the same and, in the latter case, its attributes
+    with numbers. Return whether there are any.
+    """
+    graph, scratch, run = projection.graph, projection.scratch, projection.graph.store.run
+    for table in _SAID:
+        run(f"CREATE TABLE {scratch}.sharing_{table} (place BIGINT)")
+        run(f"CREATE TABLE {scratch}.described_{table} (place BIGINT, number BIGINT, attributes {_NUMBERED})")
+        run(
+            f"CREATE TABLE {scratch}.twice_{table} AS SELECT rowid AS place FROM {graph.schema}.{table} WHERE {_TWICE}"
+        )
+    for condition in projection.id_ranges():
+        named = " UNION ALL ".join(
+            f"SELECT bundle, id FROM {graph.schema}.{table} WHERE {condition}" for table in _SAID
+        )
+        run(
+            f"CREATE OR REPLACE TABLE {scratch}.shared AS SELECT bundle, id FROM ({named}) "
+            "GROUP BY bundle, id HAVING count(*) > 1"
+        )
+        if not graph.store.scalar(f"SELECT count(*) FROM {scratch}.shared"):
+            continue
+        for table in _SAID:
+            run(
+                f"INSERT INTO {scratch}.sharing_{table} SELECT r.rowid FROM {graph.schema}.{table} r "
+                f"SEMI JOIN {scratch}.shared s ON s.bundle = r.bundle AND s.id = r.id WHERE {condition}"
+            )
+    found = [_number_described(graph, scratch, table) for table in _SAID]
+    return any(found)
+
+
+def _number_described(graph: Graph, scratch: str, table: str) -> bool:
+    """Number those records that say the same, identifier and all; return whether there are any records."""
+    places = f"(SELECT place FROM {scratch}.sharing_{table} UNION SELECT place FROM {scratch}.twice_{table})"
+    records = int(graph.store.scalar(f"SELECT count(*) FROM {places}"))
+    rows = f"(SELECT r.*, r.rowid AS place FROM {graph.schema}.{table} r SEMI JOIN {places} s ON s.place = r.rowid)"
+    numbered = (
+        "SELECT place, list({'k': a.k, 'v': a.v, 'n': n} ORDER BY i) AS numbered FROM (SELECT place, a, i, "
+        "row_number() OVER (PARTITION BY place, a ORDER BY i) AS n FROM (SELECT r.rowid AS place, "
+        f"unnest(attributes) AS a, unnest(range(len(attributes))) AS i FROM {graph.schema}.{table} r "
+        f"SEMI JOIN {scratch}.twice_{table} t ON t.place = r.rowid)) GROUP BY place"
+    )
+    for of_pass in _passes(records, _SAID[table]):
+        graph.store.run(
+            f"INSERT INTO {scratch}.described_{table} SELECT r.place, row_number() OVER "
+            f"(PARTITION BY hash({_SAID[table]}) ORDER BY r.place), t.numbered FROM {rows} r "
+            f"LEFT JOIN ({numbered}) t ON t.place = r.place WHERE {of_pass}"
+        )
+    return records > 0
 
 
 def _repeated(rows: str, said: str, of_pass: str) -> str:

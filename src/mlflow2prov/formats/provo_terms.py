@@ -31,6 +31,29 @@ LANGUAGE = "https://w3id.org/mlflow2prov/language/i"
 EMPTY_BUNDLE = M2P + "EmptyBundle"
 """The class of bundles without records, for which RDF has no graph."""
 
+DESCRIBES = M2P + "describes"
+"""The property from a description to the identifier: what says one of the several records of an identifier."""
+
+RECORDED = "https://w3id.org/mlflow2prov/recorded/i"
+"""Stands before the names of a description's attributes, so that nobody takes them for those of a thing."""
+
+AGAIN = "https://w3id.org/mlflow2prov/again/i"
+"""Likewise of attributes whose value a record has already: a number from 2 on, and ``_`` before the name."""
+
+
+def recorded(term: str) -> str:
+    """Return the property of a description that says what a term of PROV-O says of the thing itself.
+
+    >>> recorded(PROV + "hadPlan")
+    'https://w3id.org/mlflow2prov#recordedHadPlan'
+    """
+    local = term.removeprefix(PROV)
+    return f"{M2P}recorded{local[0].upper()}{local[1:]}"
+
+
+RECORDED_SUBJECT = M2P + "recordedSubject"
+"""The property from a description to the first formal argument of a relation."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
@@ -175,8 +198,17 @@ NODE_CLASSES: dict[str, str] = {
 }
 """The kind of relation of each class of qualified relations."""
 
+RECORD_CLASSES: dict[str, str] = {
+    **{name: f"{M2P}{name.capitalize()}Record" for name in ELEMENT_CLASSES.values()},
+    **{name: f"{M2P}{re.split('[/#]', relation.node)[-1]}Record" for name, relation in RELATIONS.items()},
+}
+"""The class of descriptions of each kind of record."""
+
 STRUCTURAL_CLASSES = frozenset(
-    {*ELEMENT_CLASSES, *(relation.node for relation in RELATIONS.values()), EMPTY_BUNDLE}
+    {
+        *(*ELEMENT_CLASSES, *RECORD_CLASSES.values(), EMPTY_BUNDLE),
+        *(relation.node for relation in RELATIONS.values()),
+    }
 )
 """Classes that say what kind of record there is; as values of ``prov:type`` they are written otherwise."""
 
@@ -207,6 +239,8 @@ STRUCTURAL_PROPERTIES = frozenset(
             )
         ),
         *(AT_TIME, *SLOTS, *ELEMENT_TIMES),
+        *map(recorded, (AT_TIME, *SLOTS, *ELEMENT_TIMES)),
+        *(DESCRIBES, RECORDED_SUBJECT),
     }
 )
 """Properties that are no attributes: an attribute of such a name is wrapped."""
@@ -226,7 +260,7 @@ LEGAL_IRI = (
 )
 """What an absolute IRI looks like (RFC 3987, section 2.2); those with an IP literal or private characters are left out."""
 
-_RESERVED = (WRAPPED, LANGUAGE)
+_RESERVED = (WRAPPED, LANGUAGE, RECORDED, AGAIN)
 
 _legal = re.compile(LEGAL_IRI)
 

@@ -13,8 +13,9 @@ from xml.sax.saxutils import quoteattr
 
 from mlflow2prov.errors import FormatError, GraphError
 from mlflow2prov.formats.projection import projecting
-from mlflow2prov.formats.provo import Around, Records, Syntax, no_bundles
+from mlflow2prov.formats.provo import Records, no_bundles
 from mlflow2prov.formats.provo_reader import read_as
+from mlflow2prov.formats.provo_syntax import Around, Syntax
 from mlflow2prov.formats.provo_terms import RDF, RDFS, is_legal, legal_sql, wrapped
 
 if TYPE_CHECKING:

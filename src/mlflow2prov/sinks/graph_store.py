@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mlflow2prov.formats.ntriples import lines
 from mlflow2prov.formats.projection import projecting
-from mlflow2prov.formats.provo import Records, Syntax
+from mlflow2prov.formats.provo import Records
+from mlflow2prov.formats.provo_syntax import Syntax
 from mlflow2prov.formats.provo_terms import GENID
 from mlflow2prov.sinks.graph_store_client import EndPoint
 
