@@ -161,6 +161,43 @@ def secantus(folder: Path) -> Server:
     return Server(command, folder, port, f"mongodb://127.0.0.1:{port}/prov", _listens(port))
 
 
+def virtuoso(folder: Path) -> Server:
+    """A SPARQL store that asks for digest authentication; its first user is ``dba``, by the password ``dba``."""
+    port, sql_port = free_port(), free_port()
+    settings = {
+        "Database": {
+            "DatabaseFile": "data.db",
+            "TransactionFile": "data.trx",
+            "xa_persistent_file": "data.pxa",
+        }
+        | {"ErrorLogFile": "log", "LockFile": "data.lck", "FileExtend": 200, "MaxCheckpointRemap": 2000},
+        "TempDatabase": {"DatabaseFile": "temp.db", "TransactionFile": "temp.trx"},
+        "Parameters": {"ServerPort": f"127.0.0.1:{sql_port}", "ServerThreads": 10, "DisableUnixSocket": 1}
+        | {"NumberOfBuffers": 4000, "MaxDirtyBuffers": 3000, "CaseMode": 2},
+        "HTTPServer": {"ServerPort": f"127.0.0.1:{port}", "ServerRoot": ".", "ServerThreads": 5},
+    }
+    text = "".join(
+        f"[{part}]\n" + "".join(f"{name} = {value}\n" for name, value in given.items())
+        for part, given in settings.items()
+    )
+    (folder / "virtuoso.ini").write_text(text)
+    command = [_program("virtuoso-t"), "+foreground", "+configfile", "virtuoso.ini"]
+    url = f"http://dba:{ESCAPED}@127.0.0.1:{port}/sparql-graph-crud-auth"
+    return Server(command, folder, port, url, _listens(port))
+
+
+def to_virtuoso(server: Server, *statements: str, password: str = PASSWORD) -> None:
+    """Run statements of SQL as the user ``dba``."""
+    settings = (server.folder / "virtuoso.ini").read_text()
+    place = next(line.split(" = ")[1] for line in settings.splitlines() if line.startswith("ServerPort"))
+    script = server.folder / "script.sql"
+    script.write_text("".join(f"{statement};\n" for statement in statements))
+    command = [_program("isql-vt"), place, "dba", password, "ERRORS=STDOUT", str(script)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE_S)
+    if done.returncode or "*** Error" in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
+
+
 POSTGRESQL = sorted(Path("/").glob("usr/lib/postgresql/*/bin"))
 """The folders of PostgreSQL's programs, the newest version's last."""
 

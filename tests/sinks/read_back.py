@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from databases import PASSWORD, Server, connection
@@ -74,14 +73,20 @@ def of_mongodb(server: Server) -> Content:
 
 
 def of_sparql(server: Server) -> Content:
-    """What stands in a SPARQL store: a relation is a triple, or a node of its own besides."""
+    """What stands in the default graph of Oxigraph."""
+    return of_triples(f"http://127.0.0.1:{server.port}/query")
+
+
+def of_triples(url: str, **parameters: str) -> Content:
+    """What a SPARQL end point finds: a relation is a triple, or a node of its own besides."""
     ours = "FILTER(STRSTARTS(STR(?t), 'https://w3id.org/mlflow2prov#') || STRSTARTS(STR(?t), STR(prov:)))"
     types = _select(
-        server,
+        url,
+        parameters,
         "SELECT ?t (COUNT(DISTINCT ?x) AS ?n) { ?x a ?t, ?k "
         f"VALUES ?k {{ prov:Entity prov:Activity prov:Agent }} {ours} }} GROUP BY ?t",
     )
-    plain = _select(server, "SELECT ?t (COUNT(*) AS ?n) { ?x ?t ?y } GROUP BY ?t")
+    plain = _select(url, parameters, "SELECT ?t (COUNT(*) AS ?n) { ?x ?t ?y } GROUP BY ?t")
     named = Counter({re.split("[#/]", iri)[-1]: count for iri, count in types.items()})
     relations = Counter({name: plain[PROV + name] for name in _RELATIONS if plain[PROV + name]})
     for name in _STRUCTURAL:
@@ -117,11 +122,10 @@ def of_duckdb(server: Server) -> Content:
         return Content(types, edges)
 
 
-def _select(server: Server, query: str) -> Counter[str]:
-    host = urlsplit(server.url).netloc
+def _select(url: str, parameters: dict[str, str], query: str) -> Counter[str]:
     answer = requests.post(
-        f"http://{host}/query",
-        data={"query": f"PREFIX prov: <{PROV}> {query}"},
+        url,
+        data={"query": f"PREFIX prov: <{PROV}> {query}"} | parameters,
         headers={"Accept": "application/sparql-results+json"},
         timeout=120,
     )

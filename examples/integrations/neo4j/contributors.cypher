@@ -2,7 +2,7 @@
 // The best model is that of the run whose last loss is the lowest; NaN is no value.
 MATCH (run:Run)-[:HAD_MEMBER]->(metric:Metric {m2p_name: 'loss', m2p_is_latest: true})
 WHERE NOT isNaN(metric.m2p_value)
-WITH run ORDER BY metric.m2p_value LIMIT 1
+WITH run ORDER BY metric.m2p_value, run.key LIMIT 1
 MATCH (run)-[:WAS_GENERATED_BY]->(:Creation)-[:USED {prov_role: 'm2p:EntryPoint'}]->(script:FileRevision)
 MATCH (script)-[:WAS_DERIVED_FROM*0..]->(revision:FileRevision)
 WITH DISTINCT revision

@@ -20,6 +20,7 @@ from mlflow2prov.formats.provo import Records
 from mlflow2prov.formats.provo_syntax import Syntax
 from mlflow2prov.formats.provo_terms import GENID
 from mlflow2prov.sinks.graph_store_client import EndPoint
+from mlflow2prov.sinks.virtuoso import HEAD, adapted
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.graph import Graph
@@ -38,9 +39,11 @@ def push(graph: Graph, address: Address, settings: Settings) -> Counts:
     Raises:
         SinkError: the store can't be reached, refuses, or breaks off.
     """
-    syntax = _without_blank_nodes(graph)
     with EndPoint(address, settings.environment) as end_point:
         end_point.check()
+        syntax = _without_blank_nodes(graph)
+        if end_point.is_virtuoso:
+            syntax = adapted(syntax)
         sent = 0
         with projecting(graph, syntax.names()) as projection:
             records = Records(projection, syntax)
@@ -129,6 +132,8 @@ class _Portions(io.RawIOBase):
         del self._waiting[:length]
         self._wait()
         self.triples += portion.count(b"\n")
+        if self._end_point.is_virtuoso:
+            portion = HEAD + portion
         self._under_way = self._sender.submit(self._end_point.send, self._place, portion, self._replaces)
         self._replaces = False
         self._report("pushing", {"triples": self._before + self.triples})

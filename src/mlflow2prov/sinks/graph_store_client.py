@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from mlflow2prov.errors import SinkError, UsageError
 from mlflow2prov.sinks.address import FULL, PASSWORD, USER
+from mlflow2prov.sinks.virtuoso import is_virtuoso, lacks_default_graph
 
 if TYPE_CHECKING:
     import requests
@@ -37,9 +39,14 @@ _MEANINGS: Mapping[int, str] = {
 
 
 class EndPoint:
-    """An end point, with one connection that is kept."""
+    """An end point, with one connection that is kept.
+
+    Attributes:
+        is_virtuoso: whether it is one of Virtuoso's, which is known after :meth:`check`.
+    """
 
     def __init__(self, address: Address, environment: Mapping[str, str]) -> None:
+        self.is_virtuoso = False
         try:
             import requests
         except ImportError as error:
@@ -86,9 +93,8 @@ class EndPoint:
         if answer.status_code == 401:
             self._sign_in(answer)
             answer = self._ask("GET", _NOWHERE, accept=_TRIPLES)
+        self.is_virtuoso = is_virtuoso(answer)
         if answer.status_code in (404, 406) and not _is_page(answer):
-            return
-        if answer.status_code == 404 and answer.headers.get("Server", "").startswith("Virtuoso"):
             return
         if _is_page(answer) and answer.ok:
             raise self._error(
@@ -160,11 +166,13 @@ class EndPoint:
             raise self._error(
                 f"has moved to {shown_url(answer.headers.get('Location', 'elsewhere'))}: push there"
             )
-        said = " ".join(answer.text[: 10 * _SHOWN].split())[:_SHOWN]
-        shown = f" (it says: {self._address.hidden(said)})" if said and not _is_page(answer) else ""
+        said = " ".join(_words(answer).split())[:_SHOWN]
+        shown = f" (it says: {self._address.hidden(said)})" if said else ""
         meaning = _MEANINGS.get(status, f"refuses with status {status}")
         if status >= 500 and FULL.search(answer.text):
             meaning = _MEANINGS[507]
+        if lacks_default_graph(said):
+            raise self._error("has no default graph: name the graph to push into, as --graph IRI")
         raise self._error(f"{meaning}{shown}")
 
     def _error(self, what: str) -> SinkError:
@@ -172,7 +180,16 @@ class EndPoint:
 
 
 def _is_page(answer: requests.Response) -> bool:
-    return "html" in answer.headers.get("Content-Type", "").lower()
+    return "html" in answer.headers.get("Content-Type", "").lower() and bool(answer.content)
+
+
+def _words(answer: requests.Response) -> str:
+    """The text of an answer; of a page, what Virtuoso's pages of errors have in ``xmp``."""
+    text = answer.text[: 10 * _SHOWN]
+    if not _is_page(answer):
+        return text
+    told = re.search(r"<xmp>(.*?)(</xmp>|$)", text, re.DOTALL)
+    return told[1] if told else ""
 
 
 def _reason(error: Exception) -> str:
