@@ -21,9 +21,18 @@ def clean_text(value: bytes) -> str:
     ('Zoë', 'Zo\\xeb\\x00', 'a\tb\n')
     """
     text = value.decode("utf-8", "backslashreplace")
-    if len(value.translate(None, _CONTROLS)) == len(value) and b"\xef\xbf" not in value:
+    if is_clean(value):
         return text
     return _NOT_XML.sub(_shown, text) if _NOT_XML.search(text) else text
+
+
+def is_clean(value: bytes) -> bool:
+    r"""Return whether bytes, if they are UTF-8, surely have no character that XML 1.0 forbids.
+
+    >>> is_clean("Zoë\n".encode()), is_clean(b"\x00")
+    (True, False)
+    """
+    return len(value.translate(None, _CONTROLS)) == len(value) and b"\xef\xbf" not in value
 
 
 def text_of(path: bytes) -> tuple[str, bytes | None]:

@@ -80,7 +80,7 @@ class Texts:
         self._texts = texts
         self._held: pa.Array[Any] | None = None
 
-    def take(self, numbers: npt.NDArray[np.int32]) -> pa.Array[Any]:
+    def take(self, numbers: npt.NDArray[np.signedinteger[Any]]) -> pa.Array[Any]:
         """Return the texts of some numbers; a negative number is NULL.
 
         >>> import numpy as np
@@ -96,7 +96,7 @@ class Texts:
         return taken(self._held, numbers)
 
 
-def taken(values: pa.Array[Any] | None, numbers: npt.NDArray[np.int32]) -> pa.Array[Any]:
+def taken(values: pa.Array[Any] | None, numbers: npt.NDArray[np.signedinteger[Any]]) -> pa.Array[Any]:
     """Return the values at some places of an array; a negative place is NULL."""
     import numpy as np
     import pyarrow as pa
@@ -108,6 +108,52 @@ def taken(values: pa.Array[Any] | None, numbers: npt.NDArray[np.int32]) -> pa.Ar
     validity = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
     places = pa.Array.from_buffers(pa.int32(), len(numbers), [validity, pa.py_buffer(numbers.tobytes())])
     return values.take(places)
+
+
+def numbers_of(found: pa.Array[Any]) -> npt.NDArray[np.int32]:
+    """Return the numbers of an array of int32 without NULL, which are not copied.
+
+    >>> import pyarrow as pa
+    >>> numbers_of(pa.array([3, 1], pa.int32())).tolist()
+    [3, 1]
+    """
+    import numpy as np
+
+    values: npt.NDArray[np.int32] = np.frombuffer(
+        memoryview(found.buffers()[1] or b""), "i4", len(found), found.offset * 4
+    )
+    return values
+
+
+def places_of(numbers: npt.NDArray[np.signedinteger[Any]]) -> pa.Array[Any]:
+    """Return an array of numbers, such as places to take from another one.
+
+    >>> import numpy as np
+    >>> places_of(np.array([3, 1])).to_pylist()
+    [3, 1]
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    data = pa.py_buffer(np.ascontiguousarray(numbers, "i8").data)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, data])
+
+
+def without(values: pa.Array[Any], is_missing: npt.NDArray[np.bool_]) -> pa.Array[Any]:
+    """Return an array of texts without NULL that has NULL at some places.
+
+    >>> import numpy as np, pyarrow as pa
+    >>> without(pa.array(["a", ""]), np.array([False, True])).to_pylist()
+    ['a', None]
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if not is_missing.any():
+        return values
+    assert not values.offset
+    validity = pa.py_buffer(np.packbits(~is_missing, bitorder="little").tobytes())
+    return pa.Array.from_buffers(values.type, len(values), [validity, *values.buffers()[1:]])
 
 
 def _array(kind: pa.DataType, values: Sequence[Any], data: Sequence[Any]) -> pa.Array[Any]:

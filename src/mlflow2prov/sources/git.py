@@ -5,37 +5,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
-from mlflow2prov.sources.git_ahead import look_ahead
-from mlflow2prov.sources.git_code import RunCode
-from mlflow2prov.sources.git_data_reading import GitData
-from mlflow2prov.sources.git_entry_points import Source
-from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_log import LoggedCommit, Renames
-from mlflow2prov.sources.git_log_reading import reading_log
-from mlflow2prov.sources.git_members import TreeMembers
+from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
-from mlflow2prov.sources.git_narrowing import has_data
-from mlflow2prov.sources.git_people import MailMap, read_mail_map
+from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of
+from mlflow2prov.sources.git_people import read_mail_map
 from mlflow2prov.sources.git_program import Git
-from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs, ref_rows
-from mlflow2prov.sources.git_remembered import Memory, Remembered, known_in, parents_of
-from mlflow2prov.sources.git_revision_rows import RevisionRows
-from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows, batches_of_rows, known
+from mlflow2prov.sources.git_reading import Asked, Reading
+from mlflow2prov.sources.git_refs import detached_head, ref_rows
+from mlflow2prov.sources.git_remembered import Memory, known_in
+from mlflow2prov.sources.git_rows import batches_of_rows, known
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
-
-_FIRST_WORDS = re.compile(rb"^[0-9a-f]+", re.MULTILINE)
 
 
 def read_repository(
@@ -84,9 +72,9 @@ def read_repositories(
         SourceError: there is no repository, Git can't read it, or there is no Git.
     """
     wanted = wanted or GitWanted()
-    parts: dict[str, list[_Part]] = {}
+    parts: dict[str, list[Part]] = {}
     for number, path in enumerate(paths, 1):
-        part = _part(number, Git(_folder(path)), entry_points, wanted)
+        part = part_of(number, Git(_folder(path)), entry_points, wanted)
         parts.setdefault(part.git.object_format(), []).append(part)
     found = {pair for part in _all(parts) for pair in part.points}
     if len(found) < len(entry_points):
@@ -113,7 +101,7 @@ def repository_state(*paths: str | Path) -> str:
 
 
 def _state_of(git: Git) -> tuple[object, ...]:
-    layout = _layout(git)
+    layout = layout_of(git)
     return (
         layout,
         sorted(git.cut_off()) if layout.is_shallow else (),
@@ -137,66 +125,13 @@ def _folder(path: str | Path) -> str:
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    wanted: GitWanted
-    exact_renames: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    path: str
-    is_shallow: bool
-    is_partial: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """One repository: what is read of it.
-
-    Attributes:
-        number: from 1, in the order in which repositories are given.
-        git: runs Git there.
-        layout: where it is.
-        refs: those that are read.
-        head: a detached one.
-        points: the sources of runs at commits that it has.
-    """
-
-    number: int
-    git: Git
-    layout: _Layout
-    refs: list[Ref]
-    head: bytes | None
-    points: list[Source]
-
-    @property
-    def starts(self) -> set[bytes]:
-        """The commits whose histories are read."""
-        return (
-            {ref.commit for ref in self.refs}
-            | ({self.head} if self.head else set())
-            | {source.commit.encode() for source in self.points}
-        )
-
-
-def _part(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted) -> _Part:
-    layout, narrowing = _layout(git), wanted.narrowing
-    refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
-    if narrowing.refs and not refs:
-        _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
-    points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
-    head = None if narrowing.refs else detached_head(git)
-    return _Part(number=number, git=git, layout=layout, refs=refs, head=head, points=points)
-
-
-def _all(parts: Mapping[str, list[_Part]]) -> Iterator[_Part]:
+def _all(parts: Mapping[str, list[Part]]) -> Iterator[Part]:
     for same in parts.values():
         yield from same
 
 
 def _read_as_one(
-    parts: Sequence[_Part],
+    parts: Sequence[Part],
     datasets: Collection[tuple[str, str, str, str]],
     wanted: GitWanted,
     memory: Memory | None,
@@ -206,9 +141,9 @@ def _read_as_one(
     mail_map = mail_maps[0][0].before([mail_map for mail_map, _ in mail_maps[1:]])
     starts = sorted(set[bytes]().union(*(part.starts for part in parts)))
     with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
-        asked = _Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
+        asked = Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
         keys = Keys(parts[0].git)
-        reading = _Reading(alone, parts, starts, asked, mail_map, keys, memory)
+        reading = Reading(alone, parts, starts, asked, mail_map, keys, memory)
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
         signatures = counted(
             [*reading.signatures.values(), *(status for found in tags for status in found.values())]
@@ -224,33 +159,7 @@ def _read_as_one(
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
 
 
-def _code(parts: Sequence[_Part], wanted: GitWanted) -> RunCode:
-    """Return the sources of runs, each with the work trees of the repositories that have its commit."""
-    roots = [_roots(part.git, part.layout) if part.points else [] for part in parts]
-    having: dict[Source, list[str]] = {}
-    for part, own in zip(parts, roots, strict=True):
-        for source in part.points:
-            having.setdefault(source, []).extend(own)
-    return RunCode(having.items(), follow_imports=wanted.follow_imports)
-
-
-def _layout(git: Git) -> _Layout:
-    """Return where a repository is and how much of it is there; warn where that is not all."""
-    is_shallow = git.output("rev-parse", "--is-shallow-repository").strip() == b"true"
-    top = git.answer("rev-parse", "--show-toplevel") or git.output("rev-parse", "--absolute-git-dir")
-    path = Path(os.fsdecode(top.removesuffix(b"\n"))).resolve()
-    if path.name == ".git":
-        path = path.parent
-    promised = r"^(remote\..*\.promisor|extensions\.partialclone)$"
-    is_partial = git.answer("config", "--get-regexp", promised) is not None
-    if is_shallow:
-        _LOG.warning(
-            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", path
-        )
-    return _Layout(str(path), is_shallow, is_partial)
-
-
-def _settings(layout: _Layout, asked: _Asked, mail_map: str | None, signatures: str | None) -> list[str]:
+def _settings(layout: Layout, asked: Asked, mail_map: str | None, signatures: str | None) -> list[str]:
     """Return what changes the way in which this repository is read."""
     said = {
         "copies: 50 %": asked.wanted.find_copies,
@@ -263,7 +172,7 @@ def _settings(layout: _Layout, asked: _Asked, mail_map: str | None, signatures: 
     return [text for text, is_so in said.items() if is_so]
 
 
-def _repository_rows(part: _Part, settings: list[str]) -> Batches:
+def _repository_rows(part: Part, settings: list[str]) -> Batches:
     remotes = part.git.answer("config", "-z", "--get-all", "remote.origin.url")
     remote = remotes.partition(b"\0")[0] if remotes else b""
     heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in part.refs]
@@ -273,102 +182,8 @@ def _repository_rows(part: _Part, settings: list[str]) -> Batches:
     yield from batches_of_rows("git_repository", [row])
 
 
-class _Reading:
-    """The pass over everything that the commits to start from reach."""
-
-    def __init__(
-        self,
-        git: Git,
-        parts: Sequence[_Part],
-        starts: list[bytes],
-        asked: _Asked,
-        mail_map: MailMap,
-        keys: Keys,
-        memory: Memory | None,
-    ) -> None:
-        self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
-        self._starts = starts
-        self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
-        lines = b""
-        if starts:
-            order = ("--topo-order", "--reverse", "--parents", "--stdin")
-            lines = git.output("rev-list", *order, lines=starts)
-        self._names = _FIRST_WORDS.findall(lines)
-        self._remembered: Remembered | None = None
-        asked_of = self._names
-        if memory and starts:
-            self._remembered = Remembered(memory, git, self._find, parents_of(lines))
-            asked_of = self._remembered.new_or_odd(self._names)
-        self._ahead = look_ahead(git, lines, asked_of, keys)
-        self.signatures = self._ahead.signatures
-
-    @contextmanager
-    def _log(self) -> Iterator[Iterator[LoggedCommit]]:
-        """Give all commits; those that Git has to show are remembered afterwards."""
-        ahead, remembered = self._ahead, self._remembered
-        with reading_log(self._git, self._find, self._names, ahead.merges, remembered, ahead.odd) as log:
-            yield log
-        if remembered:
-            remembered.end()
-            remembered.look()
-
-    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
-        """Yield the rows; of data only where the whole history is given."""
-        wanted, git = self._asked.wanted, self._git
-        narrowing, kept = wanted.narrowing, None
-        if narrowing.is_of_history:
-            with self._log() as log:
-                history, matched = History(dict(self._ahead.children)), narrowing.matched(git, self._starts)
-                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
-        told = (
-            {source.commit for part in self._parts for source in part.points}
-            if wanted.tree_members
-            else set[str]()
-        )
-        roots = [root for part in self._parts if part.points for root in _roots(part.git, part.layout)]
-        data = GitData(datasets, roots, ", ".join(part.layout.path for part in self._parts))
-        with data.reading(git), self._log() as log:
-            history, code = History(self._ahead.children), _code(self._parts, wanted)
-            commits = CommitRows(self._mail_map, self._ahead.signatures)
-            revisions, members = RevisionRows(history, kept), TreeMembers(history, told)
-            for commit in log:
-                state = history.add(commit)
-                message = self._ahead.messages.get(commit.sha)
-                if kept is None or kept.commits[len(history.commits) - 1]:
-                    commits.add(commit if message is None else commit._replace(message=message))
-                code.note(history.commits[-1], state)
-                members.add(history.commits[-1], state)
-                if kept is None:
-                    data.add(state, history)
-                if max(commits.pending, history.pending, members.pending, data.rows.pending) >= BATCH_ROWS:
-                    for rows in (commits, revisions, members, data.rows):
-                        yield from rows.take()
-            if kept is None:
-                data.finish(history)
-        for rows in (commits, revisions, members, data.rows):
-            yield from rows.take()
-        yield from code.batches(git, history, kept)
-        paths = ", ".join(part.layout.path for part in self._parts)
-        if kept is not None and has_data(history.paths.exact):
-            _LOG.warning(
-                "Only a part of the history of %s is told: what files of DVC say of data is left out.", paths
-            )
-        _report(paths, history, commits.undated)
-
-
-def _report(paths: str, history: History, undated: int) -> None:
-    sizes = len(history.commits), len(history.commit_of), len(history.first_of)
-    _LOG.info("Read %s: %d commits, %d revisions, %d files.", paths, *sizes)
-    if undated:
-        _LOG.warning(
-            "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
-            undated,
-            paths,
-        )
-
-
 def _must_be_exact(
-    alone: Git, parts: Sequence[_Part], starts: list[bytes], wanted: GitWanted, memory: Memory | None
+    alone: Git, parts: Sequence[Part], starts: list[bytes], wanted: GitWanted, memory: Memory | None
 ) -> bool:
     """Return whether contents are missing that have to be compared; warn if so."""
     partial = [part.layout.path for part in parts if part.layout.is_partial]
@@ -384,39 +199,3 @@ def _must_be_exact(
         ", ".join(partial),
     )
     return True
-
-
-def _existing(
-    git: Git, entry_points: Collection[tuple[str, ...]], tips: Iterable[bytes], is_partial: bool
-) -> list[Source]:
-    """Return those sources, each once, whose commit is in the repository with all that it reaches."""
-    given = dict.fromkeys(Source(*point) for point in entry_points)
-    pairs = [pair for pair in given if _is_plain(pair.commit, pair.source + pair.entry)]
-    asked = sorted({pair.commit.encode() for pair in pairs})
-    answers = git.output("cat-file", "--batch-check", lines=asked).splitlines() if asked else []
-    kinds = [answer.split(b" ")[1:2] for answer in answers]
-    there = [sha for sha, kind in zip(asked, kinds, strict=True) if kind == [b"commit"]]
-    whole = set(_whole(git, there, [b"^" + tip for tip in tips], is_partial))
-    return [pair for pair in pairs if pair.commit.encode() in whole]
-
-
-def _is_plain(sha: str, source: str) -> bool:
-    """Return whether a commit's name is a full one, and a source text that has bytes."""
-    is_full = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", sha) is not None
-    return is_full and not re.search("[\ud800-\udfff]", source)
-
-
-def _whole(git: Git, commits: list[bytes], reached: list[bytes], is_partial: bool) -> list[bytes]:
-    """Return the commits of which everything that they reach is there, as for all that a ref reaches."""
-    walk = ["rev-list", "--quiet", "--objects", *(["--filter=blob:none"] if is_partial else []), "--stdin"]
-    if not commits or git.answer(*walk, lines=[*commits, *reached]) is not None:
-        return commits
-    return [commit for commit in commits if git.answer(*walk, lines=[commit, *reached]) is not None]
-
-
-def _roots(git: Git, layout: _Layout) -> list[str]:
-    """Return the folders in which the repository is checked out, as spelled by Git and as asked for."""
-    lines = git.output("worktree", "list", "--porcelain").split(b"\n")
-    trees = [os.fsdecode(line.removeprefix(b"worktree ")) for line in lines if line.startswith(b"worktree ")]
-    asked = [git.folder] if str(Path(git.folder).resolve()) == layout.path else []
-    return [*dict.fromkeys([layout.path, *asked, *trees])]

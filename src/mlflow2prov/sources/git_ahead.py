@@ -1,15 +1,16 @@
-"""What has to be known of all commits before the log is read: children, odd messages, signatures."""
+"""What has to be known of all commits before the log is read: odd messages, signatures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-from mlflow2prov.sources.git_history import children_of
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_signatures import Keys, Signed, signed_commit, statuses
 
+_CHUNK_BYTES = 1 << 20
+_SIGNED = b"\ngpgsig"
 _MERGES = re.compile(rb"^([0-9a-f]+) [0-9a-f]+ [0-9a-f]", re.MULTILINE)
 
 
@@ -17,28 +18,23 @@ class Ahead(NamedTuple):
     """What is known of all commits.
 
     Attributes:
-        children: how many commits have each commit as a parent.
-        merges: the commits that have several parents.
         messages: the whole messages of the commits whose message has a NUL byte, where the log ends it.
         signatures: what is known of the signature of each commit that has one.
         odd: the commits that may have one, or a NUL byte.
     """
 
-    children: dict[bytes, int]
-    merges: frozenset[bytes]
     messages: dict[bytes, bytes]
     signatures: dict[bytes, str]
     odd: set[bytes]
 
 
-def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> Ahead:
+def look_ahead(git: Git, commits: Sequence[bytes], keys: Keys) -> Ahead:
     """Return what has to be known of all commits before the log is read.
 
     That costs a look at every commit's bytes, some per cent of the log's own time.
 
     Args:
         git: on the objects.
-        lines: what ``git rev-list --parents`` says of them.
         commits: the object names of those of which nothing is known.
         keys: what signatures are checked with.
     """
@@ -46,19 +42,35 @@ def look_ahead(git: Git, lines: bytes, commits: Sequence[bytes], keys: Keys) -> 
     odd: set[bytes] = set()
 
     def signed() -> Iterator[tuple[bytes, Signed]]:
-        for sha, content in git.contents(commits):
-            if b"\0" not in content and b"\ngpgsig" not in content:
-                continue
-            odd.add(sha)
-            header, _, message = content.partition(b"\n\n")
-            if b"\0" in message:
-                messages[sha] = _as_utf8(message, re.search(rb"^encoding (.+)$", header, re.MULTILINE))
-            found = signed_commit(content, is_sha256=len(sha) > 40)
-            if found:
-                yield sha, found
+        with git.running("cat-file", "--batch", "--buffer", lines=commits) as output:
+            for sha, content in _odd_ones(output):
+                odd.add(sha)
+                header, _, message = content.partition(b"\n\n")
+                if b"\0" in message:
+                    messages[sha] = _as_utf8(message, re.search(rb"^encoding (.+)$", header, re.MULTILINE))
+                found = signed_commit(content, is_sha256=len(sha) > 40)
+                if found:
+                    yield sha, found
 
     signatures = statuses(signed() if commits else iter(()), keys)
-    return Ahead(children_of(lines), merges_of(lines), messages, signatures, odd)
+    return Ahead(messages, signatures, odd)
+
+
+def _odd_ones(output: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names and contents of those objects that have a NUL byte or may be signed; half a microsecond for each."""
+    data = b""
+    while chunk := output.read(_CHUNK_BYTES):
+        data, at = data + chunk, 0
+        has_nul = b"\0" in data
+        while (start := data.find(b"\n", at) + 1) > 0:
+            name, _, *size = data[at : start - 1].split(b" ")
+            end = start + int(size[0]) if size else start
+            if end >= len(data) and size:
+                break
+            at = end + 1 if size else start
+            if data.find(_SIGNED, start, end) >= 0 or (has_nul and data.find(b"\0", start, end) >= 0):
+                yield name, data[start:end]
+        data = data[at:]
 
 
 def merges_of(lines: bytes) -> frozenset[bytes]:

@@ -62,6 +62,8 @@ def _of_project(text: str) -> Iterator[Declared]:
 
 
 def _of_pyproject(text: str) -> Iterator[Declared]:
+    if "scripts" not in text and "\\" not in text:
+        return
     import tomllib
 
     read = tomllib.loads(text)
@@ -76,6 +78,8 @@ def _of_pyproject(text: str) -> Iterator[Declared]:
 
 
 def _of_setup_cfg(text: str) -> Iterator[Declared]:
+    if "_scripts" not in text.lower():
+        return
     read = configparser.RawConfigParser(strict=False)
     read.read_string(text)
     for kind in ("console_scripts", "gui_scripts"):

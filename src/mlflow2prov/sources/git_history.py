@@ -19,12 +19,16 @@ from __future__ import annotations
 from array import array
 from binascii import hexlify, unhexlify
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from immutables import Map
 
 from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.git_log import Change, LoggedCommit
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 State: TypeAlias = "Map[int, int]"
 """For each path of a commit's tree, by number, the number of its revision."""
@@ -80,8 +84,8 @@ class History:
         held: the states of the commits whose children are not all done.
     """
 
-    def __init__(self, children: dict[bytes, int]) -> None:
-        self.paths = Paths()
+    def __init__(self, children: dict[bytes, int], paths: Paths | None = None) -> None:
+        self.paths = paths or Paths()
         self.commits: list[str] = []
         self.commit_of = array("i")
         self.path_of = array("i")
@@ -172,6 +176,15 @@ class History:
                 modes[mode] = len(modes)
         self._mode_of.extend([modes[mode] for _, mode, _, _ in new])
         self._content += unhexlify(b"".join([blob for blob, _, _, _ in new]))
+
+    def hold_all(
+        self, blobs: npt.NDArray[np.uint8], modes: Sequence[bytes], places: npt.NDArray[np.uint16]
+    ) -> None:
+        """Keep the contents of all revisions, and the place of each one's mode among some modes."""
+        self._width = blobs.shape[1]
+        self._modes = {mode: number for number, mode in enumerate(modes)}
+        self._mode_of.frombytes(places.tobytes())
+        self._content += blobs.tobytes()
 
     def _merge(self, commit: int, parents: Sequence[State], changes: Sequence[Change]) -> State:
         """Return the state after a merge, whose changes are those against its first parent."""

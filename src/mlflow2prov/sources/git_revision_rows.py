@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from binascii import hexlify
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mlflow2prov.sources.columns import Texts, column, taken
 from mlflow2prov.sources.git_history import History
+from mlflow2prov.sources.git_resolving import Changes, Resolved, mode_text
 from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    Numbers: TypeAlias = npt.NDArray[np.int32]
+    Numbers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
     Column: TypeAlias = pa.Array[Any]
 
 WHOLE = 2
@@ -60,18 +62,32 @@ class RevisionRows:
         yield from _batches(
             "git_revision",
             len(numbers),
-            lambda part: self._revisions(numbers[part], history.new_revisions[part]),
+            lambda part: self._revisions(numbers[part], _told(history.new_revisions[part])),
         )
-        derivations = _numbers(history.derivations, 3)
+        yield from self._others(
+            _numbers(history.derivations, 3), _numbers(history.deletions, 3), _numbers(history.merged, 3)
+        )
+        self._taken = len(history.commit_of)
+        history.take()
+
+    def all(self, changes: Changes, found: Resolved) -> Batches:
+        """Yield all that was found at once, and that the history was made of."""
+        import numpy as np
+
+        numbers = np.arange(len(found.made), dtype="i4")
+        yield from _batches(
+            "git_revision",
+            len(numbers),
+            lambda part: self._revisions(numbers[part], _told_by_columns(changes, found, part)),
+        )
+        yield from self._others(found.derivations, found.deletions, found.merged)
+
+    def _others(self, derivations: Numbers, deletions: Numbers, merged: Numbers) -> Batches:
         yield from _batches(
             "git_derivation", len(derivations), lambda part: self._derivations(derivations[part])
         )
-        deletions = _numbers(history.deletions, 3)
         yield from _batches("git_deletion", len(deletions), lambda part: self._deletions(deletions[part]))
-        merged = _numbers(history.merged, 3)
         yield from _batches("git_merged", len(merged), lambda part: self._merged(merged[part]))
-        self._taken = len(history.commit_of)
-        history.take()
 
     def _keep(self, made: Numbers) -> Numbers:
         """Leave out, of what waits, all that is not to be given; return the numbers of the revisions that are."""
@@ -87,23 +103,19 @@ class RevisionRows:
         ]
         return numbers
 
-    def _revisions(self, numbers: Numbers, new: Sequence[tuple[bytes, bytes, bytes, int]]) -> list[Column]:
+    def _revisions(self, numbers: Numbers, told: _Told) -> list[Column]:
         import numpy as np
         import pyarrow as pa
 
         history = self._history
-        blobs, modes, statuses, sources = zip(*new, strict=True)
         added = _at(history.first_of, _at(history.file_of, numbers))
-        letters, places = _distinct(statuses)
-        similarities = [int(status[1:]) if status[1:] else None for status in letters]
-        names, mode_places = _distinct(modes)
         return [
             *self._made(numbers),
-            taken(column([status[:1].decode() for status in letters], pa.string()), places),
-            taken(column(similarities, pa.int64()), places),
-            _of_one_width(blobs),
-            taken(column([name.decode() for name in names], pa.string()), mode_places),
-            *self._paths(np.array(sources, "i4")),
+            told.status,
+            told.similarity,
+            told.blob,
+            told.mode,
+            *self._paths(told.sources),
             *self._made(added),
             pa.Array.from_buffers(
                 pa.bool_(),
@@ -149,6 +161,50 @@ class RevisionRows:
         return [self._texts.take(numbers), exact]
 
 
+class _Told(NamedTuple):
+    """What Git tells of some revisions: columns, and the numbers of the paths that they were renamed from or -1."""
+
+    status: Column
+    similarity: Column
+    blob: Column
+    mode: Column
+    sources: Numbers
+
+
+def _told(new: Sequence[tuple[bytes, bytes, bytes, int]]) -> _Told:
+    import numpy as np
+    import pyarrow as pa
+
+    blobs, modes, statuses, sources = zip(*new, strict=True)
+    letters, places = _distinct(statuses)
+    similarities = [int(status[1:]) if status[1:] else None for status in letters]
+    names, mode_places = _distinct(modes)
+    return _Told(
+        taken(column([status[:1].decode() for status in letters], pa.string()), places),
+        taken(column(similarities, pa.int64()), places),
+        _of_one_width(b"".join(blobs), len(blobs)),
+        taken(column([name.decode() for name in names], pa.string()), mode_places),
+        np.array(sources, "i4"),
+    )
+
+
+def _told_by_columns(changes: Changes, found: Resolved, part: slice) -> _Told:
+    import numpy as np
+    import pyarrow as pa
+
+    made = found.made[part]
+    modes, mode_places = np.unique(changes.mode[made], return_inverse=True)
+    letters, places = np.unique(found.status[part], return_inverse=True)
+    similarity = changes.similarity[made]
+    return _Told(
+        taken(column([chr(letter) for letter in letters.tolist()], pa.string()), places),
+        taken(column(range(101), pa.int64()), similarity),
+        _of_one_width(hexlify(changes.blob[made].tobytes()), len(made)),
+        taken(column([mode_text(mode) for mode in modes.tolist()], pa.string()), mode_places),
+        changes.source[made],
+    )
+
+
 def _batches(table: str, count: int, columns: Callable[[slice], list[Column]]) -> Batches:
     """Yield rows of a table in batches of ``BATCH_ROWS`` at most, given what makes the columns of some of them."""
     import pyarrow as pa
@@ -184,18 +240,14 @@ def _distinct(values: Sequence[bytes]) -> tuple[list[bytes], Numbers]:
     return list(places), np.array(numbers, "i4")
 
 
-def _of_one_width(names: Sequence[bytes]) -> Column:
-    """Return a column of texts that are of one length."""
+def _of_one_width(data: bytes, count: int) -> Column:
+    """Return a column of texts that are of one length, given all of them joined."""
     import numpy as np
     import pyarrow as pa
 
-    width = len(names[0])
-    ends = np.arange(0, width * (len(names) + 1), width, dtype="i4")
-    data = b"".join(names)
-    assert len(data) == ends[-1]
-    return pa.Array.from_buffers(
-        pa.string(), len(names), [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(data)]
-    )
+    ends = np.arange(count + 1, dtype="i4") * (len(data) // count)
+    assert ends[-1] == len(data)
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(data)])
 
 
 def _integers(numbers: Numbers) -> Column:

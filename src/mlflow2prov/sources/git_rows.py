@@ -13,7 +13,7 @@ from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 BATCH_ROWS = 50_000
 
-_LAST_S = 253_402_300_799
+LAST_S = 253_402_300_799
 """The last second of the year 9999. Git gives no instant before 1970."""
 
 Column = Sequence[Any]
@@ -28,7 +28,7 @@ def seconds_of(digits: bytes) -> int | None:
     if not digits.isdigit() or len(digits) > 12:
         return None
     seconds = int(digits)
-    return seconds if seconds <= _LAST_S else None
+    return seconds if seconds <= LAST_S else None
 
 
 def known(value: bytes) -> str | None:

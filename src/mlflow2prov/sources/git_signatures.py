@@ -47,6 +47,7 @@ _AT_ONCE = 256
 _BEGIN = re.compile(
     rb"^-----BEGIN (PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE|SSH SIGNATURE)-----", re.MULTILINE
 )
+_BEGINS_AS_PGP = b"-----BEGIN PGP SIGNATURE-----"
 _HEADER = re.compile(rb"^(gpgsig(?:-sha256)?) (.*\n(?: .*\n)*)", re.MULTILINE)
 _WHEN = re.compile(rb"^(?:committer|tagger) .*> +([0-9]{1,12})(?: |$)", re.MULTILINE)
 
@@ -65,10 +66,22 @@ _SAID_BY_GPG = {
 
 
 class Signed(NamedTuple):
-    """An object that was signed: the bytes that the signature is of, and the signature."""
+    """An object that was signed.
 
-    payload: bytes
+    Attributes:
+        header: of the object, with the signature that stands there.
+        rest: of what was signed.
+        signature: the signature.
+    """
+
+    header: bytes
+    rest: bytes
     signature: bytes
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that the signature is of."""
+        return _HEADER.sub(b"", self.header) + self.rest
 
 
 def signed_commit(content: bytes, *, is_sha256: bool) -> Signed | None:
@@ -84,7 +97,7 @@ def signed_commit(content: bytes, *, is_sha256: bool) -> Signed | None:
     signature = found.get(b"gpgsig-sha256" if is_sha256 else b"gpgsig")
     if signature is None:
         return None
-    return Signed(_HEADER.sub(b"", header) + content[end:], signature.replace(b"\n ", b"\n"))
+    return Signed(header, content[end:], signature.replace(b"\n ", b"\n"))
 
 
 def signed_tag(content: bytes) -> Signed | None:
@@ -93,7 +106,7 @@ def signed_tag(content: bytes) -> Signed | None:
     starts = [match.start() for match in _BEGIN.finditer(content, end)]
     if not starts:
         return None
-    return Signed(_HEADER.sub(b"", content[:end]) + content[end : starts[-1]], content[starts[-1] :])
+    return Signed(content[:end], content[end : starts[-1]], content[starts[-1] :])
 
 
 def statuses(signed: Iterator[tuple[bytes, Signed]], keys: Keys) -> dict[bytes, str]:
@@ -101,11 +114,10 @@ def statuses(signed: Iterator[tuple[bytes, Signed]], keys: Keys) -> dict[bytes, 
     found: dict[bytes, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         while some := list(islice(signed, _AT_ONCE)):
-            found |= zip(
-                (name for name, _ in some),
-                threads.map(keys.status_of, (each for _, each in some)),
-                strict=True,
-            )
+            known = {name: keys.status_at_once(each) for name, each in some}
+            asked = {name: each for name, each in some if known[name] is None}
+            found |= {name: status for name, status in known.items() if status is not None}
+            found |= zip(asked, threads.map(keys.status_of, asked.values()), strict=True)
     return found
 
 
@@ -129,6 +141,12 @@ class Keys:
     """
 
     git: Git
+
+    def status_at_once(self, signed: Signed) -> str | None:
+        """Return what is known of a signature where no program has to be asked, else None."""
+        if signed.signature.startswith(_BEGINS_AS_PGP) and not self._openpgp:
+            return UNVERIFIED if self._openpgp is None else UNKNOWN_KEY
+        return None
 
     def status_of(self, signed: Signed) -> str:
         """Return what is known of a signature."""

@@ -84,7 +84,7 @@ _TABLES = (
     ),
     _table(
         "git_commit",
-        "a commit that some ref or run reaches; rows come parents first",
+        "a commit that some ref or run reaches",
         commit=_NAME,
         tree=_NAME,
         author_name=_TEXT,

@@ -1,0 +1,227 @@
+"""The rows of commits, their parents and the people in their trailers, made of whole columns of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mlflow2prov.prov.text import is_clean
+from mlflow2prov.sources.columns import column, numbers_of, places_of, taken, without
+from mlflow2prov.sources.git_log import message_of
+from mlflow2prov.sources.git_people import MailMap, Person, people_of
+from mlflow2prov.sources.git_resolving import Parents
+from mlflow2prov.sources.git_rows import BATCH_ROWS, LAST_S, batches_of_rows, known, seconds_of
+from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers: TypeAlias = npt.NDArray[np.int32]
+    Column: TypeAlias = Any  # pyarrow does not say of an array that it is of bytes
+
+_FIELDS = 10
+_NUL = b"\0"
+_PLAIN_NUMBER = "^[0-9]{1,12}$"
+_OF_TRAILERS = "ed-"
+
+
+class CommitColumns:
+    """Makes rows of ``git_commit``, ``git_parent`` and ``git_trailer`` of what a log shows of many commits at once.
+
+    Held are everyone whom a commit has named, and some 20 bytes for each parent.
+
+    Args:
+        names: the object names of all commits.
+        mail_map: says how people are called.
+        signatures: what is known of those of commits that have one.
+        messages: whole ones, of commits whose message has a NUL byte.
+
+    Attributes:
+        undated: how many commits have an authored or committed time that is no instant of the
+            years 1 to 9999.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[bytes],
+        mail_map: MailMap,
+        signatures: Mapping[bytes, str],
+        messages: Mapping[bytes, bytes],
+    ) -> None:
+        self.undated = 0
+        self._number = {name: number for number, name in enumerate(names)}
+        self._mail_map = mail_map
+        self._signatures = signatures
+        self._messages = messages
+        self._shown: dict[bytes, tuple[str | None, str | None]] = {}
+        self._parents: list[tuple[Numbers, Numbers, Numbers]] = []
+
+    def batches(self, commits: Sequence[int], shown: Column) -> Batches:
+        """Yield the rows of some commits.
+
+        Args:
+            commits: their numbers.
+            shown: what a log shows of each, with a NUL byte behind it.
+        """
+        import pyarrow as pa
+
+        if not len(shown):
+            return
+        flat, count = _compute().split_pattern(shown, b"\n", max_splits=_FIELDS - 1).flatten(), len(shown)
+        assert len(flat) == count * _FIELDS
+        sha, parents, tree, name, email, authored, c_name, c_email, committed, message = (
+            flat.take(_every(number, count)) for number in range(_FIELDS)
+        )
+        instants = [_instants(authored), _instants(committed)]
+        self.undated += _compute().add(*instants).null_count
+        told = self._with_whole_messages(sha, message)
+        columns = [
+            sha.cast(pa.string()),
+            tree.cast(pa.string()),
+            *self._people(name, email),
+            instants[0],
+            *self._people(c_name, c_email),
+            instants[1],
+            _texts(told),
+            self._statuses(sha),
+        ]
+        yield from _in_batches("git_commit", columns)
+        yield from _in_batches("git_parent", self._parent_rows(commits, columns[0], parents))
+        yield from batches_of_rows("git_trailer", self._trailers(sha, told))
+
+    def parents(self) -> Parents:
+        """Return the parents of all commits, once all were given."""
+        import numpy as np
+
+        counts = np.zeros(len(self._number), "i4")
+        for commits, _, _ in self._parents:
+            counts += np.bincount(commits, minlength=len(counts)).astype("i4")
+        first = np.concatenate([np.zeros(1, "i4"), np.cumsum(counts, dtype="i4")])
+        everyone = np.zeros(first[-1], "i4")
+        for commits, numbers, positions in self._parents:
+            everyone[first[commits] + positions] = numbers
+        return Parents(first, everyone)
+
+    def _parent_rows(self, commits: Sequence[int], sha: Column, parents: Column) -> list[Column]:
+        """The rows of parents, which are kept by their numbers, too."""
+        import numpy as np
+        import pyarrow as pa
+
+        named = _compute().split_pattern(parents, b" ")
+        has_some = numbers_of(_compute().binary_length(parents)) > 0
+        counts = np.where(has_some, numbers_of(_compute().list_value_length(named)), 0)
+        names = named.flatten()
+        names = names.take(places_of(np.flatnonzero(numbers_of(_compute().binary_length(names)))))
+        places = np.repeat(np.arange(len(counts), dtype="i4"), counts)
+        positions = (np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)).astype("i4")
+        numbers = np.array(list(map(self._number.__getitem__, names.to_pylist())), "i4")
+        self._parents.append((np.array(commits, "i4")[places], numbers, positions))
+        return [taken(sha, places), column(positions.tolist(), pa.int64()), names.cast(pa.string())]
+
+    def _with_whole_messages(self, sha: Column, message: Column) -> Column:
+        """The messages, those with a NUL byte whole."""
+        if not self._messages:
+            return message
+        whole = [self._messages.get(name) for name in sha.to_pylist()]
+        if not any(whole):
+            return message
+        raw = message.to_pylist()
+        told = [shown if text is None else text + _NUL for text, shown in zip(whole, raw, strict=True)]
+        return column(told, message.type)
+
+    def _people(self, name: Column, email: Column) -> tuple[Column, Column]:
+        """The names and addresses of people as the mail map calls them."""
+        import pyarrow as pa
+
+        between = column([b"\n"], pa.binary())[0]  # other ways to make one import pandas
+        found = _compute().binary_join_element_wise(name, email, between).dictionary_encode()
+        people = [self._shown_as(spelled) for spelled in found.dictionary.to_pylist()]
+        places = numbers_of(found.indices)
+        names, emails = zip(*people, strict=True)
+        return taken(column(names, pa.string()), places), taken(column(emails, pa.string()), places)
+
+    def _shown_as(self, spelled: bytes) -> tuple[str | None, str | None]:
+        shown = self._shown.get(spelled)
+        if shown is None:
+            name, _, email = spelled.partition(b"\n")
+            called: Person = self._mail_map.named((name, email))
+            shown = self._shown[spelled] = known(called[0]), known(called[1])
+        return shown
+
+    def _statuses(self, sha: Column) -> Column:
+        import pyarrow as pa
+
+        if not self._signatures:
+            return pa.nulls(len(sha), pa.string())
+        return column(list(map(self._signatures.get, sha.to_pylist())), pa.string())
+
+    def _trailers(self, sha: Column, message: Column) -> list[tuple[Any, ...]]:
+        """The rows of people that trailers name, of the messages that may have such."""
+        has_some = _compute().match_substring(message, _OF_TRAILERS, ignore_case=True)
+        rows: list[tuple[Any, ...]] = []
+        named = self._mail_map.named
+        pairs = zip(sha.filter(has_some).to_pylist(), message.filter(has_some).to_pylist(), strict=True)
+        for name, raw in pairs:
+            found = people_of(raw.removesuffix(_NUL))
+            people = dict.fromkeys((role, named(person) if person[1] else person) for role, person in found)
+            for position, (role, person) in enumerate(people):
+                rows.append((name.decode(), position, role, *map(known, person)))
+        return rows
+
+
+def _compute() -> Any:
+    """Arrow's functions, whose declared types know no patterns of bytes."""
+    import pyarrow.compute
+
+    return pyarrow.compute
+
+
+def _in_batches(table: str, columns: Sequence[Column]) -> Batches:
+    import pyarrow as pa
+
+    batch = pa.RecordBatch.from_arrays(columns, schema=SOURCE_TABLES[table].schema())
+    for start in range(0, batch.num_rows, BATCH_ROWS):
+        yield table, batch.slice(start, BATCH_ROWS)
+
+
+def _every(number: int, count: int) -> Column:
+    """The places of one field of each commit among all fields."""
+    import numpy as np
+
+    return places_of(np.arange(number, number + count * _FIELDS, _FIELDS, dtype="i8"))
+
+
+def _instants(digits: Column) -> Column:
+    """Seconds since 1970; NULL where they are no number, or outside the years 1 to 9999."""
+    import pyarrow as pa
+
+    if _compute().all(_compute().match_substring_regex(digits, _PLAIN_NUMBER)).as_py():
+        seconds = digits.cast(pa.string()).cast(pa.int64())
+        if _compute().max(seconds).as_py() <= LAST_S:
+            return seconds
+    return column(list(map(seconds_of, digits.to_pylist())), pa.int64())
+
+
+def _texts(messages: Column) -> Column:
+    """The texts of messages; NULL where one is empty."""
+    import pyarrow as pa
+
+    if b"".join(messages.to_pylist()).count(_NUL) > len(messages):
+        return _texts_one_by_one(messages)
+    try:
+        trimmed = _compute().ascii_trim(messages.cast(pa.string()), characters="\r\n\0")
+    except pa.ArrowInvalid:
+        return _texts_one_by_one(messages)
+    if not is_clean(trimmed.buffers()[2].to_pybytes()):
+        return _texts_one_by_one(messages)
+    return without(
+        trimmed, numbers_of(_compute().binary_length(_compute().ascii_trim_whitespace(trimmed))) == 0
+    )
+
+
+def _texts_one_by_one(messages: Column) -> Column:
+    import pyarrow as pa
+
+    raw = (message.removesuffix(_NUL) for message in messages.to_pylist())
+    return column([known(message_of(message)) for message in raw], pa.string())

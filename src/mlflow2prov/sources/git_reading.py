@@ -1,0 +1,207 @@
+"""The pass over all histories of some repositories whose objects are named alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mlflow2prov.sources.git_ahead import look_ahead, merges_of
+from mlflow2prov.sources.git_code import RunCode
+from mlflow2prov.sources.git_commit_columns import CommitColumns
+from mlflow2prov.sources.git_data_pieces import is_data_file
+from mlflow2prov.sources.git_data_reading import GitData
+from mlflow2prov.sources.git_entry_points import Source
+from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_log import LoggedCommit, Renames
+from mlflow2prov.sources.git_log_pieces import reading_pieces
+from mlflow2prov.sources.git_log_reading import reading_log
+from mlflow2prov.sources.git_members import TreeMembers
+from mlflow2prov.sources.git_narrowing import has_data
+from mlflow2prov.sources.git_part import Part, roots_of
+from mlflow2prov.sources.git_people import MailMap
+from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_resolving import resolved
+from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
+from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows
+from mlflow2prov.sources.git_signatures import Keys
+from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_whole_history import WholeHistory
+from mlflow2prov.sources.tables import Batches
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is read, and how renames are found."""
+
+    wanted: GitWanted
+    exact_renames: bool
+
+
+class Reading:
+    """The pass over everything that the commits to start from reach."""
+
+    def __init__(
+        self,
+        git: Git,
+        parts: Sequence[Part],
+        starts: list[bytes],
+        asked: Asked,
+        mail_map: MailMap,
+        keys: Keys,
+        memory: Memory | None,
+    ) -> None:
+        self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
+        self._starts = starts
+        self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
+        lines = b""
+        if starts:
+            order = ("--topo-order", "--reverse", "--parents", "--stdin")
+            lines = git.output("rev-list", *order, lines=starts)
+        self._lines = lines
+        self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
+        self._remembered: Remembered | None = None
+        asked_of = self._names
+        if memory and starts:
+            self._remembered = Remembered(memory, git, self._find, parents_of(lines))
+            asked_of = self._remembered.new_or_odd(self._names)
+        self._ahead = look_ahead(git, asked_of, keys)
+        self.signatures = self._ahead.signatures
+
+    @contextmanager
+    def _log(self) -> Iterator[Iterator[LoggedCommit]]:
+        """Give all commits; those that Git has to show are remembered afterwards."""
+        ahead, remembered = self._ahead, self._remembered
+        with reading_log(
+            self._git, self._find, self._names, merges_of(self._lines), remembered, ahead.odd
+        ) as log:
+            yield log
+        if remembered:
+            remembered.end()
+            remembered.look()
+
+    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
+        """Yield the rows; of data only where the whole history is given."""
+        roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
+        data = GitData(datasets, roots, self._paths)
+        if self._remembered is None and not self._asked.wanted.narrowing.is_of_history:
+            yield from self._in_columns(data)
+        else:
+            yield from self._commit_by_commit(data)
+
+    @property
+    def _paths(self) -> str:
+        return ", ".join(part.layout.path for part in self._parts)
+
+    @property
+    def _told(self) -> set[str]:
+        """The commits of runs of whose trees all members are told."""
+        if not self._asked.wanted.tree_members:
+            return set()
+        return {source.commit for part in self._parts for source in part.points}
+
+    def _commit_by_commit(self, data: GitData) -> Batches:
+        wanted, git = self._asked.wanted, self._git
+        narrowing, kept = wanted.narrowing, None
+        if narrowing.is_of_history:
+            with self._log() as log:
+                history, matched = History(children_of(self._lines)), narrowing.matched(git, self._starts)
+                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
+        with data.reading(git), self._log() as log:
+            history = History(children_of(self._lines))
+            commits = CommitRows(self._mail_map, self._ahead.signatures)
+            yield from self._followed(self._noted(log, commits, history, kept), history, data, commits, kept)
+        if kept is not None and has_data(history.paths.exact):
+            _LOG.warning(
+                "Only a part of the history of %s is told: what files of DVC say of data is left out.",
+                self._paths,
+            )
+        _report(self._paths, history, commits.undated)
+
+    def _noted(
+        self, log: Iterable[LoggedCommit], rows: CommitRows, history: History, kept: Kept | None
+    ) -> Iterator[LoggedCommit]:
+        """Give the commits of a log, each of which is noted down if it is to be told."""
+        for commit in log:
+            message = self._ahead.messages.get(commit.sha)
+            if kept is None or kept.commits[len(history.commits)]:
+                rows.add(commit if message is None else commit._replace(message=message))
+            yield commit
+
+    def _followed(
+        self,
+        log: Iterable[LoggedCommit],
+        history: History,
+        data: GitData,
+        commits: CommitRows | None = None,
+        kept: Kept | None = None,
+    ) -> Batches:
+        """Yield what there is to tell of files, from commit to commit, and the rows of commits that wait."""
+        code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
+        revisions = RevisionRows(history, kept)
+        sinks = [rows for rows in (commits, revisions, members, data.rows) if rows is not None]
+        for commit in log:
+            state = history.add(commit)
+            code.note(history.commits[-1], state)
+            members.add(history.commits[-1], state)
+            if kept is None:
+                data.add(state, history)
+            waiting = (history.pending, members.pending, data.rows.pending, commits.pending if commits else 0)
+            if max(waiting) >= BATCH_ROWS:
+                for rows in sinks:
+                    yield from rows.take()
+        if kept is None:
+            data.finish(history)
+        for rows in sinks:
+            yield from rows.take()
+        yield from code.batches(self._git, history, kept)
+
+    def _in_columns(self, data: GitData) -> Batches:
+        """Yield what there is to tell of a whole history that Git shows."""
+        git, ahead, names = self._git, self._ahead, self._names
+        commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
+        whole = WholeHistory(names)
+        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
+        with reading_pieces(git, self._find, names, are_merges) as parts:
+            for part in parts:
+                yield from commits.batches(part.commits, part.piece.shown)
+                whole.add(part)
+        changes, parents = whole.changes(), commits.parents()
+        is_followed = any(part.points for part in self._parts) or any(map(is_data_file, whole.paths.exact))
+        found = None if is_followed else resolved(changes, parents)
+        with data.reading(git):
+            if found is None:
+                history = History(children_of(self._lines), whole.paths)
+                yield from self._followed(whole.commits(changes, parents), history, data)
+            else:
+                history = whole.history(changes, found)
+                yield from RevisionRows(history).all(changes, found)
+                data.finish(history)
+                yield from data.rows.take()
+                yield from _code(self._parts, self._asked.wanted).batches(git, history)
+        _report(self._paths, history, commits.undated)
+
+
+def _report(paths: str, history: History, undated: int) -> None:
+    sizes = len(history.commits), len(history.commit_of), len(history.first_of)
+    _LOG.info("Read %s: %d commits, %d revisions, %d files.", paths, *sizes)
+    if undated:
+        _LOG.warning(
+            "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
+            undated,
+            paths,
+        )
+
+
+def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:
+    """Return the sources of runs, each with the work trees of the repositories that have its commit."""
+    roots = [roots_of(part.git, part.layout) if part.points else [] for part in parts]
+    having: dict[Source, list[str]] = {}
+    for part, own in zip(parts, roots, strict=True):
+        for source in part.points:
+            having.setdefault(source, []).extend(own)
+    return RunCode(having.items(), follow_imports=wanted.follow_imports)
