@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.mlflow.database_query import Database, Query, Schema
+from mlflow2prov.sources.mlflow.database_reading import Reading
 from mlflow2prov.sources.mlflow.database_revisions import KNOWN_REVISIONS
 from mlflow2prov.sources.mlflow.database_selection import Scope, ScopeFinder
-from mlflow2prov.sources.mlflow.database_tables import NEEDED, READINGS, Reading
+from mlflow2prov.sources.mlflow.database_tables import NEEDED, READINGS
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_rows import RowsOf, batches
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from mlflow2prov.sources.mlflow import database
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database_query import Database, Query, Schema
-from mlflow2prov.sources.mlflow.database_tables import READINGS, Reading
+from mlflow2prov.sources.mlflow.database_reading import Reading
+from mlflow2prov.sources.mlflow.database_tables import READINGS
 from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files, tags_of_places
 from mlflow2prov.sources.tables import Batches, Kind
 
