@@ -35,6 +35,7 @@ from mlflow2prov.prov.text import markdown_cell
 from mlflow2prov.query.sandbox import TABLE_FUNCTIONS
 from mlflow2prov.query.views import View, views
 from mlflow2prov.sources import tables as source_tables
+from mlflow2prov.sources import tables_git, tables_mlflow
 from mlflow2prov.validation.declare import Rule
 from mlflow2prov.validation.rules import RULES
 
@@ -371,7 +372,10 @@ def _column_notes() -> dict[tuple[str, str], str]:
     """What the declaration says beside a column."""
     notes: dict[tuple[str, str], str] = {}
     table = ""
-    for line in inspect.getsource(source_tables).splitlines():
+    lines = [
+        line for module in (tables_git, tables_mlflow) for line in inspect.getsource(module).splitlines()
+    ]
+    for line in lines:
         if begins := re.match(r'\s+"((?:git|mlflow)_\w+)",$', line):
             table = begins[1]
         elif noted := re.match(r"\s+(\w+)=_[A-Z]+,  # (.+)$", line):

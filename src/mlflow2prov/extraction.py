@@ -228,8 +228,7 @@ def _take_in_sources(
     from mlflow2prov.cache.ahead import Ahead
     from mlflow2prov.model.ids import store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
-    from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
-    from mlflow2prov.sources.git_points import points_sql
+    from mlflow2prov.sources.git_points import datasets_of_runs_sql, points_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
     from mlflow2prov.sources.mlflow.selected import keep_selected
 

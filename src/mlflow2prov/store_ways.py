@@ -68,7 +68,7 @@ def store_batches(url: str, wanted: Wanted, ways: Ways, finished: Finished | Non
 
 def way_into(url: str) -> tuple[str, str]:
     """The module and the function that read the MLflow store at a URL."""
-    from mlflow2prov.sources.mlflow.file_store import is_file_store
+    from mlflow2prov.sources.mlflow.file_store_path import is_file_store
 
     scheme = url.split(":", 1)[0].split("+", 1)[0].lower() if ":" in url else ""
     return _FILES if is_file_store(url) else _WAYS.get(scheme, PLUGINS)
@@ -102,7 +102,7 @@ def resolved_url(url: str, environment: Mapping[str, str]) -> str:
         from mlflow2prov.sources.mlflow.database_file import database_path
 
         return f"sqlite:///{database_path(url).resolve()}"
-    from mlflow2prov.sources.mlflow.file_store import file_store_path, is_file_store
+    from mlflow2prov.sources.mlflow.file_store_path import file_store_path, is_file_store
 
     if is_file_store(url):
         return f"file://{file_store_path(url)}"

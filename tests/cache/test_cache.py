@@ -21,6 +21,7 @@ from tests.sources.mlflow.stores import fill_schema, insert
 from mlflow2prov import Graph, extract, load
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.graph.store import Store
+from mlflow2prov.sources.mlflow import database_changes
 from mlflow2prov.surroundings import Surroundings
 
 NAMESPACE = "http://mlflow.example.org/#"
@@ -355,11 +356,11 @@ def test_a_history_is_read_again_only_when_it_changed(made: Made, monkeypatch: p
     made.insert(*tags("ab" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py"))
     made.cached(**options)
     readings = []
-    from mlflow2prov.sources import git_given
+    from mlflow2prov.sources import git
 
-    read = git_given.read_repositories
+    read = git.read_repositories
     monkeypatch.setattr(
-        git_given, "read_repositories", lambda *given, **more: readings.append(1) or read(*given, **more)
+        git, "read_repositories", lambda *given, **more: readings.append(1) or read(*given, **more)
     )
     made.insert(
         run("cd" * 16), *tags("cd" * 16, mlflow__source__git__commit=first, mlflow__source__name="train.py")
@@ -420,3 +421,63 @@ def test_imports_projects_and_dirty_work_trees_are_brought_up_to_date(made: Made
     assert told(made.cached(**options)) == told(made.extract(**options))
     with pytest.raises(UsageError, match="choice of parts"):
         made.cached(**{**options, "follow_imports": False})
+
+
+# ---- What is told without histories ----------------------------------------------------------------
+
+
+def point(run_id: str, step: int, value: float, **more: object) -> dict[str, object]:
+    return {
+        "run_uuid": run_id,
+        "key": "loss",
+        "step": step,
+        "timestamp": step,
+        "value": value,
+        "is_nan": 0,
+        **more,
+    }
+
+
+def test_latest_points_that_replace_others_are_seen_without_histories(made: Made) -> None:
+    made.sql("DELETE FROM latest_metrics")
+    made.insert(("latest_metrics", point("ab" * 16, 1, 0.5)))
+    options: dict[str, Any] = {"skip": ["artifacts", "metric_history"]}
+    made.cached(**options)
+    made.sql("UPDATE latest_metrics SET step = 2, value = 0.25, timestamp = 2")
+    graph = made.cached(**options)
+    assert [it["value"] for it in elements(graph, "Metric").values() if it["name"] == "loss"] == ["0.25"]
+    assert told(graph) == told(made.extract(**options))
+
+
+# ---- How little is counted -------------------------------------------------------------------------
+
+
+def test_rows_are_counted_run_by_run_only_where_a_known_run_that_had_ended_has_more(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    counts = database_changes._counts
+
+    def heard(opened: Any, counted: str, column: str) -> Any:
+        asked.append(counted)
+        return counts(opened, counted, column)
+
+    monkeypatch.setattr(database_changes, "_counts", heard)
+    old, new = "ab" * 16, "cd" * 16
+    made.sql("UPDATE runs SET status = 'FINISHED', end_time = 7")
+    made.insert(("metrics", point(old, 1, 0.5)))
+    made.cached()
+    assert told(made.cached()) == told(made.extract())
+    assert asked == []
+
+    made.insert(
+        run(new), ("metrics", point(new, 1, 0.5)), ("params", {"run_uuid": new, "key": "p", "value": "1"})
+    )
+    assert told(made.cached()) == told(made.extract())
+    assert all(f"IN ('{new}')" in counted for counted in asked)
+    asked.clear()
+
+    made.insert(("metrics", point(old, 2, 0.25)), ("metrics", point(new, 2, 0.25)))
+    made.sql("DELETE FROM params")  # which no MLflow does: the number of rows is another all the same
+    assert told(made.cached()) == told(made.extract())
+    assert {"metrics AS m", "params AS t"} <= set(asked)

@@ -11,8 +11,7 @@ from mlflow2prov.model.events_extraction import STORES, digest_sql
 from mlflow2prov.model.events_git import GIT_NAMES
 from mlflow2prov.model.events_mlflow import USERS
 from mlflow2prov.model.expand import EVENTS
-from mlflow2prov.sources.git_datasets import datasets_of_runs_sql
-from mlflow2prov.sources.git_points import points_sql
+from mlflow2prov.sources.git_points import datasets_of_runs_sql, points_sql
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 

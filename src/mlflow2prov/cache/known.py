@@ -26,6 +26,9 @@ _OF_RUNS = ("mlflow_run", "mlflow_param", "mlflow_tag", "mlflow_dataset_input")
 _MOMENT = {"run": "start_ms", "logged_model": "created_ms"}
 """When a unit began."""
 
+_MOST_LIKELY = 500
+"""Of so many runs the rows are counted run by run, and of more of all."""
+
 _ENDED = "end_ms IS NOT NULL AND status IN ('FINISHED', 'FAILED', 'KILLED')"
 
 
@@ -37,6 +40,7 @@ class Earlier:
         self._arrived = arrived
         self._taken_in = taken_in
         self._ids: dict[str, set[str]] = {}
+        self._likely: list[str] | None = None
 
     def all_of(self, table: str) -> None:
         """All rows of the table arrive."""
@@ -53,16 +57,57 @@ class Earlier:
 
     def other_counts(self, table: str, counts: Iterable[pa.RecordBatch]) -> list[str]:
         """The runs that have another number of rows in the table than in the cache."""
+        return self._others(table, self._take_counts(table, counts), "true")
+
+    def likely(self) -> list[str] | None:
+        """Runs that are new, or had not ended."""
+        if self._likely is None:
+            self._taken_in()
+            self._likely = self._runs_that_are_new_or_open()
+        return self._likely if len(self._likely) <= _MOST_LIKELY else None
+
+    def _runs_that_are_new_or_open(self) -> list[str]:
+        rows = self._cache.store.run(
+            f"SELECT run_id FROM {self._arrived.schema}.mlflow_run a WHERE NOT EXISTS "
+            f"(FROM {self._cache.sources}.mlflow_run k WHERE k.run_id = a.run_id AND {_ENDED}) LIMIT {_MOST_LIKELY + 1}"
+        )
+        return [run_id for (run_id,) in rows]
+
+    def others_of_likely(self, table: str, total: int, counts: Iterable[pa.RecordBatch]) -> list[str] | None:
+        """Those of them with another number of rows; None where they do not explain the total."""
+        likely = self.likely() or []
+        mine = self._take_counts(table, counts)
+        there = f"EXISTS (FROM {self._arrived.schema}.mlflow_run a WHERE a.run_id = c.run_id)"
+        ((others,),) = self._cache.store.run(
+            f"SELECT coalesce(sum(rows), 0) FROM {self._cache.own}.counted c WHERE relation = ? AND {there} "
+            "AND run_id NOT IN (SELECT unnest(?::VARCHAR[]))",
+            [table, likely],
+        )
+        ((some,),) = self._cache.store.run(
+            f"SELECT coalesce(sum(rows), 0) FROM {mine} WHERE relation = ?", [table]
+        )
+        if others + some != total:
+            self._cache.store.run(f"DELETE FROM {mine} WHERE relation = ?", [table])
+            return None
+        return self._others(table, mine, "run_id IN (SELECT unnest(?::VARCHAR[]))", [likely])
+
+    def _take_counts(self, table: str, counts: Iterable[pa.RecordBatch]) -> str:
+        """Take in how many rows runs have in a table of the store; return the table of that."""
         store, mine = self._cache.store, f"{self._arrived.schema}.counted"
         store.run(f"CREATE TABLE IF NOT EXISTS {mine} (relation VARCHAR, run_id VARCHAR, rows BIGINT)")
         for some in counts:
             named = some.rename_columns(["run_id", "rows"])
             with store.registered(named) as arriving:
                 store.run(f"INSERT INTO {mine} SELECT '{table}', run_id, rows FROM {arriving}")
-        rows = store.run(
-            f"SELECT coalesce(a.run_id, k.run_id) FROM (FROM {mine} WHERE relation = '{table}') a "
-            f"FULL JOIN (FROM {self._cache.own}.counted WHERE relation = '{table}') k ON k.run_id = a.run_id "
-            "WHERE a.rows IS DISTINCT FROM k.rows"
+        return mine
+
+    def _others(self, table: str, mine: str, where: str, given: list[Any] | None = None) -> list[str]:
+        """The runs, of those that fit, whose number of rows in a table is another."""
+        rows = self._cache.store.run(
+            f"SELECT coalesce(a.run_id, k.run_id) FROM (FROM {mine} WHERE relation = '{table}') a FULL JOIN "
+            f"(FROM {self._cache.own}.counted WHERE relation = '{table}' AND {where}) k ON k.run_id = a.run_id "
+            "WHERE a.rows IS DISTINCT FROM k.rows",
+            given,
         )
         return sorted(run_id for (run_id,) in rows if run_id is not None)
 

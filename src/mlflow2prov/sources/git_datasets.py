@@ -140,19 +140,6 @@ def _each(dataset: DatasetOfRun, found: Found) -> Iterator[Match]:
     return (Match(dataset, way, thing) for thing in things)
 
 
-def datasets_of_runs_sql(tags: str, inputs: str, datasets: str) -> str:
-    """Return SQL of the datasets of runs that name a commit (:class:`DatasetOfRun`), from rows of three tables."""
-    value = "max(value) FILTER (key = '{}')".format
-    commit = f"coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')})"
-    return (
-        "SELECT DISTINCT c.commit, d.name, d.digest, coalesce(d.source, '') AS source "
-        f"FROM (SELECT run_id, lower({commit}) AS commit FROM {tags} AS tag "
-        "WHERE key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit') AND value <> '' "
-        f"GROUP BY run_id) c JOIN {inputs} i ON i.run_id = c.run_id "
-        f"JOIN {datasets} d ON d.name = i.name AND d.digest = i.digest"
-    )
-
-
 def source_of(text: str) -> str | None:
     """Return the path or URL that MLflow's JSON of a dataset's source says, or None.
 

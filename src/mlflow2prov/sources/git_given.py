@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow2prov.errors import UsageError
-from mlflow2prov.sources.git import read_repositories, repository_state
 from mlflow2prov.sources.git_clone import Clones, check_url, is_url, plain_url
 from mlflow2prov.sources.git_remembered import Memory
 from mlflow2prov.sources.git_wanted import GitWanted
@@ -56,12 +55,16 @@ class AtHand:
         memory: Memory | None = None,
     ) -> Batches:
         """Yield their source tables."""
+        from mlflow2prov.sources.git import read_repositories  # on use: many read no repository
+
         return read_repositories(
             self.paths, entry_points=entry_points, datasets=datasets, wanted=self.wanted, memory=memory
         )
 
     def state(self) -> str:
         """Return a digest of the state that they are in."""
+        from mlflow2prov.sources.git import repository_state
+
         return repository_state(*self.paths)
 
 

@@ -18,7 +18,8 @@ from tests.contents import contents
 from mlflow2prov import extract
 from mlflow2prov.errors import SourceError, UsageError
 from mlflow2prov.sources.mlflow.database import read_database
-from mlflow2prov.sources.mlflow.file_store import file_store_path, is_file_store, read_file_store
+from mlflow2prov.sources.mlflow.file_store import read_file_store
+from mlflow2prov.sources.mlflow.file_store_path import file_store_path, is_file_store
 from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.mlflow.parts import Wanted
 from mlflow2prov.sources.mlflow.server import read_server

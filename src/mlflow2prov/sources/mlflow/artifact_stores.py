@@ -87,7 +87,7 @@ STORES: tuple[StoreKind, ...] = (
     StoreKind(
         schemes=("mlflow-artifacts",),
         name="a tracking server that hands out artifacts",
-        module="server_artifacts",
+        module="artifacts_served",
         settings="`--artifact_server`, unless the server itself is read; [its settings](#settings-for-servers)",
     ),
     StoreKind(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.gathering import gathered
-from mlflow2prov.sources.mlflow.database_tables import LATER, Reading
+from mlflow2prov.sources.mlflow.database_reading import Reading
+from mlflow2prov.sources.mlflow.database_tables import LATER
 from mlflow2prov.sources.tables import SOURCE_TABLES, Kind
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.sources.mlflow.database_filter import conditions
-from mlflow2prov.sources.mlflow.database_tables import RUN_NAME, Reading
+from mlflow2prov.sources.mlflow.database_reading import Reading
+from mlflow2prov.sources.mlflow.database_tables import RUN_NAME
 from mlflow2prov.sources.mlflow.run_filter import parse_filter
 from mlflow2prov.sources.mlflow.selection import Selection, copied_from, prompts_in, require_known
 from mlflow2prov.sources.tables import Kind

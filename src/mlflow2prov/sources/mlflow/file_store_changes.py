@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
-from mlflow2prov.sources.mlflow.file_store import file_store_path, require_store
+from mlflow2prov.sources.mlflow.file_store import require_store
 from mlflow2prov.sources.mlflow.file_store_files import StoreFiles
+from mlflow2prov.sources.mlflow.file_store_path import file_store_path
 from mlflow2prov.sources.mlflow.file_store_reader import StoreReader
 from mlflow2prov.sources.mlflow.file_store_signatures import KINDS, Signatures
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches

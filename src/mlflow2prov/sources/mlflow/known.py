@@ -89,6 +89,27 @@ class Known(Protocol):
             counts: batches of two columns: a run, and how many rows it has.
         """
 
+    def likely(self) -> list[str] | None:
+        """The runs that are likely to have more rows than before: those that are new, or had not ended.
+
+        To be called when all rows of runs have been yielded.
+
+        Returns:
+            their identifiers; None where they are many.
+        """
+
+    def others_of_likely(self, table: str, total: int, counts: Iterable[pa.RecordBatch]) -> list[str] | None:
+        """Those of the runs that are :meth:`likely` to have more rows that do have another number of rows.
+
+        Args:
+            table: the source table, whose rows are only ever added.
+            total: how many rows it has.
+            counts: batches of two columns: one of these runs, and how many rows it has.
+
+        Returns:
+            their identifiers; None where the total says that others have as well.
+        """
+
     def more_of(self, table: str) -> None:
         """Say that rows of a source table may have been yielded, and that others stay as they were."""
 

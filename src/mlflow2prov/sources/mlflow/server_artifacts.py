@@ -10,7 +10,7 @@ import logging
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -29,7 +29,6 @@ from mlflow2prov.sources.mlflow.artifact_rows import (
 from mlflow2prov.sources.mlflow.artifact_stores import Stores, is_direct
 from mlflow2prov.sources.mlflow.artifacts_local import LocalFolders, local_path
 from mlflow2prov.sources.mlflow.http_client import HttpClient, Pages, Query, RefusedError
-from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 from mlflow2prov.sources.tables import Batches
 
 if TYPE_CHECKING:
@@ -118,18 +117,6 @@ class ArtifactReader:
 
 def _with_reason(found: Failed, reason: str | None) -> Failed:
     return Failed(found.owner, f"{reason}; nor by the server: {found.reason}") if reason else found
-
-
-def open_store(uri: str, access: ArtifactAccess) -> ServerStore:
-    """The store of the tracking server that a person named for artifacts.
-
-    Raises:
-        StoreError: none was named.
-    """
-    if access.server is None:
-        raise StoreError("a tracking server hands them out; name it with --artifact_server", is_final=True)
-    settings = replace(access.http or HttpSettings(), concurrency=access.concurrency)
-    return ServerStore(HttpClient(access.server, settings), has_records=False)
 
 
 class ServerStore:
