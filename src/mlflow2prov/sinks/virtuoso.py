@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import requests
 
-    from mlflow2prov.formats.provo import Syntax
+    from mlflow2prov.formats.provo_syntax import Syntax
 
 HEAD = b"#\n" * 4
 """Lines of N-Triples that say nothing: Virtuoso compares what is left when it cuts off up to three lines."""
