@@ -34,7 +34,7 @@ def again(graph: Graph, name: str) -> Graph:
 
 
 @few
-@given(raw=documents())
+@given(raw=documents(copies=True))
 def test_a_way_through_all_standards_ends_where_it_began(raw: bytes) -> None:
     graph = start = graph_of(raw)
     for name in CHAIN:
@@ -48,7 +48,7 @@ def test_a_way_through_all_standards_ends_where_it_began(raw: bytes) -> None:
     [row.name for row in FORMATS.values() if row.reads and row.writes],
 )
 @few
-@given(raw=documents())
+@given(raw=documents(copies=True))
 def test_several_records_of_one_identifier_stay_several(name: str, raw: bytes) -> None:
     with graph_of(raw) as graph:
         if name in WITHOUT_BUNDLES and graph.count("bundle"):
