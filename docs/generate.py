@@ -400,6 +400,13 @@ FORMATS_NOTES = """\
 
 - **Reading RDF** (`ttl`, `trig`, `rdf`, and unusual lines of `nt` and `nq`) takes the extra `rdf`:
   `pip install 'mlflow2prov[rdf]'`. Writing takes nothing.
+- **Several records of one identifier** are one thing in RDF: it has the triples of all of them. Besides, each of
+  these records has a node of its own, of a class such as `m2p:EntityRecord` or `m2p:UsageRecord`, that points at the
+  identifier by `m2p:describes` and repeats what the record says, in properties that no other tool takes for those
+  of a thing: `m2p:recordedSubject`, `m2p:recordedEntity`, `m2p:recordedAtTime` and so on for formal arguments and
+  times, IRIs below `https://w3id.org/mlflow2prov/recorded/` and `https://w3id.org/mlflow2prov/again/` for attributes.
+  So has a record that has an attribute with one value several times. `load` makes the records from these nodes; what
+  the identifier itself has beyond them, say because somebody edited the file, joins the first of them.
 - **Pictures** (`svg`, `png`, `pdf`) are drawn by [Graphviz](https://graphviz.org), which has to be
   installed. What touches very many things is drawn as a badge on these; things that are related in the
   same way are one box; what other relations imply is not drawn besides. A picture that could not be read is

@@ -85,27 +85,34 @@ TYPED = st.one_of(
 )
 LANGUAGE = st.builds(lambda v, t: {"$": v, "lang": t}, TEXTS, st.sampled_from(["en", "de-CH", "pt-br"]))
 VALUES = TEXTS | TYPED | LANGUAGE
-ATTRIBUTES = st.dictionaries(
-    st.sampled_from(["prov:label", "prov:type", "prov:value", "prov:location", "prov:role"]) | NCNAMES,
-    VALUES | st.lists(VALUES, min_size=1, max_size=3, unique_by=repr),
-    max_size=3,
+
+
+def _attributes(lists: st.SearchStrategy[list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    names = st.sampled_from(["prov:label", "prov:type", "prov:value", "prov:location", "prov:role"]) | NCNAMES
+    return st.dictionaries(names, VALUES | lists, max_size=3)
+
+
+ATTRIBUTES = _attributes(st.lists(VALUES, min_size=1, max_size=3, unique_by=repr))
+WITH_COPIES = _attributes(
+    st.builds(lambda value, number, other: [value] * number + [other], VALUES, st.integers(1, 3), VALUES)
 )
+"""Likewise, with values that an attribute has several times."""
 
 
 @st.composite
-def containers(draw: st.DrawFn, *, repeated: bool = True, plain_links: bool = True) -> dict[str, Any]:
-    """A document without prefixes, or a bundle.
+def containers(draw: st.DrawFn, *, plain_links: bool = True, copies: bool = False) -> dict[str, Any]:
+    """A document without prefixes, or a bundle; one identifier may have several records.
 
-    ``repeated`` lets one identifier have several records; ``plain_links`` keeps identifiers and
-    attributes off relations for which PROV-DM has none.
+    ``plain_links`` keeps identifiers and attributes off relations for which PROV-DM has none; ``copies``
+    lets an attribute have one value several times.
     """
+    attributes = WITH_COPIES if copies else ATTRIBUTES
     made: dict[str, Any] = {}
-    used: set[str] = set()
     for kind in draw(st.lists(st.sampled_from(KINDS), unique=True, max_size=6)):
         is_plain = plain_links and kind.name in {"specializationOf", "alternateOf", "hadMember", "mentionOf"}
         records: dict[str, Any] = {}
         for position in range(draw(st.integers(1, 4))):
-            body: dict[str, Any] = {} if is_plain else dict(draw(ATTRIBUTES))
+            body: dict[str, Any] = {} if is_plain else dict(draw(attributes))
             for index, name in enumerate(kind.references):
                 if index < kind.required or draw(st.booleans()):
                     body[f"prov:{name}"] = draw(NAMES)
@@ -114,10 +121,7 @@ def containers(draw: st.DrawFn, *, repeated: bool = True, plain_links: bool = Tr
                     body[f"prov:{name}"] = draw(TIMES)
             has_name = kind.is_element or (not is_plain and draw(st.booleans()))
             key = draw(NAMES) if has_name else f"_:{kind.name}{position}"
-            if not repeated and key in used:
-                continue
-            used.add(key)
-            if repeated and key in records and not key.startswith("_:"):
+            if key in records and not key.startswith("_:"):
                 before = records[key]
                 records[key] = [*before, body] if isinstance(before, list) else [before, body]
             else:
@@ -128,9 +132,9 @@ def containers(draw: st.DrawFn, *, repeated: bool = True, plain_links: bool = Tr
 
 
 @st.composite
-def documents(draw: st.DrawFn, *, repeated: bool = True, plain_links: bool = True) -> bytes:
+def documents(draw: st.DrawFn, *, plain_links: bool = True, copies: bool = False) -> bytes:
     """A PROV-JSON document, half of them with bundles, some of these with prefixes of their own."""
-    some = containers(repeated=repeated, plain_links=plain_links)
+    some = containers(plain_links=plain_links, copies=copies)
     document: dict[str, Any] = {"prefix": PREFIXES, **draw(some)}
     if draw(st.booleans()):
         document["bundle"] = {}

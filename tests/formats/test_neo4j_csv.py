@@ -179,7 +179,7 @@ def test_the_documents_of_others_become_tables(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(raw=documents(repeated=True, plain_links=False))
+@given(raw=documents(plain_links=False))
 def test_random_documents_become_tables(raw: bytes) -> None:
     with TemporaryDirectory() as folder, graph_of(raw) as graph:
         checked(graph, Path(folder))

@@ -99,7 +99,7 @@ def test_the_documents_of_others_survive(tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(raw=documents(repeated=True, plain_links=False))
+@given(raw=documents(plain_links=False))
 def test_random_documents_survive_row_for_row(raw: bytes) -> None:
     with TemporaryDirectory() as folder, graph_of(raw) as graph:
         check_same(graph, Path(folder))

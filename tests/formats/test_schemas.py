@@ -142,7 +142,7 @@ RANDOM_QUIRKS: dict[str, list[tuple[str, str]]] = {
 
 @pytest.mark.parametrize("name", ["xml", "jsonld"])
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(raw=documents(repeated=False))
+@given(raw=documents())
 def test_what_is_written_of_a_random_document_is_valid(name: str, raw: bytes) -> None:
     with graph_of(raw) as graph:
         text = written(graph, name)

@@ -71,7 +71,10 @@ class Format:
     relation_bytes: int = 190
 
 
-_RDF_LOSES = "what RDF can't tell apart: records of one identifier, an attribute with one value twice"
+_RDF_LOSES = (
+    "what RDF can't tell apart: `rdfs:label`, `rdf:type`, `prov:atLocation` and `prov:hadRole` as names of "
+    "attributes, which are those of PROV; one language tag in two spellings"
+)
 
 FORMATS: dict[str, Format] = {
     row.name: row

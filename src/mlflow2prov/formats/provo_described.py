@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ACTIVITY = KIND_BY_NAME["activity"].number
 _TIMED = ", ".join(str(kind.number) for kind in KINDS if not kind.is_element and kind.times)
+_RELATIONS = [kind.number for kind in KINDS if not kind.is_element]
 _INFLUENCER = PROV + "influencer"
 _TERMS = {
     **{term: term for term in SLOTS},
@@ -130,7 +131,10 @@ def _cover_links(store: Store, schema: str) -> None:
 
 
 def _cover_arguments(store: Store, schema: str) -> None:
-    """Likewise of formal arguments; a bundle may be that of a plain mention of the identifier, and stays there."""
+    """Likewise of formal arguments; those of an identifier that is another relation, too, are of that one.
+
+    A bundle may be that of a plain mention of the identifier, and stays there.
+    """
     run = store.run
     forms = run(f"SELECT number, p FROM {schema}.form WHERE role = 'argument' AND position > 1")
     run(f"CREATE TABLE {schema}.leading (form INTEGER, term VARCHAR)")
@@ -147,6 +151,11 @@ def _cover_arguments(store: Store, schema: str) -> None:
         for name, of in RELATIONS.items()
         if of.arguments
     )
+    own = (
+        f"SELECT g, CASE role WHEN 'link' THEN o ELSE s END AS s FROM {schema}.fact "
+        f"WHERE role = 'link' OR (role = 'class' AND kind IN ({', '.join(map(str, _RELATIONS))}))"
+    )
+    rows = f"(SELECT * FROM {rows} f ANTI JOIN ({own}) n ON n.g = f.g AND n.s = f.s)"
     _move(store, schema, "fact", "place", rows, f"f.term <> '{AS_IN_BUNDLE}' AND ({can_take})")
 
 
