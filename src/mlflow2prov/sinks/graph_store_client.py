@@ -66,6 +66,7 @@ class EndPoint:
             _TRIES,
             connect=1,
             redirect=0,
+            other=0,  # such as a certificate that nobody vouches for
             allowed_methods=None,  # adding triples once more changes nothing
             status_forcelist=(429, 502, 503, 504),
             backoff_factor=0.5,

@@ -240,9 +240,10 @@ _US = f"does not let us in (give user and password in the URL, or as {USER} and 
 _AWAY = "can't be reached"
 
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
+    ("", r"no pg_hba\.conf entry", "lets nobody in from here that way (see its pg_hba.conf, and sslmode)"),
     (
         "28...",
-        r"authentication failed|no password supplied|no pg_hba.conf entry|role \"[^\"]*\" does not exist",
+        r"authentication failed|no password supplied|role \"[^\"]*\" does not exist",
         _US,
     ),
     (
