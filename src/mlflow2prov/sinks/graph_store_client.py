@@ -126,7 +126,7 @@ class EndPoint:
         import requests
 
         headers = {"Accept": accept} | ({} if portion is None else {"Content-Type": _TRIPLES})
-        url = self._address.url
+        url = self._address.url.rstrip("?")
         joined = "&" if urlsplit(url).query else "?"
         query = f"graph={quote(graph, safe='')}" if graph else "default"
         try:
