@@ -23,6 +23,9 @@ WRONG = {
     "mongodb://ada:secret-word@host/prov?tls=true&tlsCAFile=/nowhere.pem": "file is not readable",
     "postgresql://ada:secret-word@host:65536/science": "'host:65536' is no host",
     "postgresql://ada:secret-word@[::1/science": "'[::1' is no host",
+    "postgresql://ada:secret-word@host/science?nonsense=1": 'invalid URI query parameter: "nonsense"',
+    "postgresql://ada:secret-word@host/science?sslmode=maybe": 'invalid sslmode value: "maybe"',
+    "postgresql://ada:secret-word@host/%zz": "invalid percent-encoded token",
     "http://ada:secret-word@[::1/store": "'[::1' is no host",
     "http://ada:secret-word@host:0/store": "'host:0' is no host",
     "http://ada:secret-word@host/store#part": "a sign # in a URL is written as %23",
@@ -72,3 +75,12 @@ def test_a_file_may_have_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest
         Graph.empty().push("duckdb://wine:1.duckdb?schema=main")
     assert load("wine:1.duckdb").count("element") == 0
     assert (tmp_path / "wine:1.duckdb").is_file()
+
+
+@pytest.mark.parametrize("port", [1, 99999])
+def test_a_proxy_that_is_not_there_is_told_without_its_credentials(port: int) -> None:
+    around = {"http_proxy": f"http://ada:secret-word@127.0.0.1:{port}"}
+    with pytest.raises(SinkError, match=f"by way of the proxy http://127.0.0.1:{port}: ") as caught:
+        Graph.empty().push("http://host.invalid/store", environment=around)
+    assert "secret-word" not in str(caught.value)
+    assert "\n" not in str(caught.value)
