@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from databases import NAMES, Server
+from databases import NAMES, NEEDED, Server, connection
 
 from mlflow2prov import Graph
 from pages import blocks, broken_links, check_commands
@@ -94,6 +95,23 @@ def test_a_database_gives_the_declared_answers_as_its_page_prints_them(
         example.questions.replace("*", question["name"]): declared(question) for question in QUESTIONS
     }
     check_page(page, checkout, (example.printed, example.url(started(name))))
+
+
+@pytest.mark.parametrize("server", [pytest.param("postgresql", marks=NEEDED["postgresql"])])
+def test_the_planner_takes_no_question_for_so_dear_that_it_compiles_it(
+    server: str, started: Callable[[str], Server], demo: Graph
+) -> None:
+    demo.push(f"{started(server).url}?schema=dear")
+    with closing(connection(started(server).port)) as opened, opened.cursor() as cursor:
+        cursor.execute("SET search_path = dear")
+        cursor.execute("SHOW jit_above_cost")
+        ((most,),) = cursor.fetchall()
+        for question in QUESTIONS:
+            sql = (EXAMPLES / "sql" / f"{question['name']}.sql").read_text("utf-8")
+            cursor.execute(f"EXPLAIN (FORMAT json) {sql}")
+            (([explained],),) = cursor.fetchall()
+            assert 0 < explained["Plan"]["Total Cost"] < float(most), question["name"]
+        cursor.execute("DROP SCHEMA dear CASCADE")
 
 
 def answers_on(page: Path) -> dict[str, list[list[str]]]:

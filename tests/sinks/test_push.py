@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -62,6 +63,71 @@ def test_replacing_removes_what_was_there(server: Server, demo: Graph) -> None:
     few = demo.select(types=["Commit", "User"])
     few.push(server.url, replace=True)
     assert content(server) == expected(server, few)
+
+
+PROV_TYPE = {"$": "m2p:Run", "type": "prov:QUALIFIED_NAME"}
+
+
+def odd(folder: Path) -> Graph:
+    """A graph of all that is odd about names, values, times and records."""
+    values = {
+        "number": 1,
+        "several": [1, "one", 1.5, True],
+        "nothing": "",
+        "long": "x" * 200_000,
+        "zero": "a\0b",
+    }
+    typed = {
+        "double": ["NaN", "INF", "-INF", "1e400"],
+        "long": ["9223372036854775808", "x", ""],
+        "dateTime": ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "-0044-03-15T00:00:00Z", "soon"],
+    }
+    for datatype, texts in typed.items():
+        values[f"a {datatype}"] = [{"$": text, "type": f"xsd:{datatype}"} for text in texts]
+    values["q'u\"o`t.e$\\"] = [{"$": "Wein", "lang": "de"}, {"$": "wine", "lang": "en-GB"}]
+    names = [
+        "quote'\"s`",
+        "new\nline",
+        "z\0ero",
+        "日本 🎉",
+        "<b>",
+        "l" * 4_000,
+        "l" * 4_001,
+        "$where",
+        "a.b",
+        "*",
+        "a",
+    ]
+    entities = {f"ex:{name}": {"prov:label": name, "prov:type": PROV_TYPE} for name in names}
+    entities["ex:values"] = {f"ex:{name}": value for name, value in values.items()}
+    said = {"prov:collection": "ex:values", "prov:entity": "ex:a"}
+    times = {"prov:startTime": "0001-01-01T00:00:00+14:00", "prov:endTime": "9999-12-31T23:59:59-14:00"}
+    bundle = {"prefix": PREFIXES, "entity": {"ex:a": {"ex:number": "one"}, "ex:in": {}}}
+    document = {
+        "prefix": PREFIXES,
+        "entity": entities,
+        "activity": {"ex:a": times, "ex:b": {}},
+        "agent": {"ex:a": {}},
+    }
+    document |= {"hadMember": {"_:1": said, "_:2": said}, "bundle": {"ex:b'u\"n": bundle}}
+    made = {"prov:entity": "ex:a", "prov:activity": "ex:b", "prov:time": "0001-01-01T00:00:00Z"}
+    document |= {
+        "wasGeneratedBy": {"_:3": made, "_:4": {"prov:entity": "ex:*"}, "_:5": {"prov:activity": "ex:b"}}
+    }
+    (folder / "odd.json").write_text(json.dumps(document))
+    return load(folder / "odd.json")
+
+
+PREFIXES = {"ex": "http://example.org/", "m2p": "https://w3id.org/mlflow2prov#"}
+
+
+def test_what_is_odd_is_there_and_twice_is_once(server: Server, tmp_path: Path) -> None:
+    graph = odd(tmp_path)
+    Graph.empty().push(server.url, replace=True)
+    assert content(server) == Content.of(Graph.empty())
+    for _ in range(2):
+        graph.push(server.url)
+        assert content(server) == expected(server, graph)
 
 
 def many(folder: Path, count: int) -> Graph:

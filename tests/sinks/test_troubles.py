@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from databases import ESCAPED, MAKERS, NEEDED, PASSWORD, SERVERS, Server, connection, oxigraph
 from fronts import PASSWORD as SESAME
-from fronts import USER, Digest, Front, basic, certificate, encrypted
+from fronts import USER, Digest, Front, basic
 from read_back import READERS, Content
 
 from mlflow2prov import Graph, load
@@ -138,38 +137,6 @@ def test_a_sparql_store_gets_what_it_takes_at_once(
         demo.push(url, replace=True)
     assert 413 in front.seen
     assert READERS["sparql"](server) == Content.of(demo, pairs=True)
-
-
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate of one's own."""
-    return certificate(tmp_path_factory.mktemp("pem"))
-
-
-SAFELY = {
-    "neo4j": ("bolt+s://root:{password}@127.0.0.1:{port}/prov", None),
-    "mongodb": ("mongodb://127.0.0.1:{port}/prov?tls=true&directConnection=true", "&tlsCAFile={pem}"),
-    "sparql": ("https://127.0.0.1:{port}/store", None),
-}
-
-
-@pytest.mark.parametrize("name", SAFELY)
-def test_an_encrypted_server_is_trusted_by_an_authority_of_ones_own(
-    name: str, started: Start, demo: Graph, pem: Path, tmp_path: Path
-) -> None:
-    few = demo.select(types=["Commit", "User"]).save(tmp_path / "few")
-    server = started(name)
-    Graph.empty().push(server.url, replace=True)
-    url, own = SAFELY[name]
-    with encrypted(server.port, pem) as port:
-        to = url.format(password=ESCAPED, port=port)
-        assert "certificate" in failure(demo, to).lower()
-        spelled = f"{to}{own.format(pem=pem)}" if own else to
-        command = [sys.executable, "-m", "mlflow2prov", "load", "--input", str(few), "push", "--to", spelled]
-        trusting = {} if own else {"SSL_CERT_FILE": str(pem)}
-        done = subprocess.run(command, env=os.environ | trusting, capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert READERS[name](server).types == Content.of(load(few)).types
 
 
 @pytest.mark.parametrize("name", [pytest.param("postgresql", marks=NEEDED["postgresql"])])

@@ -236,7 +236,9 @@ class Store:
             GraphError: the file can't be opened as a DuckDB database.
         """
         alias = alias or f"file_{next(self._numbers)}"
-        quoted = str(file).replace("'", "''")
+        # What stands before a colon would be the name of an extension.
+        place = f"./{file}" if ":" in str(file) and not file.is_absolute() else str(file)
+        quoted = place.replace("'", "''")
         try:
             self.run(f"ATTACH '{quoted}' AS {alias}{' (READ_ONLY)' if read_only else ''}")
         except GraphError as error:

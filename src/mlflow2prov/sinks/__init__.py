@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mlflow2prov.errors import UsageError
-from mlflow2prov.sinks.address import Address, schema_of
+from mlflow2prov.sinks.address import Address, check_hosts, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,7 @@ class Sink:
         extra: of the distribution that it needs, if any.
         named_graphs: whether it has named graphs, for ``--graph``.
         schemas: whether it has schemas, for ``?schema=``.
+        is_file: whether its URLs name files, and no hosts.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Sink:
     extra: str | None = None
     named_graphs: bool = False
     schemas: bool = False
+    is_file: bool = False
 
 
 SINKS: dict[str, Sink] = {
@@ -113,6 +115,7 @@ SINKS: dict[str, Sink] = {
             schemes=("duckdb",),
             module="duckdb_file",
             schemas=True,
+            is_file=True,
         ),
     )
 }
@@ -155,6 +158,8 @@ def check(address: Address, settings: Settings) -> Sink:
         )
     if row.schemas:
         schema_of(address)
+    if not row.is_file:
+        check_hosts(address)
     return row
 
 

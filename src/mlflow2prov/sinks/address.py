@@ -112,6 +112,34 @@ class Address:
         return without_credentials(text)
 
 
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
+_LAST_PORT = 65_535
+
+
+def check_hosts(address: Address) -> None:
+    """Raise an error if what a URL names is no host, or none with such a port, or if it has a fragment.
+
+    Drivers take such URLs each in a way of its own, and some lead to another server.
+
+    Raises:
+        UsageError: so it is.
+
+    >>> check_hosts(Address.parse("mongodb://one:27017,[::1]:27018/prov"))
+    >>> check_hosts(Address.parse("bolt://host:99999"))
+    Traceback (most recent call last):
+    mlflow2prov.errors.UsageError: can't push to bolt://host:99999: 'host:99999' is no host, or its port none of 1 to 65535
+    """
+    if "#" in address.rest:
+        raise UsageError(f"can't push to {address.shown}: a sign # in a URL is written as %23")
+    for place in re.split("[/?]", address.rest, maxsplit=1)[0].split(","):
+        found = _HOST.fullmatch(place)
+        port = found and found["port"]
+        if not found or (port and not 0 < int(port) <= _LAST_PORT):
+            raise UsageError(
+                f"can't push to {address.shown}: {place!r} is no host, or its port none of 1 to {_LAST_PORT}"
+            )
+
+
 SCHEMA = "prov"
 """The schema of an SQL database, where the URL names none."""
 

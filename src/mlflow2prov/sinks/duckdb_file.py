@@ -151,7 +151,7 @@ def _told(address: Address, file: Path) -> Iterator[None]:
     """What the engine raises, as errors of ours."""
     try:
         yield
-    except GraphError as error:
+    except (GraphError, OSError) as error:
         text = str(error).removeprefix(f"can't open the graph file {file}: ")
         meaning = next((meaning for sign, meaning in _MEANINGS.items() if sign in text), "can't be written")
         if FULL.search(text):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 from mlflow2prov.errors import SinkError, UsageError
+from mlflow2prov.prov.credentials import shown_url
 from mlflow2prov.sinks.address import FULL, PASSWORD, USER
 from mlflow2prov.sinks.virtuoso import is_virtuoso, lacks_default_graph
 
@@ -66,6 +67,7 @@ class EndPoint:
             _TRIES,
             connect=1,
             redirect=0,
+            other=0,  # such as a certificate that nobody vouches for
             allowed_methods=None,  # adding triples once more changes nothing
             status_forcelist=(429, 502, 503, 504),
             backoff_factor=0.5,
@@ -125,7 +127,7 @@ class EndPoint:
         import requests
 
         headers = {"Accept": accept} | ({} if portion is None else {"Content-Type": _TRIPLES})
-        url = self._address.url
+        url = self._address.url.rstrip("?")
         joined = "&" if urlsplit(url).query else "?"
         query = f"graph={quote(graph, safe='')}" if graph else "default"
         try:
@@ -140,7 +142,10 @@ class EndPoint:
         except (requests.RequestException, ssl.SSLError, OSError, ValueError) as error:
             is_cut = "Connection aborted" in str(error) or "LineTooLong" in str(error)
             what = "can't be reached, or does not speak HTTP" if is_cut else "can't be reached"
-            raise self._error(f"{what}: {_reason(error)}") from error
+            way = "".join(
+                f" by way of the proxy {shown_url(proxy)}" for proxy in self._session.proxies.values()
+            )
+            raise self._error(f"{what}{way}: {self._address.hidden(_reason(error))}") from error
 
     def _sign_in(self, answer: requests.Response) -> None:
         """Use the way of signing in that the store asks for."""
@@ -161,8 +166,6 @@ class EndPoint:
         if status < 300:
             return
         if status < 400:
-            from mlflow2prov.prov.credentials import shown_url
-
             raise self._error(
                 f"has moved to {shown_url(answer.headers.get('Location', 'elsewhere'))}: push there"
             )

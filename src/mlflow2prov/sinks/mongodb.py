@@ -11,6 +11,7 @@ formal argument, all ``arguments`` by their names, ``time`` and ``attributes``. 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -136,11 +137,19 @@ def _client(address: Address) -> MongoClient[dict[str, Any]]:
         raise UsageError("MongoDB needs pip install 'mlflow2prov[mongodb]'") from error
     given: dict[str, Any] = {"username": address.user, "password": address.password} if address.user else {}
     try:
-        return pymongo.MongoClient(
-            address.url, serverSelectionTimeoutMS=_PATIENCE_MS, appname="mlflow2prov", tz_aware=True, **given
-        )
-    except (pymongo.errors.PyMongoError, ValueError) as error:
-        raise UsageError(f"can't push to {address.shown}: {address.hidden(str(error))}") from error
+        with warnings.catch_warnings():
+            # An option that the driver does not know is left out with a warning, even one that asks for encryption.
+            warnings.simplefilter("error", UserWarning)
+            return pymongo.MongoClient(
+                address.url,
+                serverSelectionTimeoutMS=_PATIENCE_MS,
+                appname="mlflow2prov",
+                tz_aware=True,
+                **given,
+            )
+    except (pymongo.errors.PyMongoError, ValueError, OSError, UserWarning) as error:
+        said = " ".join(address.hidden(str(error)).split())
+        raise UsageError(f"can't push to {address.shown}: {said}") from error
 
 
 @contextmanager

@@ -228,6 +228,9 @@ def _told(address: Address) -> Iterator[None]:
     except (DriverError, ArrowException, OSError) as error:
         said = address.hidden(str(error)).partition("\nQuery:")[0].partition("\nquery:")[0]
         text = " ".join(said.split())
+        wrong = _WRONG_URL.search(text)
+        if wrong:
+            raise UsageError(f"can't push to {address.shown}: {wrong[0]}") from None
         meaning = _meaning(str(getattr(error, "sqlstate", None) or ""), text)
         shown = re.sub(r"^.*?(ERROR|FATAL):\s*", "", text)[:_SHOWN]
         raise SinkError(
@@ -235,14 +238,21 @@ def _told(address: Address) -> Iterator[None]:
         ) from None
 
 
+_WRONG_URL = re.compile(
+    r"(invalid URI query parameter|invalid \w+ value|invalid percent-encoded token"
+    r"|(extra|missing) key/value separator).*"
+)
+"""What the driver says of a URL that it can't read."""
+
 _SHOWN = 300
 _US = f"does not let us in (give user and password in the URL, or as {USER} and {PASSWORD})"
 _AWAY = "can't be reached"
 
 _MEANINGS: tuple[tuple[str, str, str], ...] = (
+    ("", r"no pg_hba\.conf entry", "lets nobody in from here that way (see its pg_hba.conf, and sslmode)"),
     (
         "28...",
-        r"authentication failed|no password supplied|no pg_hba.conf entry|role \"[^\"]*\" does not exist",
+        r"authentication failed|no password supplied|role \"[^\"]*\" does not exist",
         _US,
     ),
     (
