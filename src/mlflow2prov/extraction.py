@@ -164,7 +164,7 @@ def extract(
         else:
             check_replaceable(Path(database))
             unfinished = stack.enter_context(whole_file(Path(database)))
-            graph = Graph(store, store.attach(unfinished, read_only=False))
+            graph = Graph(store, store.attach(unfinished, read_only=False, is_unfinished=True))
             stack.callback(store.detach, graph.schema)
             create_tables(store, graph.schema)
         sources = stack.enter_context(store.scratch("sources"))

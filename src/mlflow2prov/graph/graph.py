@@ -116,7 +116,7 @@ class Graph:
 
         check_replaceable(Path(file))
         with whole_file(Path(file)) as unfinished:
-            schema = self.store.attach(unfinished, read_only=False)
+            schema = self.store.attach(unfinished, read_only=False, is_unfinished=True)
             try:
                 create_tables(self.store, schema)
                 self.copy_into(schema)

@@ -8,8 +8,8 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
 from mlflow2prov.model.events_traces import TRACE_EVENTS
 from mlflow2prov.model.events_trees import TREE_EVENTS
 from mlflow2prov.model.ids import MACROS
+from mlflow2prov.model.lanes import Lanes
 from mlflow2prov.model.readers import read_last_by, words_of, words_read_by
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
 from mlflow2prov.prov.records import KIND_BY_NAME
@@ -157,12 +158,14 @@ def expand(
         keys: numbers that attributes (name and datatype) have already.
         empty: what is known to have no rows.
     """
-    interpreter = _Interpreter(graph, sources, keys, empty or Empty())
-    interpreter.prepare(names)
-    for event in events:
-        interpreter.expand(event)
-        interpreter.drop_what_is_not_read_after(event)
-    interpreter.finish()
+    empty = empty or Empty()
+    with Lanes(graph.store, sources, is_parallel=empty.is_frugal) as lanes:
+        interpreter = _Interpreter(graph, sources, keys, empty, lanes)
+        interpreter.prepare(names)
+        for event in events:
+            interpreter.expand(event)
+            interpreter.drop_what_is_not_read_after(event)
+        interpreter.finish()
 
 
 def settle(cursor: DuckDBPyConnection, names: Names) -> None:
@@ -181,9 +184,15 @@ class _Interpreter:
     """Expands one event after the other; keeps the next free identifier and the attribute keys."""
 
     def __init__(
-        self, graph: Graph, sources: str, keys: Mapping[tuple[str, str | None], int], empty: Empty
+        self,
+        graph: Graph,
+        sources: str,
+        keys: Mapping[tuple[str, str | None], int],
+        empty: Empty,
+        lanes: Lanes,
     ) -> None:
         self._graph = graph
+        self._lanes = lanes
         self._sources = sources
         self._cursor = graph.store.connection.cursor()
         self._cursor.execute(f"SET search_path = '{sources}'")
@@ -206,6 +215,7 @@ class _Interpreter:
 
     def finish(self) -> None:
         self._look_at_what_is_read_by(self._known.asked)
+        self._lanes.wait()
         names, datatypes = zip(*self._keys, strict=True) if self._keys else ((), ())
         self._cursor.execute(
             f"INSERT INTO {self._graph.schema}.attribute_key "
@@ -234,7 +244,10 @@ class _Interpreter:
         if not over:
             return
         wanted = words_of(self._known.asked).union(*map(words_read_by, self._waiting.values()))
-        for name in over - wanted - self._waiting.keys():
+        dropped = over - wanted - self._waiting.keys()
+        if not dropped.isdisjoint(event.name for event in EVENTS):
+            self._lanes.wait()
+        for name in dropped:
             for kind, made in (("VIEW", name), ("TABLE", f"{name}_rows"), ("TABLE", name)):
                 if self._is_there(kind, made):
                     self._cursor.execute(f"DROP {kind} {made}")
@@ -278,7 +291,7 @@ class _Interpreter:
             return
         if count >= _LARGE:
             self._large.add(event.name)
-        with self._graph.store.in_order(count) if event.view else nullcontext():
+        with self._one_thread(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
                 self._insert_name(event.name, alias, element)
                 if event.name not in self._same:
@@ -288,8 +301,19 @@ class _Interpreter:
         if event.elements:
             log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
 
+    @contextmanager
+    def _one_thread(self, count: int) -> Iterator[None]:
+        """Within the ``with`` block, what runs alone keeps the order of rows that a view joins."""
+        self._lanes.wait()
+        with self._graph.store.in_order(count):
+            yield
+            self._lanes.wait()
+
     def _run(self, sql: str) -> None:
         self._graph.store.roomy(lambda: self._cursor.execute(sql))
+
+    def _insert(self, table: str, select: str) -> None:
+        self._lanes.run(table, f"INSERT INTO {self._graph.schema}.{table} {select}")
 
     def _count(self, table: str) -> int:
         row = self._cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
@@ -304,9 +328,7 @@ class _Interpreter:
     def _insert_name(self, view: str, alias: str, element: Element) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
-        self._run(
-            f"INSERT INTO {self._graph.schema}.name SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}"
-        )
+        self._insert("name", f"SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}")
 
     def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
         where = f" WHERE {element.when}" if element.when else ""
@@ -316,10 +338,11 @@ class _Interpreter:
             *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
         ]
         listed = self._attribute_list(self._settled(view, count, attributes))
-        self._run(
-            f"INSERT INTO {self._graph.schema}.element SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
+        self._insert(
+            "element",
+            f"SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
             f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
-            f"FROM {view}{where}"
+            f"FROM {view}{where}",
         )
 
     def _settled(
@@ -358,10 +381,11 @@ class _Interpreter:
             attributes.append(("prov:role", _role(relation.role)))
         attributes += [(f"m2p:{name}", attribute) for name, attribute in relation.attributes.items()]
         columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
-        self._run(
-            f"INSERT INTO {self._graph.schema}.relation SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
+        self._insert(
+            "relation",
+            f"SELECT 0, {kind.number}, NULL, {', '.join(columns)}, "
             f"{relation.time or 'NULL'}, {self._attribute_list(attributes)} "
-            f"FROM {view} WHERE {' AND '.join(conditions)}"
+            f"FROM {view} WHERE {' AND '.join(conditions)}",
         )
 
     def _attribute_list(self, attributes: list[tuple[str, Attribute]]) -> str:

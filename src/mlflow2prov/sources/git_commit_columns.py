@@ -16,11 +16,14 @@ from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
     Numbers: TypeAlias = npt.NDArray[np.int32]
     Column: TypeAlias = Any  # pyarrow does not say of an array that it is of bytes
 
 _FIELDS = 10
+_ENOUGH = 20_000
+"""Fewer rows wait for more: looking for credentials in a batch costs as much as in a thousand rows, whatever it has."""
 _NUL = b"\0"
 _PLAIN_NUMBER = "^[0-9]{1,12}$"
 _OF_TRAILERS = "ed-"
@@ -29,7 +32,7 @@ _OF_TRAILERS = "ed-"
 class CommitColumns:
     """Makes rows of ``git_commit``, ``git_parent`` and ``git_trailer`` of what a log shows of many commits at once.
 
-    Held are everyone whom a commit has named, and some 20 bytes for each parent.
+    Held are everyone whom a commit has named, some 20 bytes for each parent, and the rows of 20,000 commits.
 
     Args:
         names: the object names of all commits.
@@ -55,6 +58,8 @@ class CommitColumns:
         self._signatures = signatures
         self._messages = messages
         self._shown: dict[bytes, tuple[str | None, str | None]] = {}
+        self._waiting: dict[str, list[pa.RecordBatch]] = {}
+        self._waiting_trailers: list[tuple[Any, ...]] = []
         self._parents: list[tuple[Numbers, Numbers, Numbers]] = []
 
     def batches(self, commits: Sequence[int], shown: Column) -> Batches:
@@ -86,9 +91,28 @@ class CommitColumns:
             _texts(told),
             self._statuses(sha),
         ]
-        yield from _in_batches("git_commit", columns)
-        yield from _in_batches("git_parent", self._parent_rows(commits, columns[0], parents))
-        yield from batches_of_rows("git_trailer", self._trailers(sha, told))
+        self._note("git_commit", columns)
+        self._note("git_parent", self._parent_rows(commits, columns[0], parents))
+        self._waiting_trailers += self._trailers(sha, told)
+        if sum(batch.num_rows for batch in self._waiting["git_commit"]) >= _ENOUGH:
+            yield from self.rest()
+
+    def rest(self) -> Batches:
+        """Yield the rows that wait for more of them."""
+        import pyarrow as pa
+
+        waiting, self._waiting = self._waiting, {}
+        trailers, self._waiting_trailers = self._waiting_trailers, []
+        for table, batches in waiting.items():
+            whole = pa.Table.from_batches(batches).combine_chunks()
+            yield from ((table, batch) for batch in whole.to_batches(max_chunksize=BATCH_ROWS))
+        yield from batches_of_rows("git_trailer", trailers)
+
+    def _note(self, table: str, columns: Sequence[Column]) -> None:
+        import pyarrow as pa
+
+        batch = pa.RecordBatch.from_arrays(columns, schema=SOURCE_TABLES[table].schema())
+        self._waiting.setdefault(table, []).append(batch)
 
     def parents(self) -> Parents:
         """Return the parents of all commits, once all were given."""
@@ -175,14 +199,6 @@ def _compute() -> Any:
     import pyarrow.compute
 
     return pyarrow.compute
-
-
-def _in_batches(table: str, columns: Sequence[Column]) -> Batches:
-    import pyarrow as pa
-
-    batch = pa.RecordBatch.from_arrays(columns, schema=SOURCE_TABLES[table].schema())
-    for start in range(0, batch.num_rows, BATCH_ROWS):
-        yield table, batch.slice(start, BATCH_ROWS)
 
 
 def _every(number: int, count: int) -> Column:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Numbers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 
 
+_AT_ONCE = 200_000
+"""So many places are looked up at a time, which bounds what that holds."""
+
+
 class Forest:
     """The chains of commits that come one after the other along first parents.
 
@@ -75,23 +79,39 @@ class Standing:
         paths: the number of its path.
         changes: its number, or -1 where nothing stands at the path afterwards. Of changes of one path in one
             commit the last one counts.
+        first: how many changes at the beginning may be of a path that another change of their commit is of, too.
+
+    Attributes:
+        has_repeated: whether any other two are of one path in one commit.
     """
 
-    def __init__(self, forest: Forest, commits: Numbers, paths: Numbers, changes: Numbers) -> None:
+    def __init__(
+        self, forest: Forest, commits: Numbers, paths: Numbers, changes: Numbers, *, first: int = 0
+    ) -> None:
         import numpy as np
 
         self._forest = forest
         keys = paths.astype("i8") * len(forest) + forest.slot[commits]
         order = np.argsort(keys, kind="stable")
         self._keys, self._changes = keys[order], changes[order]
+        del keys
+        again = np.flatnonzero(self._keys[1:] == self._keys[:-1])
+        self.has_repeated = bool(((order[again] >= first) & (order[again + 1] >= first)).any())
 
     def at(self, commits: Numbers, paths: Numbers) -> Numbers:
         """Return the numbers of the changes that paths stand at in commits; -1 for none, or of no commit."""
         import numpy as np
 
         found = np.full(len(commits), -1, "i4")
-        if not len(self._keys):
-            return found
+        for start in range(0, len(commits) if len(self._keys) else 0, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            self._look_up(commits[part], paths[part], found[part])
+        return found
+
+    def _look_up(self, commits: Numbers, paths: Numbers, found: Numbers) -> None:
+        """Note down what is found."""
+        import numpy as np
+
         open_ones = np.flatnonzero(commits >= 0)
         commits, paths = commits[open_ones], paths[open_ones]
         forest = self._forest
@@ -104,7 +124,6 @@ class Standing:
             goes_on = ~is_there & (forest.above[commits] >= 0)
             open_ones, paths = open_ones[goes_on], paths[goes_on]
             commits = forest.above[commits[goes_on]]
-        return found
 
 
 def ends(pointers: Numbers) -> Numbers:

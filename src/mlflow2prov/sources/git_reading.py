@@ -170,6 +170,7 @@ class Reading:
             for part in parts:
                 yield from commits.batches(part.commits, part.piece.shown)
                 whole.add(part)
+        yield from commits.rest()
         changes, parents = whole.changes(), commits.parents()
         is_followed = any(part.points for part in self._parts) or any(map(is_data_file, whole.paths.exact))
         found = None if is_followed else resolved(changes, parents)
@@ -178,8 +179,10 @@ class Reading:
                 history = History(children_of(self._lines), whole.paths)
                 yield from self._followed(whole.commits(changes, parents), history, data)
             else:
-                history = whole.history(changes, found)
-                yield from RevisionRows(history).all(changes, found)
+                made = changes.at(found.made)
+                del changes, parents
+                history = whole.history(made, found)
+                yield from RevisionRows(history).all(made, found)
                 data.finish(history)
                 yield from data.rows.take()
                 yield from _code(self._parts, self._asked.wanted).batches(git, history)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _MOST_PARENTS = 8
+_AT_ONCE = 200_000
+"""So many contents are compared at a time."""
+
 _ADDED, _COPIED, _DELETED, _RENAMED = (ord(letter) for letter in "ACDR")
 
 
@@ -73,6 +76,11 @@ class Changes(NamedTuple):
     similarity: Numbers
     source: Numbers
     path: Numbers
+
+    def at(self, places: Numbers | slice) -> Changes:
+        """Return some of the changes."""
+        columns: list[Any] = [column[places] for column in self]
+        return Changes(*columns)
 
 
 class Resolved(NamedTuple):
@@ -127,13 +135,7 @@ class _Resolving:
 
     def is_odd(self) -> bool:
         """Return whether a commit has two changes of one path, or a merge renames."""
-        import numpy as np
-
-        if (self._changes.source[self._is_merge] >= 0).any():
-            return True
-        keys = self._changes.path.astype("i8") * len(self._forest) + self._changes.commit
-        keys.sort()
-        return bool((np.diff(keys) == 0).any())
+        return self._standing.has_repeated or bool((self._changes.source[self._is_merge] >= 0).any())
 
     def _stand(self) -> Standing:
         import numpy as np
@@ -146,14 +148,15 @@ class _Resolving:
             np.concatenate([changes.commit[moved], changes.commit]),
             np.concatenate([changes.source[moved], changes.path]),
             np.concatenate([np.full(len(moved), -1, "i4"), np.where(self._is_deletion, -1, places)]),
+            first=len(moved),
         )
 
     def result(self) -> Resolved | None:
         import numpy as np
 
         changes = self._changes
-        plain = np.flatnonzero(~self._is_merge & ~self._is_deletion)
-        merged = np.flatnonzero(self._is_merge & ~self._is_deletion)
+        plain = _where(~self._is_merge & ~self._is_deletion)
+        merged = _where(self._is_merge & ~self._is_deletion)
         before = self._before(plain)
         there = self._there(merged)
         is_made = ~self._is_deletion
@@ -163,7 +166,7 @@ class _Resolving:
         previous = self._previous(plain, before, merged, there)
         if previous is None:
             return None
-        made = np.flatnonzero(is_made).astype("i4")
+        made = _where(is_made)
         roots = ends(previous)[made]
         is_first = roots == made
         number = np.full(len(changes.commit), -1, "i4")
@@ -179,7 +182,7 @@ class _Resolving:
             made=made,
             status=status,
             file=self._file,
-            first=np.flatnonzero(is_first).astype("i4"),
+            first=_where(is_first),
             derivations=np.concatenate([plain_rows, *self._derivations(merged, there)]),
             deletions=np.concatenate([*self._deletions(), *self._deletions_of_merges(merged, there)]),
             merged=self._merged(merged),
@@ -212,12 +215,18 @@ class _Resolving:
             found.append(there)
             if position:
                 is_open = np.flatnonzero((there >= 0) & (self._stands_for[merged] == merged))
-                ours, theirs = merged[is_open], there[is_open]
-                same = changes.mode[ours] == changes.mode[theirs]
-                ours, theirs = ours[same], theirs[same]
-                same = (changes.blob[ours] == changes.blob[theirs]).all(axis=1)
-                self._stands_for[ours[same]] = theirs[same]
+                for start in range(0, len(is_open), _AT_ONCE):
+                    part = is_open[start : start + _AT_ONCE]
+                    self._compare(merged[part], there[part])
         return found
+
+    def _compare(self, ours: Numbers, theirs: Numbers) -> None:
+        """Note down which of a merge's changes stand for those that they are compared with."""
+        changes = self._changes
+        same = changes.mode[ours] == changes.mode[theirs]
+        ours, theirs = ours[same], theirs[same]
+        same = (changes.blob[ours] == changes.blob[theirs]).all(axis=1)
+        self._stands_for[ours[same]] = theirs[same]
 
     def _previous(
         self, plain: Numbers, before: Numbers, merged: Numbers, there: list[Numbers]
@@ -391,11 +400,19 @@ class _OtherPaths:
         return np.repeat(items, counts), self._paths[np.repeat(self._start[wanted], counts) + inside]
 
 
-def _rows(*columns: Numbers | int) -> Numbers:
+def _rows(first: Numbers, *others: Numbers | int) -> Numbers:
     import numpy as np
 
-    rows: Numbers = np.stack(np.broadcast_arrays(*(np.asarray(it) for it in columns)), axis=-1).astype("i4")
-    return rows.reshape(-1, len(columns))
+    rows: Numbers = np.empty((len(first), 1 + len(others)), "i4")
+    for number, column in enumerate((first, *others)):
+        rows[:, number] = column
+    return rows
+
+
+def _where(flags: Flags) -> Numbers:
+    import numpy as np
+
+    return np.flatnonzero(flags).astype("i4")
 
 
 def mode_text(mode: int) -> str:

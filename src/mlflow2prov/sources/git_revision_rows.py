@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Numbers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+    Bytes: TypeAlias = npt.NDArray[np.uint8]
     Column: TypeAlias = pa.Array[Any]
 
 WHOLE = 2
@@ -70,15 +71,15 @@ class RevisionRows:
         self._taken = len(history.commit_of)
         history.take()
 
-    def all(self, changes: Changes, found: Resolved) -> Batches:
-        """Yield all that was found at once, and that the history was made of."""
+    def all(self, made: Changes, found: Resolved) -> Batches:
+        """Yield all that was found at once, and that the history was made of, given the changes of revisions."""
         import numpy as np
 
-        numbers = np.arange(len(found.made), dtype="i4")
+        numbers = np.arange(len(made.commit), dtype="i4")
         yield from _batches(
             "git_revision",
             len(numbers),
-            lambda part: self._revisions(numbers[part], _told_by_columns(changes, found, part)),
+            lambda part: self._revisions(numbers[part], _told_by_columns(made.at(part), found.status[part])),
         )
         yield from self._others(found.derivations, found.deletions, found.merged)
 
@@ -188,20 +189,18 @@ def _told(new: Sequence[tuple[bytes, bytes, bytes, int]]) -> _Told:
     )
 
 
-def _told_by_columns(changes: Changes, found: Resolved, part: slice) -> _Told:
+def _told_by_columns(made: Changes, status: Bytes) -> _Told:
     import numpy as np
     import pyarrow as pa
 
-    made = found.made[part]
-    modes, mode_places = np.unique(changes.mode[made], return_inverse=True)
-    letters, places = np.unique(found.status[part], return_inverse=True)
-    similarity = changes.similarity[made]
+    modes, mode_places = np.unique(made.mode, return_inverse=True)
+    letters, places = np.unique(status, return_inverse=True)
     return _Told(
         taken(column([chr(letter) for letter in letters.tolist()], pa.string()), places),
-        taken(column(range(101), pa.int64()), similarity),
-        _of_one_width(hexlify(changes.blob[made].tobytes()), len(made)),
+        taken(column(range(101), pa.int64()), made.similarity),
+        _of_one_width(hexlify(made.blob.tobytes()), len(made.commit)),
         taken(column([mode_text(mode) for mode in modes.tolist()], pa.string()), mode_places),
-        changes.source[made],
+        made.source,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.sources.git_history import History, Paths
 from mlflow2prov.sources.git_log import Change, LoggedCommit
@@ -32,7 +32,7 @@ class WholeHistory:
     def __init__(self, names: Sequence[bytes]) -> None:
         self.paths = Paths()
         self._names = names
-        self._parts: list[Changes] = []
+        self._parts: tuple[list[Any], ...] = tuple([] for _ in Changes._fields)
 
     def add(self, part: Part) -> None:
         """Take in the changes of a part."""
@@ -40,45 +40,51 @@ class WholeHistory:
 
         commits, piece = np.array(part.commits, "i4"), part.piece
         numbers = np.array([*map(self.paths.number_of, piece.paths), -1], "i4")
-        self._parts.append(
-            Changes(
-                commit=commits[piece.commit],
-                mode=piece.mode,
-                blob=piece.blob,
-                status=piece.status,
-                similarity=piece.similarity.astype("i1"),
-                source=numbers[piece.source],
-                path=numbers[piece.path],
-            )
+        found = Changes(
+            commit=commits[piece.commit],
+            mode=piece.mode,
+            blob=piece.blob,
+            status=piece.status,
+            similarity=piece.similarity.astype("i1"),
+            source=numbers[piece.source],
+            path=numbers[piece.path],
         )
+        for columns, column in zip(self._parts, found, strict=True):
+            columns.append(column)
 
     def changes(self) -> Changes:
         """Return all changes in the order of their commits; the parts are forgotten."""
         import numpy as np
+        import pyarrow as pa
 
-        parts, self._parts = self._parts, []
-        if not parts:
+        pa.default_memory_pool().release_unused()
+        if not self._parts[0]:
             none = np.zeros(0, "i4")
             return Changes(none, none, np.zeros((0, len(self._names[0]) // 2), "u1"), none, none, none, none)
-        order = np.argsort(np.concatenate([part.commit for part in parts]), kind="stable")
-        return Changes(*(np.concatenate(columns)[order] for columns in zip(*parts, strict=True)))
+        order = np.argsort(np.concatenate(self._parts[0]), kind="stable").astype("i4")
+        sorted_columns = []
+        for columns in self._parts:
+            column = np.concatenate(columns)
+            columns.clear()
+            sorted_columns.append(column[order])
+        return Changes(*sorted_columns)
 
-    def history(self, changes: Changes, found: Resolved) -> History:
-        """Return the history that was found, as if it had gone through all commits."""
+    def history(self, made: Changes, found: Resolved) -> History:
+        """Return the history that was found, as if it had gone through all commits, given the changes of revisions."""
         import numpy as np
 
         history = History({}, self.paths)
         history.commits += [name.decode() for name in self._names]
         for array, numbers in (
-            (history.commit_of, changes.commit[found.made]),
-            (history.path_of, changes.path[found.made]),
+            (history.commit_of, made.commit),
+            (history.path_of, made.path),
             (history.file_of, found.file),
             (history.first_of, found.first),
         ):
             array.frombytes(np.ascontiguousarray(numbers, "i4").tobytes())
-        modes, places = np.unique(changes.mode[found.made], return_inverse=True)
+        modes, places = np.unique(made.mode, return_inverse=True)
         names = [mode_text(mode).encode() for mode in modes.tolist()]
-        history.hold_all(changes.blob[found.made], names, places.astype("u2"))
+        history.hold_all(made.blob, names, places.astype("u2"))
         return history
 
     def commits(self, changes: Changes, parents: Parents) -> Iterator[LoggedCommit]:

@@ -1,0 +1,116 @@
+"""A whole history, told at once out of columns, is the one that is told commit by commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from git_maker import Repository, Rows
+from random_histories import make
+
+from mlflow2prov.sources import git_reading
+from mlflow2prov.sources.git_log import Renames, log_arguments
+from mlflow2prov.sources.git_log_columns import Piece, Pieces
+from mlflow2prov.sources.git_program import Git
+
+_HEX = "0123456789" * 4
+
+
+def _sorted(rows: Rows) -> dict[str, list[str]]:
+    return {table: sorted(map(repr, found)) for table, found in rows.items()}
+
+
+def _both(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[str]], ...]:
+    """What is told at once, which has to be possible, and commit by commit."""
+    told: list[object] = []
+    real = git_reading.resolved
+
+    def noted(*arguments: Any) -> Any:
+        told.append(real(*arguments))
+        return told[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(git_reading, "resolved", noted)
+        at_once = _sorted(repository.read())
+        patched.setattr(git_reading, "resolved", lambda *_: None)
+        one_by_one = _sorted(repository.read())
+    return at_once, one_by_one, {"is told at once": [str(told[0] is not None)]}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "r")
+
+
+@pytest.mark.parametrize("first", [1000, 1025], ids=str)
+def test_random_histories_are_the_same_both_ways(
+    tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path / "r", range(first, first + 25)).repository
+    at_once, one_by_one, _ = _both(made, monkeypatch)
+    assert at_once == one_by_one
+    assert at_once["git_merged"] and at_once["git_deletion"] and at_once["git_derivation"]
+
+
+def test_paths_that_look_like_entries_of_the_log_are_paths(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = f":100644 100644 {_HEX} {_HEX} M"
+    renamed = f"\n:100644 100644 {_HEX} {_HEX} R100"
+    one = repository.commit({odd: "a\n" * 9, "b": "b\n"})
+    two = repository.commit({renamed: "a\n" * 9, odd: "new\n", "b": "b\n"}, one)
+    repository.commit({renamed: "a\n" * 9, "b": "c\n"}, two)
+    at_once, one_by_one, said = _both(repository, monkeypatch)
+    assert at_once == one_by_one and said == {"is told at once": ["True"]}
+    paths = {row["path"] for row in repository.read()["git_revision"]}
+    assert paths == {odd, renamed, "b"}
+
+
+def test_what_is_rare_is_told_commit_by_commit(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repository.commit({"a": "a\n"})
+    tips = [repository.commit({"a": "a\n", "new": f"{n}\n"}, root, branch=None) for n in range(2)]
+    other = repository.commit({"a": "b\n"}, root, branch=None)
+    repository.commit({"a": "c\n", "new": "merged\n"}, other, *tips)
+    at_once, one_by_one, said = _both(repository, monkeypatch)
+    assert at_once == one_by_one and said == {"is told at once": ["False"]}
+    assert len(repository.read()["git_derivation"]) == 6
+
+
+def test_a_log_is_the_same_in_whatever_chunks_it_arrives(repository: Repository) -> None:
+    one = repository.commit({"a": "a\n" * 20, "b": "b\n", "ä/c": "c\n"}, message=b"")
+    two = repository.commit({"d": "a\n" * 20 + "x\n", "ä/c": "c\n"}, one)
+    repository.commit({"d": "a\n" * 20 + "x\n", "ä/c": ("100755", "c\n")}, two)
+    with Git(str(repository.path)).running(*log_arguments(Renames()), lines=[b"main"]) as output:
+        log = output.read()
+    whole = _told(log, len(log))
+    changes = [line.split()[0] for line in whole if " " in line]
+    assert sorted(changes) == ["A-1", "A-1", "A-1", "D-1", "M-1", "R95"]
+    for size in (1, 7, 64, 200):
+        assert _told(log, size) == whole
+
+
+def _told(log: bytes, size: int) -> list[str]:
+    """What pieces made of chunks of a size say, a line for each commit and for each change."""
+    pieces, lines = Pieces(40), list[str]()
+    found = [piece for start in range(0, len(log), size) for piece in pieces.add(log[start : start + size])]
+    for piece in [*found, *pieces.end()]:
+        lines += _lines(piece)
+    return lines
+
+
+def _lines(piece: Piece) -> list[str]:
+    shown = piece.shown.to_pylist()
+    lines: list[str] = []
+    for number, commit in enumerate(shown):
+        lines.append(commit.split(b"\n")[0].decode())
+        for place in (piece.commit == number).nonzero()[0]:
+            source = piece.source[place]
+            lines.append(
+                f"{chr(piece.status[place])}{piece.similarity[place]} {piece.mode[place]:o}"
+                f" {piece.blob[place].tobytes().hex()} {piece.paths[source] if source >= 0 else None!r}"
+                f" {piece.paths[piece.path[place]]!r}"
+            )
+    return lines
