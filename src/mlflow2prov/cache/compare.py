@@ -233,13 +233,20 @@ class Comparison:
         old = f"SELECT {columns_of(table)} FROM {self.cache.sources}.{table} t"
         if not changed:
             return old
+        replaced = [owned for owned in changed if (table, owned.kind) in self.replaced]
+        kept = [f"NOT ({owned.matches(changed_table(self.arrived.schema, owned))})" for owned in replaced]
+        old = f"{old} WHERE {' AND '.join(kept)}" if kept else old
+        return f"{old} UNION ALL {self.come(table)}"
+
+    def come(self, table: str) -> str | None:
+        """SQL of a table's rows that this extraction brings; None where it brings none."""
         schema = self.arrived.schema
-        kept = " AND ".join(f"NOT ({owned.matches(changed_table(schema, owned))})" for owned in changed)
-        come = [
+        rows = [
             f"SELECT {columns_of(table)} FROM {schema}.{table} t WHERE {owned.matches(changed_table(schema, owned))}"
-            for owned in changed
+            for owned in OWNED
+            if owned.table == table and self._is_changed(owned)
         ]
-        return " UNION ALL ".join([f"{old} WHERE {kept}", *come])
+        return " UNION ALL ".join(rows) or None
 
     def _remembered(self, table: str, *, and_now: bool = False) -> str:
         if table not in REMEMBERED:
