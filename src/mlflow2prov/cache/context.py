@@ -52,8 +52,8 @@ class Context:
         store.run("; ".join(statements))
         self._find_affected()
         self._find_context()
-        come = telling_keys(store, self.after, f"run_id IN (FROM {self.found.arrived.schema}.dirty_run)")
-        self.telling = sorted({*self.telling, *come})
+        come = self.found.come("mlflow_tag")
+        self.telling = sorted({*self.telling, *(telling_keys(store, f"({come})") if come else ())})
 
     def _find_context(self) -> None:
         store = self.found.cache.store
@@ -217,13 +217,9 @@ class Context:
         return " UNION ALL ".join(rows + it for it in where)
 
     def _are_all_new(self) -> bool:
-        """Whether the cache knows of none of the affected runs, nor of any row of theirs."""
+        """Whether the cache knows of none of the affected runs."""
         if self._all_new is None:
-            cache, affected = self.found.cache, f"(FROM {self.scratch}.affected_run)"
-            self._all_new = not cache.store.scalar(
-                f"SELECT EXISTS (FROM {cache.sources}.mlflow_run WHERE run_id IN {affected}) "
-                f"OR EXISTS (FROM {cache.own}.counted WHERE run_id IN {affected})"
-            )
+            self._all_new = self.found.are_new(f"{self.scratch}.affected_run")
         return self._all_new
 
     def _copy_facts_of_all_runs(self, schema: str, views: str, cursor: DuckDBPyConnection) -> None:
@@ -306,13 +302,13 @@ _TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts
 _IS_COMMIT = "t.key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit')"
 
 
-def telling_keys(store: Store, schema: str, where: str = "true") -> list[str]:
-    """The keys of tags that tell of what several runs have in common, among some in a schema."""
+def telling_keys(store: Store, tags: str) -> list[str]:
+    """The keys of tags that tell of what several runs have in common, in a table of tags or a query in brackets."""
     spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
     listed = ", ".join(f"'{variable}'" for variable in spelled)
     rows = store.run(
         # else each row's key is looked at
-        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {schema}.mlflow_tag WHERE {where}) "
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {tags}) "
         "SELECT key FROM found WHERE starts_with(key, 'mlflow.docker.') "
         "OR starts_with(key, 'mlflow.databricks.') "
         f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"

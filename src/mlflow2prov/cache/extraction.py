@@ -226,7 +226,7 @@ class _Extraction:
                 self._set_unmapped(counts)
                 shapes = json.dumps(shapes_of(cache.graph, views))
                 digests = json.dumps({table: digest(self._store, table, cache.sources) for table in DIGESTS})
-                telling = json.dumps(telling_keys(self._store, cache.sources))
+                telling = json.dumps(telling_keys(self._store, f"{cache.sources}.mlflow_tag"))
                 known = {"store_state": state or "", "shapes": shapes, "digests": digests, "telling": telling}
                 cache.set_meta({"state": COMPLETE, **known})
         report_counts(counts)
