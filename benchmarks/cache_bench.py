@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from benchmarks.sizes import Size
 
 _MOST_DATABASE_S = 2.0
 _MOST_SERVER_S = 5.0
+_REQUEST = re.compile(r"^mlflow2prov: (?:GET|POST) /", re.MULTILINE)
+"""What is logged of a request where much is said."""
 _TABLES = ("runs", "params", "tags", "metrics", "latest_metrics")
 
 
@@ -35,7 +38,8 @@ def cache_by_http(url: str, store: Path, out: Path, size: Size) -> Iterator[Figu
 
 
 def _measured(url: str, store: Path, file: Path, what: str, limit_s: float, size: Size) -> Iterator[Figure]:
-    command: Command = [mlflow2prov_program(), "extract", "--mlflow_url", url, "--cache", file]
+    said = ["--verbose"] if url.startswith("http") else []
+    command: Command = [mlflow2prov_program(), *said, "extract", "--mlflow_url", url, "--cache", file]
     first = run(command)
     yield Figure(
         name=f"{what}: first extraction with a cache",
@@ -71,6 +75,8 @@ def after_a_first_one(
             costs.append((run(command), server_s() - before_s))
         cost, spent_s = min(costs, key=lambda found: found[0].wall_s)
         detail = f"CPU {cost.cpu_s:.2f} s" + (f", the server's {spent_s:.2f} s" if spent_s else "")
+        requests = len(_REQUEST.findall(cost.log))
+        detail += f", {requests} requests" if requests else ""
         kind = "nothing new" if number is None else "one new run"
         yield at_most(f"{what}: {kind}, wall time", cost.wall_s, limit_s, unit=" s", detail=detail)
 

@@ -90,7 +90,8 @@ def _measured(way: Way, inputs: Inputs, size: Size) -> Iterator[Figure]:
             yield _beside_client(f"{way.name}, {runs:,} runs", runs, store, (ours, spent_s), kept)
             if is_served and store.served:
                 what = f"{runs:,} runs by HTTP"
-                yield from after_a_first_one(command, store.served, what, _MOST_SERVER_S, size, store.cpu_s)
+                again: Command = [command[0], "--verbose", *command[1:]]
+                yield from after_a_first_one(again, store.served, what, _MOST_SERVER_S, size, store.cpu_s)
     small, large = size.ways_runs
     yield at_most(
         f"{way.name}: growth of CPU time from {small:,} to {large:,} runs, as an exponent",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.cache.test_cache import elements, told
+from tests.heeding import heed_signals
 from tests.sources.mlflow.servers import Answer, Request, door, served
 
 from mlflow2prov import Graph, extract
@@ -126,7 +130,8 @@ def in_a_large_store(monkeypatch: pytest.MonkeyPatch, **most: int) -> None:
     for name, value in {**small, "MOST_RUNS": most.get("runs", 0)}.items():
         monkeypatch.setattr(server_again, name, value)
     monkeypatch.setattr(server_census, "FEW", 2)
-    for name, value in {"MOST_LINKS": most.get("links", 0), "FEW_MODELS": 0, "MOST_MODELS": 0}.items():
+    few = {"MOST_LINKS": most.get("links", 0), "MOST_MODELS": most.get("models", 0)}
+    for name, value in {**few, "FEW_MODELS": 0, "MOST_LISTINGS": 0}.items():
         monkeypatch.setattr(server_changes, name, value)
 
 
@@ -216,6 +221,103 @@ def test_little_is_asked_of_a_server_where_nothing_changed(
     told_of = [it.args[1] for it in caplog.records if it.msg == "%s: looked at %d runs" and it.args]
     assert len(told_of) == 1
     assert told_of[0] < 8, "the deleted runs are not told again"
+
+
+def test_of_a_new_run_alone_points_links_and_artifacts_are_asked(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(url)
+    experiment = client.create_experiment("one more")
+    known = [new_run(client, experiment, number) for number in range(5)]
+    models = [client.create_logged_model(experiment, name=f"known {number}").model_id for number in range(3)]
+    asked: list[str] = []
+
+    def rule(request: Request) -> Answer | None:
+        asked.append(request.path)
+        return None
+
+    in_a_large_store(monkeypatch, models=100)
+    with door(rule, url) as before:
+        reading = Reading(before.url, tmp_path)
+        reading.cached()
+        new = new_run(client, experiment, 6)
+        asked.clear()
+        assert new in str(elements(reading.cached(), "Run"))
+    alone = [path for path in asked if any(word in path for word in ("history", "runs/get", "artifacts"))]
+    assert {word for word in ("history", "runs/get", "artifacts") if any(word in path for path in alone)} == {
+        "history",
+        "runs/get",
+        "artifacts",
+    }
+    assert [path for path in alone if new not in path] == []
+    assert [path for path in asked if any(one in path for one in (*known, *models))] == []
+
+
+def test_models_are_looked_at_one_by_one_where_a_server_does_not_look_for_several(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(url)
+    experiment = client.create_experiment("one by one")
+    model = client.create_logged_model(experiment, name="m").model_id
+
+    def refuse(request: Request) -> Answer | None:
+        is_search = request.path.endswith("logged-models/search") and b"model_id IN" in request.body
+        return (
+            Answer(400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "IN"}') if is_search else None
+        )
+
+    in_a_large_store(monkeypatch, models=100)
+    for key, rule in (("alone", refuse), ("together", lambda _: None)):
+        with door(rule, url) as before:
+            reading = Reading(before.url, tmp_path)
+            reading.cached()
+            client.set_logged_model_tags(model, {key: "x"})
+            graph = reading.cached()
+        assert key in {it["name"] for it in elements(graph, "LoggedModelTag").values()}
+        reading.store.close()
+        reading.cache.unlink()
+
+
+def test_a_cache_of_a_server_survives_being_killed_and_interrupted(url: str, tmp_path: Path) -> None:
+    client, ends = client_of(url), list[tuple[int, int]]()
+    experiment = client.create_experiment("ends")
+    for number in range(3):
+        new_run(client, experiment, number)
+    command = [sys.executable, "-m", "mlflow2prov", "extract", "--mlflow_namespace", NAMESPACE]
+    program: list[subprocess.Popen[bytes]] = []
+    asked: list[str] = []
+
+    def rule(request: Request) -> Answer | None:
+        """End the program at a request, before it has an answer."""
+        asked.append(request.path)
+        if program and ends and len(asked) == ends[0][0]:
+            program[0].send_signal(ends[0][1])
+            return Answer(200, hangs_up=True)
+        return None
+
+    with door(rule, url) as before:
+        reading = Reading(before.url, tmp_path)
+        command += ["--mlflow_url", before.url, "--cache", str(reading.cache)]
+
+        def end(at: int, number: int) -> int:
+            ends[:] = [(at, number)]
+            asked.clear()
+            with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed_signals) as begun:
+                program[:] = [begun]
+                begun.communicate(timeout=300)
+            ends.clear()
+            return begun.returncode
+
+        assert end(2, signal.SIGKILL) == -signal.SIGKILL
+        assert end(6, signal.SIGINT) == 130
+        assert end(11, signal.SIGKILL) == -signal.SIGKILL
+        assert told(reading.cached()) == reading.full()
+        reading.store.close()  # which lets the cache go
+        new_run(client, experiment, 4)
+        assert end(3, signal.SIGKILL) == -signal.SIGKILL
+        assert end(9, signal.SIGINT) == 130
+        reading = Reading(before.url, tmp_path)
+        assert told(reading.cached()) == reading.full()
 
 
 def test_a_first_reading_that_was_broken_off_goes_on(

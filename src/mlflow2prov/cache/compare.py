@@ -168,10 +168,14 @@ class Comparison:
             f"{sql} AS {name}"
             for sql, name in zip(owned.key("t").split(", "), UNITS[owned.kind].keys, strict=True)
         ]
+        within = self._within(owned, "t")
         sides = [
             f"SELECT {', '.join(own)}, sum(hash({columns_of(owned.table)})) AS h, count(*) AS n "
-            f"FROM {place}.{owned.table} t WHERE {self._within(owned, 't')} GROUP BY ALL"
-            for place in (self.cache.sources, self.arrived.schema)
+            f"FROM {place}.{owned.table} t WHERE {where} GROUP BY ALL"
+            for place, where in (
+                (self.cache.sources, "false" if self._has_no_rows(owned) else within),
+                (self.arrived.schema, within),
+            )
         ]
         listed = ", ".join(f"coalesce(k.{key}, a.{key}) AS {key}" for key in UNITS[owned.kind].keys)
         present = " AND ".join(f"{key} IS NOT NULL" for key in UNITS[owned.kind].keys)
@@ -179,6 +183,18 @@ class Comparison:
             f"SELECT DISTINCT {keys}, had_rows FROM (SELECT {listed}, k.n IS NOT NULL AS had_rows "
             f"FROM ({sides[0]}) k FULL JOIN ({sides[1]}) a ON {same} "
             f"WHERE k.h IS DISTINCT FROM a.h OR k.n IS DISTINCT FROM a.n) WHERE {present}"
+        )
+
+    def _has_no_rows(self, owned: Owned) -> bool:
+        """Whether the cache has no row of the runs whose points arrived: millions are not gone through then."""
+        covered = self.arrived.covered[owned.table]
+        return owned.table == "mlflow_metric" and bool(covered) and self.are_new((covered or {})["run"])
+
+    def are_new(self, runs: str) -> bool:
+        """Whether the cache knows of none of the runs in a table, and of no row of theirs."""
+        return not self.cache.store.scalar(
+            f"SELECT EXISTS (FROM {self.cache.sources}.mlflow_run WHERE run_id IN (SELECT run_id FROM {runs})) "
+            f"OR EXISTS (FROM {self.cache.own}.counted WHERE run_id IN (SELECT run_id FROM {runs}))"
         )
 
     def _dirty(self, kind: str) -> None:
@@ -233,13 +249,20 @@ class Comparison:
         old = f"SELECT {columns_of(table)} FROM {self.cache.sources}.{table} t"
         if not changed:
             return old
+        replaced = [owned for owned in changed if (table, owned.kind) in self.replaced]
+        kept = [f"NOT ({owned.matches(changed_table(self.arrived.schema, owned))})" for owned in replaced]
+        old = f"{old} WHERE {' AND '.join(kept)}" if kept else old
+        return f"{old} UNION ALL {self.come(table)}"
+
+    def come(self, table: str) -> str | None:
+        """SQL of a table's rows that this extraction brings; None where it brings none."""
         schema = self.arrived.schema
-        kept = " AND ".join(f"NOT ({owned.matches(changed_table(schema, owned))})" for owned in changed)
-        come = [
+        rows = [
             f"SELECT {columns_of(table)} FROM {schema}.{table} t WHERE {owned.matches(changed_table(schema, owned))}"
-            for owned in changed
+            for owned in OWNED
+            if owned.table == table and self._is_changed(owned)
         ]
-        return " UNION ALL ".join([f"{old} WHERE {kept}", *come])
+        return " UNION ALL ".join(rows) or None
 
     def _remembered(self, table: str, *, and_now: bool = False) -> str:
         if table not in REMEMBERED:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlflow2prov.cache.compare import Comparison, columns_of
 from mlflow2prov.cache.units import GIT_TABLES, LEDGER, NEEDS, OWNED, UNITS, Need
 from mlflow2prov.graph.store import Store
 from mlflow2prov.model.surroundings_tags import CI_SYSTEMS, USER_TAGS
 from mlflow2prov.sources.tables import SOURCE_TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @dataclass(slots=True)
@@ -30,6 +34,7 @@ class Context:
     scratch: str
     telling: list[str] = field(default_factory=list)
     _rows: dict[str, bool] = field(default_factory=dict)
+    _all_new: bool | None = None
 
     def find(self) -> None:
         """The affected units, and those that their records are computed from."""
@@ -47,8 +52,8 @@ class Context:
         store.run("; ".join(statements))
         self._find_affected()
         self._find_context()
-        come = telling_keys(store, self.after, f"run_id IN (FROM {self.found.arrived.schema}.dirty_run)")
-        self.telling = sorted({*self.telling, *come})
+        come = self.found.come("mlflow_tag")
+        self.telling = sorted({*self.telling, *(telling_keys(store, f"({come})") if come else ())})
 
     def _find_context(self) -> None:
         store = self.found.cache.store
@@ -151,10 +156,10 @@ class Context:
     def _count(self, table: str) -> int:
         return int(self.found.cache.store.scalar(f"SELECT count(*) FROM {self.scratch}.{table}"))
 
-    def empty(self, schema: str) -> frozenset[str]:
+    def empty(self, schema: str, cursor: DuckDBPyConnection) -> frozenset[str]:
         """The tables of a copy, and the events, that have no rows."""
         tables = [f"SELECT '{table}' WHERE NOT EXISTS (FROM {schema}.{table})" for table in SOURCE_TABLES]
-        names = {name for (name,) in self.found.cache.store.run(" UNION ALL ".join(tables))}
+        names = {name for (name,) in cursor.execute(" UNION ALL ".join(tables)).fetchall()}
         return frozenset(names | (set() if self.telling else set(_TELLING_EVENTS)))
 
     def settled(self, *, recovers: bool) -> frozenset[str]:
@@ -171,8 +176,11 @@ class Context:
 
     # ---- The copies ----------------------------------------------------------------------------
 
-    def copy(self, schema: str, side: str) -> None:
-        """Make the source tables of the units to look at in a schema, of the state ``before`` or ``after``."""
+    def copy(self, schema: str, side: str, cursor: DuckDBPyConnection) -> None:
+        """Make the source tables of the units to look at in a schema, of the state ``before`` or ``after``.
+
+        The states can be copied at the same time, each by a cursor of its own.
+        """
         views = self.before if side == "before" else self.after
         owned: dict[str, list[str]] = {table: [] for table in SOURCE_TABLES}
         units = [f"{word}_{kind}" for word in ("affected", "looked_at") for kind in UNITS]
@@ -185,30 +193,45 @@ class Context:
         for table in SOURCE_TABLES:
             if table in GIT_TABLES or table == "mlflow_store":
                 continue
-            where = owned[table] if self._has_rows(table) else []
-            if not where:
+            rows = self._rows_of(table, side, owned[table])
+            if rows is None:
                 columns = SOURCE_TABLES[table].columns
                 shape = ", ".join(f'"{name}" {kind.value}' for name, kind in columns.items())
                 statements.append(f"CREATE TABLE {schema}.{table} ({shape})")
-                continue
-            rows = f"SELECT {columns_of(table)} FROM {views}.{table} t WHERE "
-            statements.append(
-                f"CREATE TABLE {schema}.{table} AS " + " UNION ALL ".join(rows + it for it in where)
-            )
-        self.found.cache.store.run("; ".join(statements))
-        self._copy_facts_of_all_runs(schema, views)
-        self._copy_git(schema, views)
+            else:
+                statements.append(f"CREATE TABLE {schema}.{table} AS {rows}")
+        cursor.execute("; ".join(statements))
+        self._copy_facts_of_all_runs(schema, views, cursor)
+        self._copy_git(schema, views, cursor)
 
-    def _copy_facts_of_all_runs(self, schema: str, views: str) -> None:
+    def _rows_of(self, table: str, side: str, where: Sequence[str]) -> str | None:
+        """SQL of the rows of a table that fit one of the conditions, in one state; None where there are none."""
+        if not where or not self._has_rows(table):
+            return None
+        views = self.before if side == "before" else self.after
+        if table in _OF_NOTHING_ELSE and self._are_all_new():  # else millions of rows are gone through
+            if side == "before":
+                return None
+            return self.found.come(table)
+        rows = f"SELECT {columns_of(table)} FROM {views}.{table} t WHERE "
+        return " UNION ALL ".join(rows + it for it in where)
+
+    def _are_all_new(self) -> bool:
+        """Whether the cache knows of none of the affected runs."""
+        if self._all_new is None:
+            self._all_new = self.found.are_new(f"{self.scratch}.affected_run")
+        return self._all_new
+
+    def _copy_facts_of_all_runs(self, schema: str, views: str, cursor: DuckDBPyConnection) -> None:
         """Tags of runs that are not looked at, which tell of jobs and people that several runs have."""
         if self.telling:
             listed = ", ".join("'" + key.replace("'", "''") + "'" for key in self.telling)
-            self.found.cache.store.run(
+            cursor.execute(
                 f"INSERT INTO {schema}.mlflow_tag SELECT {columns_of('mlflow_tag')} FROM {views}.mlflow_tag t "
                 f"WHERE key IN ({listed}) AND NOT EXISTS (FROM {self.scratch}.looked_at_run u WHERE u.run_id = t.run_id)"
             )
 
-    def _copy_git(self, schema: str, views: str) -> None:
+    def _copy_git(self, schema: str, views: str, cursor: DuckDBPyConnection) -> None:
         """All of Git where that changed, else what the runs to look at name."""
         commits = f"FROM {self.scratch}.named_commit"
         made = {
@@ -249,7 +272,7 @@ class Context:
             where = "true" if self.found.arrived.git else some.get(table, "false")
             rows = f"SELECT {columns_of(table)} FROM {views}.{table} t WHERE {where}"
             statements.append(f"CREATE TABLE {schema}.{table} AS {rows}")
-        self.found.cache.store.run("; ".join(statements))
+        cursor.execute("; ".join(statements))
 
 
 _TOLD_BY = {
@@ -279,13 +302,13 @@ _TELLING_EVENTS = ("ci_facts", "tagged_users", "docker_facts", "databricks_facts
 _IS_COMMIT = "t.key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit')"
 
 
-def telling_keys(store: Store, schema: str, where: str = "true") -> list[str]:
-    """The keys of tags that tell of what several runs have in common, among some in a schema."""
+def telling_keys(store: Store, tags: str) -> list[str]:
+    """The keys of tags that tell of what several runs have in common, in a table of tags or a query in brackets."""
     spelled = sorted({variable for fields in _told() for variables in fields for variable in variables})
     listed = ", ".join(f"'{variable}'" for variable in spelled)
     rows = store.run(
         # else each row's key is looked at
-        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {schema}.mlflow_tag WHERE {where}) "
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT key FROM {tags}) "
         "SELECT key FROM found WHERE starts_with(key, 'mlflow.docker.') "
         "OR starts_with(key, 'mlflow.databricks.') "
         f"OR upper(regexp_replace(key, '[^A-Za-z0-9]+', '_', 'g')) IN ({listed})"

@@ -21,11 +21,10 @@ from mlflow2prov.cache.git_memory import GitMemory
 from mlflow2prov.cache.known import Earlier, Progress
 from mlflow2prov.cache.ledger import write_ledger
 from mlflow2prov.cache.patch import Patch, fingerprint_sql
-from mlflow2prov.cache.recovery import is_touched, may_recover, recover, with_recovered
+from mlflow2prov.cache.recovery import is_as_before, is_touched, may_recover, recover, with_recovered
 from mlflow2prov.cache.units import OWNED, UNITS
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import TABLES, Store, create_tables
-from mlflow2prov.model.declare import Event
 from mlflow2prov.model.events_extraction import DIGESTS
 from mlflow2prov.model.expand import Empty, Names, attribute_keys, expand, shapes_of
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
@@ -93,6 +92,16 @@ def extract_with_cache(store: Store, file: Path, identity: Mapping[str, str], so
 
 @dataclass(frozen=True, slots=True)
 class _Side:
+    """Where one state is expanded: its name, what to look at, and the schemas of its rows and of its graph."""
+
+    name: str
+    looked: Context
+    rows: str
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
     """What was expanded of one state: its graph, what no event took up, and the state's digest."""
 
     graph: Graph
@@ -110,6 +119,8 @@ class _Extraction:
         self._keys: dict[tuple[str, str | None], int] = {}
         self._digests: dict[str, list[int]] = {}
         self._recovers = True
+        self._recovered: dict[str, str] = {}
+        self._meta: dict[str, str] = {}
 
     # ---- The first time ------------------------------------------------------------------------
 
@@ -215,7 +226,7 @@ class _Extraction:
                 self._set_unmapped(counts)
                 shapes = json.dumps(shapes_of(cache.graph, views))
                 digests = json.dumps({table: digest(self._store, table, cache.sources) for table in DIGESTS})
-                telling = json.dumps(telling_keys(self._store, cache.sources))
+                telling = json.dumps(telling_keys(self._store, f"{cache.sources}.mlflow_tag"))
                 known = {"store_state": state or "", "shapes": shapes, "digests": digests, "telling": telling}
                 cache.set_meta({"state": COMPLETE, **known})
         report_counts(counts)
@@ -313,9 +324,12 @@ class _Extraction:
         self._recovers = may_recover(self._store, before, after)
         if not self._recovers:
             return False
-        for views in (before, after):
+        arrived = change.found.arrived.schema
+        is_same = is_as_before(self._store, after, arrived, change.found.dirty)
+        self._recovered = {"before": after if is_same else before, "after": after}
+        for views in dict.fromkeys(self._recovered.values()):
             recover(self._store, views, self._names(views))
-        return is_touched(self._store, before, after, change.found.arrived.schema)
+        return is_touched(self._store, self._recovered["before"], after, arrived)
 
     def _patch_between(self, change: Change, before: str, after: str, stack: ExitStack) -> None:
         main = f"{self._cache.alias}.main"
@@ -323,13 +337,13 @@ class _Extraction:
         known = {(name, datatype): key for name, datatype, key in rows}
         self._keys = attribute_keys(known)
         context, patched = [stack.enter_context(self._store.scratch(word)) for word in ("context", "patch")]
-        noted = self._cache.meta()
-        self._digests = change.digests(json.loads(noted["digests"]))
-        looked = Context(change.found, before, after, context, json.loads(noted["telling"]))
+        self._meta = self._cache.meta()
+        self._digests = change.digests(json.loads(self._meta["digests"]))
+        looked = Context(change.found, before, after, context, json.loads(self._meta["telling"]))
         looked.find()
         sides = [self._side(looked, side, stack) for side in ("before", "after")]
         with ThreadPoolExecutor(2) as threads:
-            made = list(threads.map(lambda side: self._expand(*side), sides))
+            made = list(threads.map(self._expand, sides))
         patch = Patch(self._cache, patched, made[0].graph.schema, made[1].graph.schema)
         patch.find()
         counts = self._counts(made[0].counts, made[1].counts)
@@ -346,32 +360,36 @@ class _Extraction:
             now = {"digests": json.dumps(self._digests), "telling": json.dumps(looked.telling)}
             self._cache.set_meta({"store_state": made[1].state, **now})
 
-    def _side(
-        self, looked: Context, side: str, stack: ExitStack
-    ) -> tuple[Graph, str, tuple[Event, ...], Names, Empty]:
-        """What is expanded of the state before or after: an empty graph, the rows, the events, the names."""
-        rows = stack.enter_context(self._store.scratch(f"rows_{side}"))
-        looked.copy(rows, side)
-        graph = Graph(self._store, stack.enter_context(self._store.scratch(f"graph_{side}")))
+    def _side(self, looked: Context, name: str, stack: ExitStack) -> _Side:
+        """Where the state before or after is expanded: an empty graph, and a schema for the rows."""
+        rows = stack.enter_context(self._store.scratch(f"rows_{name}"))
+        graph = Graph(self._store, stack.enter_context(self._store.scratch(f"graph_{name}")))
         create_tables(self._store, graph.schema)
-        views = looked.before if side == "before" else looked.after
-        state = self._cache.meta().get("store_state", "") if side == "before" else None
-        shapes = json.loads(self._cache.meta().get("shapes", "{}"))
-        empty = Empty(looked.empty(rows), shapes, looked.settled(recovers=self._recovers))
-        events = events_over(views, state, self._digests)
-        events = tuple(with_recovered(events, views)) if self._recovers else events
-        return graph, rows, events, self._names(views), empty
+        return _Side(name, looked, rows, graph)
 
-    def _expand(
-        self, graph: Graph, rows: str, events: tuple[Event, ...], names: Names, empty: Empty
-    ) -> _Side:
-        expand(graph, rows, names, events, self._keys, empty)
+    def _expand(self, side: _Side) -> _Made:
+        """What is told of one state; to be called in a thread of its own."""
+        looked, rows = side.looked, side.rows
+        views = looked.before if side.name == "before" else looked.after
         cursor = self._store.connection.cursor()
         try:
-            state = cursor.execute(f"SELECT max(state) FROM {rows}.stores").fetchone()
+            looked.copy(rows, side.name, cursor)
+            state = self._meta.get("store_state", "") if side.name == "before" else None
+            empty = Empty(
+                looked.empty(rows, cursor),
+                json.loads(self._meta.get("shapes", "{}")),
+                looked.settled(recovers=self._recovers),
+            )
+            events = events_over(views, state, self._digests)
+            if self._recovers:
+                events = tuple(with_recovered(events, self._recovered[side.name]))
+            expand(side.graph, rows, self._names(views), events, self._keys, empty)
+            found = cursor.execute(f"SELECT max(state) FROM {rows}.stores").fetchone()
         finally:
             cursor.close()
-        return _Side(graph, count_unmapped(self._store, rows), str(state[0]) if state and state[0] else "")
+        return _Made(
+            side.graph, count_unmapped(self._store, rows), str(found[0]) if found and found[0] else ""
+        )
 
     def _counts(self, before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
         """What is left out in all: as many as before, and what is different in what was looked at."""

@@ -33,6 +33,10 @@ _TOUCHED: Mapping[str, str] = {
 """When a unit that is another than before has to do with a recovered version."""
 
 
+_SAY_NOTHING = ("run", "experiment", "dataset", "trace", "evaluation_dataset")
+"""The kinds of units that nothing is recovered from, but for runs in whose folder a version was stored."""
+
+
 def may_recover(store: Store, *views: str) -> bool:
     """Return whether there is anything that a version could be recovered from, or any version."""
     sources = [
@@ -57,6 +61,26 @@ def recover(store: Store, views: str, names: Names) -> None:
         cursor.execute(f"CREATE TABLE recovered AS {_RECOVERED}")
     finally:
         cursor.close()
+
+
+def is_as_before(store: Store, after: str, arrived: str, dirty: Mapping[str, int]) -> bool:
+    """Return whether the same is recovered before and after a change, as units tell that are others than before.
+
+    So it is where these are runs alone in whose folder no deleted version was stored: nothing is recovered from
+    other runs.
+
+    Args:
+        store: where the schemas are.
+        after: the schema with views of the state after.
+        arrived: the schema with the keys of these units.
+        dirty: how many they are, by kind.
+    """
+    if any(count for kind, count in dirty.items() if kind not in _SAY_NOTHING):
+        return False
+    stored = (
+        f"{after}.mlflow_model_version v JOIN {arrived}.dirty_run d ON contains(v.storage_location, d.run_id)"
+    )
+    return not store.scalar(f"SELECT EXISTS (FROM {stored} WHERE v.is_deleted)")
 
 
 def is_touched(store: Store, before: str, after: str, arrived: str) -> bool:

@@ -146,6 +146,7 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -207,9 +208,9 @@ def door(
 
         def do_GET(self) -> None:
             request = Request(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
-            body = self.rfile.read(int(request.headers.get("content-length", 0)))
+            request.body = self.rfile.read(int(request.headers.get("content-length", 0)))
             seen.append(request)
-            answer = rule(request) or spoil(request, _pass_on(request, body, upstream))
+            answer = rule(request) or spoil(request, _pass_on(request, upstream))
             time.sleep(answer.delay_s)
             self.close_connection |= answer.cut or answer.hangs_up
             if answer.hangs_up:
@@ -247,13 +248,13 @@ def door(
         server.server_close()
 
 
-def _pass_on(request: Request, body: bytes, upstream: str | None) -> Answer:
+def _pass_on(request: Request, upstream: str | None) -> Answer:
     if upstream is None:
         return Answer(404)
     passed = ("content-type", "authorization", "x-mlflow-workspace")
     kept = {name: request.headers[name] for name in passed if name in request.headers}
     asked = urllib.request.Request(
-        upstream + request.path, data=body or None, headers=kept, method=request.method
+        upstream + request.path, data=request.body or None, headers=kept, method=request.method
     )
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:

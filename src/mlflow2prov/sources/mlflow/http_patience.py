@@ -72,6 +72,8 @@ def asked_wait_s(retry_after: str | None, now: datetime) -> float | None:
     >>> now = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
     >>> asked_wait_s("7", now), asked_wait_s("Mon, 04 May 2026 12:00:30 GMT", now), asked_wait_s("soon", now)
     (7.0, 30.0, None)
+    >>> asked_wait_s("-7", now), asked_wait_s("Mon, 04 May 2026 12:00:30 +99999999999999", now)
+    (None, None)
     """
     text = (retry_after or "").strip()
     if text.isascii() and text.isdecimal():

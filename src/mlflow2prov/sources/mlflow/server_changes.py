@@ -38,7 +38,7 @@ MOST_MODELS = 50
 MOST_LINKS = 25
 """Likewise, of runs, which are asked for one by one for the logged models that they took in."""
 
-MOST_LISTINGS = 50
+MOST_LISTINGS = 25
 """Likewise, of runs and logged models whose artifacts the server lists, one or more requests each."""
 
 FEW_MODELS = 1_000
@@ -218,8 +218,11 @@ class _Again(ServerReader):
         found = models.found
         asked = [it for it in self._known.oldest("logged_model", MOST_MODELS) if it not in found]
         asked = [it for it in asked if it not in models.gone]
-        active = [it for it in self._client.in_order(self._active_logged_model, asked) if it]
-        found |= {model.info.model_id: model for model in active}
+        active = models.by_id(asked)
+        if active is None:
+            alone = (it for it in self._client.in_order(self._active_logged_model, asked) if it)
+            active = {model.info.model_id: model for model in alone}
+        found |= active
         missing = sorted({*asked, *models.gone} - found.keys())
         for table in _MODEL_TABLES:
             self._known.some_of(table, "logged_model", [*found, *missing])

@@ -360,7 +360,13 @@ class SelectedReader(ServerReader):
 
     def _registered_model(self, name: str) -> wire.RegisteredModel | None:
         path, query = f"{API}/registered-models/get", [("name", name)]
-        answer = self._client.ask_if_known(wire.OneRegisteredModel, path, query=query)
+        try:
+            answer = self._client.ask_if_known(wire.OneRegisteredModel, path, query=query)
+        except RefusedError as error:
+            if error.status != 400:
+                raise
+            # The server takes no such name any more, such as one with a slash; its list may still have it.
+            return next((it for page in self._registry_pages() for it in page if it.name == name), None)
         return answer.registered_model if answer else None
 
     # ---- Traces --------------------------------------------------------------------------------
