@@ -175,6 +175,26 @@ def test_two_spellings_of_one_iri_are_one_identifier() -> None:
         ('{"entity": {"ex:e": {}', "line 1, column 23: it breaks off"),
         ('{"entity": {"ex:e": {}}}', "prefix of 'ex:e' is not declared"),
         ('{"entity": {"e": {}}}', "no default namespace"),
+        (
+            '{"used": {"_:u": {"prov:activity": "no:a"}}}',
+            "doc.json, used/…/prov:activity: the prefix of 'no:a'",
+        ),
+        (
+            '{"activity": {"prov:a": {"prov:endTime": "2021"}}}',
+            "activity/prov:a/prov:endTime: '2021' is no instant",
+        ),
+        (
+            '{"bundle": {"prov:b": {"used": {"_:u": {"prov:time": "2021"}}}}}',
+            "bundle/prov:b/used/…/prov:time: '2021' is no instant",
+        ),
+        (
+            '{"bundle": {"prov:b": {"entity": {"prov:e": {"prov:k": null}}}}}',
+            "at bundle/prov:b/entity/prov:e/prov:k: a value must be",
+        ),
+        (
+            '{"hadMember": {"_:m": {"prov:collection": "prov:c", "prov:entity": []}}}',
+            "at hadMember/_:m/prov:entity: the array of members is empty",
+        ),
         ('{"entitty": {}}', "at entitty: there is no such kind of record"),
         ('{"entity": []}', "at entity: an object is expected"),
         ('{"prefix": {"ex": 5}}', "at prefix/ex: the IRI of a prefix must be a string"),
@@ -286,6 +306,35 @@ def test_datatypes_are_known_by_their_iri() -> None:
     with read(text) as graph, read(written(graph)) as again:
         entity = json.loads(written(again))["entity"]["ex:e"]
         assert entity == {"ex:k": {"$": "b:q", "type": "xsd:QName"}, "ex:s": "t"}
+
+
+@pytest.mark.parametrize(
+    ("top", "after", "place"),
+    [
+        ('{"entity": {"in:e": {}}}', "{}", "entity/in:e"),
+        ('{"used": {"_:u": {"prov:entity": "in:e"}}}', "{}", "used/_:u/prov:entity"),
+        ("{}", '{"entity": {"in:e": {}}}', "bundle/ex:after/entity/in:e"),
+        ("{}", '{"entity": {"ex:e": {"in:k": "v"}}}', "bundle/ex:after/entity/ex:e"),
+        (
+            "{}",
+            '{"entity": {"ex:e": {"ex:k": {"$": "v", "type": "in:t"}}}}',
+            "bundle/ex:after/entity/ex:e/ex:k",
+        ),
+        ("{}", '{"prefix": {"z": "http://z/"}, "agent": {"in:a": {}}}', "bundle/ex:after/agent/in:a"),
+        ('{"entity": {"e": {}}}', "{}", "entity/e"),
+    ],
+)
+@pytest.mark.parametrize("word", ["prefix", "pr\\u0065fix"])
+def test_a_prefix_of_a_bundle_means_nothing_elsewhere(top: str, after: str, place: str, word: str) -> None:
+    inner = {
+        "entity": {"in:e": {"in:k": {"$": "v", "type": "in:t"}}, "e": {}},
+        "PREFIX": {"in": "http://in/", "default": "http://d/"},
+    }
+    document = {"prefix": {"ex": "http://e/"}, **json.loads(top)}
+    document["bundle"] = {"ex:b": inner, "ex:after": json.loads(after)}
+    text = json.dumps(document).replace("PREFIX", word)
+    with pytest.raises(FormatError, match=f"^doc.json, {place}: "):
+        read(text).close()
 
 
 def test_a_byte_order_mark_is_skipped_and_large_integers_are_integers() -> None:

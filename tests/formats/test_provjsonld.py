@@ -157,6 +157,14 @@ def test_records_of_bundles_are_in_their_graphs() -> None:
         ),
         ('{"@context": [], "@graph": [{"@type": "Entity", "@id": "no:e"}]}', "the prefix of 'no:e'"),
         (
+            '{"@context": [], "@graph": [{"@type": "provext:Membership", "collection": "prov:c", "entity": []}]}',
+            "at @graph[0]/entity: the array of members is empty",
+        ),
+        (
+            '{"@context": [], "@graph": [{"@type": "Activity", "@id": "prov:a", "startTime": "2021"}]}',
+            "activity/prov:a/prov:startTime: '2021' is no instant",
+        ),
+        (
             '{"@context": [], "@graph": [{"@type": "Usage", "agent": "prov:a"}]}',
             "there is no such member of used",
         ),

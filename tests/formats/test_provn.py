@@ -326,7 +326,14 @@ def test_a_million_comments_and_blanks_are_passed() -> None:
         (records("used(ex:u; ex:v; ex:a)"), "',' or ')' is expected, not ';'"),
         (records("used(ex:a, ex:e, ex:f)"), "'ex:f' is no instant"),
         (records("used(ex:a, ex:e, 2020-01-01)"), "'2020-01-01' is no instant"),
-        (records("used(ex:a, ex:e, 2020-13-01T00:00:00)"), "is no instant"),
+        (
+            records("used(ex:a, ex:e, 2020-13-01T00:00:00)"),
+            "line 3, column 1: '2020-13-01T00:00:00' is no instant",
+        ),
+        (
+            records("activity(ex:a, -, 2021-02-29T00:00:00)"),
+            "line 3, column 1: '2021-02-29T00:00:00' is no instant",
+        ),
         (records("ex:made(ex:a, (1, {2}))"), "'ex:made' is no record of PROV-DM; extensions can't be read"),
         (records("prov:made(ex:a)"), "'prov:made' is no record"),
         (records("entitty(ex:a)"), "'entitty' is no record"),

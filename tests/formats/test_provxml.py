@@ -104,6 +104,23 @@ def test_what_has_no_place_is_left_out_and_told_once(caplog: pytest.LogCaptureFi
     assert caplog.text.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "between records",
+        '<prov:entity prov:id="ex:e">in a record</prov:entity>',
+        '<prov:entity prov:id="ex:e"><ex:k>v</ex:k> after a value </prov:entity>',
+        '<prov:used><prov:activity prov:ref="ex:a">in a reference</prov:activity></prov:used>',
+        '<prov:bundleContent prov:id="ex:b">in a bundle</prov:bundleContent>',
+        "<prov:other>all <ex:a>of</ex:a> it</prov:other>",
+    ],
+)
+def test_text_that_stands_where_none_may_is_told(record: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), read(record, '<prov:entity prov:id="ex:f"/>') as graph:
+        assert graph.query("SELECT count(*) FROM {graph}.name WHERE local = 'f'") == [(1,)]
+    assert "1 parts that PROV-DM has no place for are left out" in caplog.text
+
+
 def test_a_name_without_a_namespace_is_kept_as_text(caplog: pytest.LogCaptureFixture) -> None:
     with (
         caplog.at_level(logging.WARNING),
@@ -197,6 +214,10 @@ def test_random_documents_survive_and_are_well_formed_to_another_parser(raw: byt
         ("<prov:thing/>", "line 3: there is no record prov:thing in PROV-XML"),
         ("<prov:bundleContent/>", "line 3: prov:bundleContent has no prov:id"),
         ("\n<prov:used><prov:activity/></prov:used>", "line 4: prov:activity has no prov:ref"),
+        (
+            "<prov:used><prov:time>2021-02-29T00:00:00</prov:time></prov:used>",
+            "line 3: prov:time: '2021-02-29T00:00:00' is no instant",
+        ),
         ("<prov:used><prov:time>now</prov:time></prov:used>", "line 3: prov:time: 'now' is no instant"),
         (
             "<prov:used>" + '<prov:activity prov:ref="ex:a"/>' * 2 + "</prov:used>",

@@ -6,12 +6,14 @@ turns identifiers into the graph's integers. Readers of all formats share it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import FormatError
+from mlflow2prov.formats.staged_places import place_of
 from mlflow2prov.formats.text import literal
 from mlflow2prov.graph.arrays import lists, same, texts, whole
 from mlflow2prov.graph.graph import Graph, declare_prefixes
@@ -46,6 +48,9 @@ _INSTANT = (
     r"T(([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?|24:00:00(\.0+)?)(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
 )
 """The lexical form of xsd:dateTime (XML Schema 1.1, part 2, section 3.3.7), but for leap years."""
+
+_INSTANT_FORM = re.compile(_INSTANT)
+_LEAP_DAY = re.compile(r"-?\d*(\d{4})-02-29T")
 
 BLANK = "_"
 """The prefix of identifiers that hold within one document only."""
@@ -292,7 +297,10 @@ class Staging:
                 f"WHEN {year} <> '' THEN NOT {is_leap} ELSE false END LIMIT 1"
             )
             if rows:
-                raise FormatError(f"{self.file_name}: {rows[0][0][:60]!r} is no instant (xsd:dateTime)")
+                place = place_of(self.store, self.schema, rows[0][0])
+                raise FormatError(
+                    f"{self.file_name}, {place}: {rows[0][0][:60]!r} is no instant (xsd:dateTime)"
+                )
 
     def _keep_blank_names(self) -> None:
         """A blank name is kept only where something refers to it."""
@@ -344,7 +352,8 @@ class Staging:
             f"WHERE t.prefix <> {literal(BLANK)} ORDER BY token LIMIT 1"
         )
         if rows:
-            raise unknown_prefix(self.file_name, rows[0][0])
+            place = place_of(self.store, self.schema, rows[0][0])
+            raise unknown_prefix(f"{self.file_name}, {place}", rows[0][0])
 
     def _fill(self, graph: Graph) -> None:
         run, schema = self.store.run, self.schema
@@ -385,6 +394,18 @@ class Staging:
             repeated = run(f"SELECT id FROM ({named}) GROUP BY id HAVING count(*) > 1 ORDER BY id")
             graph.repeated_bundles = tuple(number for (number,) in repeated)
         insert_keys(graph, ((key, *names) for names, key in self.keys.items()))
+
+
+def is_instant(text: str) -> bool:
+    """Return whether a text is an instant of XML Schema.
+
+    >>> is_instant("2024-02-29T24:00:00Z"), is_instant("1900-02-29T00:00:00Z"), is_instant("2024-02-30T00:00:00")
+    (True, False, False)
+    """
+    if _INSTANT_FORM.fullmatch(text) is None:
+        return False
+    leap_day = _LEAP_DAY.match(text)
+    return leap_day is None or (int(leap_day[1]) % 4 == 0 and int(leap_day[1]) % 400 not in (100, 200, 300))
 
 
 def insert_keys(graph: Graph, rows: Iterable[tuple[int, str, str | None, str | None]]) -> None:

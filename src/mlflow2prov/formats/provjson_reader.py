@@ -36,6 +36,9 @@ _CHUNK = 20_000
 _RELATIONS = 100_000
 _FEW = 1_000
 _SPELLINGS = {"wasEndedby": "wasEndedBy"}  # as the submission's own schema spells it
+_MAY_DECLARE = re.compile(rb'"prefix"|\\u00(?:70|72|65|66|69|78)')
+"""What a bundle has that declares prefixes: such a word, or a letter of it as an escape."""
+
 _BLANK_VALUE = re.compile(rb':\s*(?:\{\s*"\$"\s*:\s*)?"(?:_|\\u005[fF])')
 _MOST_NAMES = 100_000
 _TEXTS = {str, type(None)}
@@ -65,6 +68,8 @@ class _Reader:
         self._renamed: dict[str, str] = {}
         self._known: set[str] = set()
         self._keeps_blank_names = True
+        self._is_scoped = False
+        self._place = ""
         self._forget()
 
     def _forget(self) -> None:
@@ -77,6 +82,8 @@ class _Reader:
         parts = _containers.decode(content)
         self._check_members(content, parts, "the top")
         bundles = parts.pop("bundle", None)
+        # A prefix of one bundle means nothing elsewhere: then each name is looked at where it stands.
+        self._is_scoped = bundles is not None and bool(_MAY_DECLARE.search(bundles))
         top = self._prefixes(parts, "")
         self._container(parts, "")
         if bundles is None:
@@ -91,7 +98,9 @@ class _Reader:
                 self._prefixes(inner, f"bundle/{token}", top)
             name = self._name(token, f"bundle/{token}")
             self._staging.add_bundle(name)
+            self._place = f"bundle/{token}/"
             self._container(inner, name)
+            self._place = ""
             if has_prefixes:
                 self._renamed, self._known = outer
                 self._forget()
@@ -148,7 +157,7 @@ class _Reader:
         Such are most: texts for formal arguments, and at most one attribute, with a typed value.
         They are read as columns, which costs a third of reading them one by one.
         """
-        if kind.is_element or self._renamed or len(chunk) < _FEW:
+        if kind.is_element or self._renamed or self._is_scoped or len(chunk) < _FEW:
             return False
         token, raw = chunk[0]
         attribute = plain.extra_attribute(kind, self._decode(raw, f"{kind.name}/{token}"))
@@ -174,13 +183,14 @@ class _Reader:
     def _records(self, kind: RecordKind, chunk: list[tuple[str, msgspec.Raw]], bundle: str) -> None:
         """Stage records of one kind, column by column."""
         records = list(self._bodies(kind, chunk))
+        looks = bool(self._renamed) or self._is_scoped
         columns = Columns(bundle, kind.number)
         columns.names = self._own_names(kind, [token for token, _ in records])
         for position, argument in enumerate((*kind.references, *kind.times)):
             name = f"prov:{argument}"
             column = [body.pop(name, None) for _, body in records]
             is_name = position < len(kind.references)
-            if not _TEXTS.issuperset(map(type, column)) or (is_name and self._renamed):
+            if not _TEXTS.issuperset(map(type, column)) or (is_name and looks):
                 paths = (f"{kind.name}/{token}/{name}" for token, _ in records)
                 column = [
                     None if value is None else self._formal(value, path, is_name=is_name)
@@ -206,6 +216,8 @@ class _Reader:
         for (token, _), body in zip(chunk, bodies, strict=True):
             if type(body) is dict:
                 if kind.name == "hadMember" and type(body.get("prov:entity")) is list:
+                    if not body["prov:entity"]:
+                        raise self._wrong(f"{kind.name}/{token}/prov:entity", "the array of members is empty")
                     yield from ((token, {**body, "prov:entity": entity}) for entity in body["prov:entity"])
                 else:
                     yield token, body
@@ -218,7 +230,7 @@ class _Reader:
     def _own_names(self, kind: RecordKind, tokens: list[str]) -> list[str | None]:
         """The records' own identifiers; a relation's blank one is None where nothing can refer to it."""
         drops = not (self._keeps_blank_names or kind.is_element)
-        if self._renamed:
+        if self._renamed or self._is_scoped:
             named = [t if t[:2] == "_:" else self._name(t, f"{kind.name}/{t}") for t in tokens]
             return [None if drops and t[:2] == "_:" else t for t in named]
         return [None if t[:2] == "_:" else t for t in tokens] if drops else list(tokens)
@@ -236,7 +248,7 @@ class _Reader:
         if not colon:
             prefix, local = "", token
         if prefix not in self._known:
-            raise unknown_prefix(f"{self._file_name}, {path}", token)
+            raise unknown_prefix(f"{self._file_name}, {self._place}{path}", token)
         prefix = self._renamed.get(prefix, prefix)
         return f"{prefix}:{local}" if prefix else local
 
@@ -320,7 +332,8 @@ class _Reader:
 
     def _key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
         """The key of a name as the document spells it, and a datatype as the graph does."""
-        key = None if self._renamed else self._staging.keys.get(triple)
+        looks = self._renamed or self._is_scoped
+        key = None if looks else self._staging.keys.get(triple)
         return self._new_key(triple, path) if key is None else key
 
     def _new_key(self, triple: tuple[str, str | None, str | None], path: str) -> int:
@@ -374,7 +387,7 @@ class _Reader:
         return value
 
     def _wrong(self, path: str, reason: str) -> FormatError:
-        return FormatError(f"{self._file_name} is not a PROV-JSON document: at {path}: {reason}")
+        return FormatError(f"{self._file_name} is not a PROV-JSON document: at {self._place}{path}: {reason}")
 
 
 def _integer_type(value: int) -> str:

@@ -243,7 +243,11 @@ class _Reader:
         """Stage statements of one kind, column by column."""
         words = self._words(kind, statements)
         if kind.name == "hadMember":
-            statements = _one_member_each(statements, words.get("entity", "entity"))
+            word = words.get("entity", "entity")
+            for index, body in enumerate(statements.bodies):
+                if body.get(word) == []:
+                    raise self._wrong(f"{statements.where(index)}/{word}", "the array of members is empty")
+            statements = _one_member_each(statements, word)
         bodies = statements.bodies
         columns = Columns(bundle, kind.number)
         own = [body.pop("@id", None) for body in bodies]

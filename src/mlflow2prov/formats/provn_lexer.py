@@ -45,7 +45,6 @@ NAME = re.compile(rf"(?:{PREFIX}:(?:{LOCAL})?|(?:{LOCAL}))")
 SPLIT_NAME = re.compile(rf"(?:({PREFIX}):)?((?:{LOCAL})?)")
 PREFIX_NAME = re.compile(PREFIX)
 _INSTANT = r"-?[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
-INSTANT = re.compile(_INSTANT)
 FIRST_ARGUMENT = re.compile(rf"{NAME.pattern}|{_INSTANT}|-")
 ARGUMENT = re.compile(rf"{FIRST_ARGUMENT.pattern}|\[")
 IRI_REFERENCE = re.compile(rf"<((?:{IRI}|\\u[0-9A-Fa-f]{{4}}|\\U[0-9A-Fa-f]{{8}})*+)>")

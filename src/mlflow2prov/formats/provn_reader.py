@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mlflow2prov.formats import provn_lexer as lexer
-from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Staging
+from mlflow2prov.formats.intern import BLANK, MOST_PREFIXES, Staging, is_instant
 from mlflow2prov.formats.provn_batch import Batch
 from mlflow2prov.formats.provn_lexer import MoreNeeded, Source
 from mlflow2prov.formats.provn_scope import Scope
@@ -168,7 +168,7 @@ class _Reader:
                 column.append(self._scope.resolve(str(token), position))
         if batch.times:
             for column, token in zip(batch.times, given[len(batch.references) :], strict=False):
-                if token is not None and token != "-" and lexer.INSTANT.fullmatch(token) is None:
+                if token is not None and token != "-" and not is_instant(token):
                     raise self._source.wrong(f"{token[:60]!r} is no instant (xsd:dateTime)", position)
                 column.append(None if token == "-" else token)
 

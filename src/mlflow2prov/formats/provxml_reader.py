@@ -11,13 +11,12 @@ elements inside of values.
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
 from mlflow2prov.errors import FormatError
-from mlflow2prov.formats.intern import _INSTANT, MOST_PREFIXES, Columns, Staging, append_of_bundles
+from mlflow2prov.formats.intern import MOST_PREFIXES, Columns, Staging, append_of_bundles, is_instant
 from mlflow2prov.formats.provxml_names import XML, XSI
 from mlflow2prov.formats.provxml_scope import SEPARATOR, Scope
 from mlflow2prov.formats.text import LARGEST_RECORD_BYTES
@@ -45,7 +44,6 @@ _ID, _REF = f"{_PROV}id", f"{_PROV}ref"
 _TYPE, _LANGUAGE = f"{XSI}{SEPARATOR}type", f"{XML}{SEPARATOR}lang"
 _QUALIFIED_NAMES = {QUALIFIED_NAME, "prov:QUALIFIED_NAME"}
 _SPACE = " \t\r\n"
-_INSTANT_FORM = re.compile(_INSTANT)
 
 _SUBTYPES: dict[str, tuple[str, str]] = {
     "bundle": ("entity", "Bundle"),
@@ -269,6 +267,7 @@ class _Reader:
         self._to_container()
 
     def _to_container(self) -> None:
+        self._texts.clear()
         self._parser.StartElementHandler = self._open_record
         self._parser.EndElementHandler = self._close_container
 
@@ -325,6 +324,7 @@ class _Reader:
         self._bundles.append(self._bundle)
 
     def _close_container(self, name: str) -> None:
+        self._pass_space()
         self._bundle = ""
 
     # Records and their children
@@ -333,7 +333,7 @@ class _Reader:
         if self._child is not None:
             self._open_nested(attributes)
             return
-        self._texts.clear()
+        self._pass_space()
         child = self._formal.get(name)
         if child is None:
             key = (name, *attributes) if attributes else name
@@ -359,6 +359,7 @@ class _Reader:
                 raise self.wrong(f"{child[2]} has no prov:ref")
             return
         text = "".join(self._texts)
+        self._texts.clear()
         columns = self._batch.columns
         if what == _TEXT:
             columns.keys.append(number)
@@ -368,8 +369,17 @@ class _Reader:
         else:
             self._set_time(child, text.strip(_SPACE))
 
+    def _pass_space(self) -> None:
+        """Let go of what stands between elements; it counts as left out unless it is white space."""
+        for text in self._texts:
+            if not text.isspace():
+                self._leave_out()
+                break
+        self._texts.clear()
+
     def _close_record(self) -> None:
         self._closed += 1
+        self._pass_space()
         columns = self._batch.columns
         if self._form.implied is not None:
             self._add_type(self._form.implied)
@@ -422,7 +432,7 @@ class _Reader:
 
     def _set_time(self, child: _Child, text: str) -> None:
         _, position, shown = child
-        if not _INSTANT_FORM.fullmatch(text):
+        if not is_instant(text):
             raise self.wrong(f"{shown}: {text[:60]!r} is no instant (xsd:dateTime)")
         if self._arguments[position] is not None:
             raise self.wrong(f"prov:{self._form.kind.name} has two elements {shown}")
