@@ -15,6 +15,7 @@ from tests.conftest import DemoProject
 
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import Mlflow2ProvError, UsageError
+from mlflow2prov.graph.lineage import lineage
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.why_parts import GAPS, SECTIONS
 
@@ -155,6 +156,20 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_what_is_described_several_times_is_told_once() -> None:
+    document = ProvDocument()
+    document.add_namespace("ex", "http://example.org/")
+    document.entity("ex:cake")
+    document.entity("ex:cake", {"prov:label": "the cake"})
+    document.bundle("ex:kitchen").entity("ex:cake", {"prov:label": "a cake", "prov:type": "dessert"})
+    document.wasDerivedFrom(document.entity("ex:slice"), "ex:cake")
+    graph = Graph.from_prov(document)
+    assert [row["what"] for row in told(graph.why("ex:slice"), "origin")] == ["the cake"]
+    assert graph.why("ex:cake").title == "Why the cake"
+    assert json.loads(graph.impact("ex:cake").text("json"))["affected"] == 1
+    assert "the cake" in lineage(graph, "ex:slice").tree()
 
 
 def test_html_is_well_formed_escaped_and_stands_on_its_own(graph: Graph, demo_project: DemoProject) -> None:
