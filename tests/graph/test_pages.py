@@ -184,6 +184,21 @@ def test_html_is_well_formed_escaped_and_stands_on_its_own(graph: Graph, demo_pr
     assert "\\<script\\>alert('\\|')\\</script\\>" in pages[0].text()
 
 
+def test_no_text_is_shown_in_another_order_than_it_is_written() -> None:
+    trojan = "if admin:\u202e\u2066# check\u2069 \x1b[2J family \U0001f468\u200d\U0001f469"
+    page = Page(
+        title=trojan,
+        summary=trojan,
+        facts={},
+        parts=(Part(name="p", title=trojan, columns=(trojan,), rows=((trojan,),), text=f"+{trojan}"),),
+    )
+    for form in ("html", "markdown", "table"):
+        shown = page.text(form)
+        assert not {"\u202e", "\u2066", "\u2069", "\x1b"} & set(shown)
+        assert shown.count("\\u202e") == 7 if form == "html" else "\\u202e" in shown
+    assert page.text("html").count("\U0001f468\u200d\U0001f469") == 7
+
+
 def test_a_text_can_not_leave_its_fence() -> None:
     page = Page(title="t", parts=(Part(name="d", title="d", text="+```\n+# not a heading\n"),))
     assert "````diff\n+```\n" in page.text()
