@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from mlflow2prov.prov.text import commit_name
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
@@ -146,7 +147,7 @@ def datasets_of_runs_sql(tags: str, inputs: str, datasets: str) -> str:
     commit = f"coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')})"
     return (
         "SELECT DISTINCT c.commit, d.name, d.digest, coalesce(d.source, '') AS source "
-        f"FROM (SELECT run_id, lower({commit}) AS commit FROM {tags} AS tag "
+        f"FROM (SELECT run_id, {commit_name(commit)} AS commit FROM {tags} AS tag "
         "WHERE key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit') AND value <> '' "
         f"GROUP BY run_id) c JOIN {inputs} i ON i.run_id = c.run_id "
         f"JOIN {datasets} d ON d.name = i.name AND d.digest = i.digest"
