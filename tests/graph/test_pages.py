@@ -15,6 +15,7 @@ from tests.conftest import DemoProject
 
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import Mlflow2ProvError, UsageError
+from mlflow2prov.graph.lineage import lineage
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.why_parts import GAPS, SECTIONS
 
@@ -157,6 +158,20 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_what_is_described_several_times_is_told_once() -> None:
+    document = ProvDocument()
+    document.add_namespace("ex", "http://example.org/")
+    document.entity("ex:cake")
+    document.entity("ex:cake", {"prov:label": "the cake"})
+    document.bundle("ex:kitchen").entity("ex:cake", {"prov:label": "a cake", "prov:type": "dessert"})
+    document.wasDerivedFrom(document.entity("ex:slice"), "ex:cake")
+    graph = Graph.from_prov(document)
+    assert [row["what"] for row in told(graph.why("ex:slice"), "origin")] == ["the cake"]
+    assert graph.why("ex:cake").title == "Why the cake"
+    assert json.loads(graph.impact("ex:cake").text("json"))["affected"] == 1
+    assert "the cake" in lineage(graph, "ex:slice").tree()
+
+
 def test_html_is_well_formed_escaped_and_stands_on_its_own(graph: Graph, demo_project: DemoProject) -> None:
     with Graph.from_prov(foreign()) as other:
         pages = [other.why("ex:report"), graph.why(CHAMPION, demo_project.repository), graph.impact(BUGGY)]
@@ -167,6 +182,21 @@ def test_html_is_well_formed_escaped_and_stands_on_its_own(graph: Graph, demo_pr
         assert "script" not in parser.tags
         assert parser.links == []
     assert "\\<script\\>alert('\\|')\\</script\\>" in pages[0].text()
+
+
+def test_no_text_is_shown_in_another_order_than_it_is_written() -> None:
+    trojan = "if admin:\u202e\u2066# check\u2069 \x1b[2J family \U0001f468\u200d\U0001f469"
+    page = Page(
+        title=trojan,
+        summary=trojan,
+        facts={},
+        parts=(Part(name="p", title=trojan, columns=(trojan,), rows=((trojan,),), text=f"+{trojan}"),),
+    )
+    for form in ("html", "markdown", "table"):
+        shown = page.text(form)
+        assert not {"\u202e", "\u2066", "\u2069", "\x1b"} & set(shown)
+        assert shown.count("\\u202e") == 7 if form == "html" else "\\u202e" in shown
+    assert page.text("html").count("\U0001f468\u200d\U0001f469") == 7
 
 
 def test_a_text_can_not_leave_its_fence() -> None:

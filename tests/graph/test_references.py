@@ -176,6 +176,11 @@ def test_what_is_no_name_at_all_is_one_sentence(text: str, others: Graph) -> Non
         resolve(Graph.empty(), text)
 
 
+def test_what_has_the_text_in_its_name_is_near(others: Graph) -> None:
+    with pytest.raises(UsageError, match=r"the nearest are: .*the monthly report \(label\)"):
+        resolve(others, "Report")
+
+
 def test_every_example_fits_its_own_pattern() -> None:
     import re
 

@@ -211,6 +211,9 @@ CODE_CASES: list[tuple[str, str, int, str | None, str | None]] = [
     ("sub", "wine/fit.py", 1, "sub/wine/fit.py", "sub/MLproject"),
     ("sub", "not/there.py", 1, "sub/MLproject", None),
     ("bad", "", 1, "bad/MLproject", None),
+    ("/home/other/r/sub", "", 1, "sub/train.py", "sub/MLproject"),
+    ("file:///home/other/r/sub", "module", 1, "sub/wine/fit.py", "sub/MLproject"),
+    ("D:\\r\\sub", "main", 1, "sub/train.py", "sub/MLproject"),
     ("tools", "run.py", 1, "tools/run.py", None),
     ("-m grape.press", "", 1, "src/grape/press.py", None),
     ("python3 -m grape.press --alpha 1", "", 1, "src/grape/press.py", None),
@@ -263,6 +266,22 @@ def test_a_project_module_script_or_notebook_is_the_one_file_that_it_can_mean(
     assert [row["candidates"], row["path"], row["project_path"]] == expected
     assert (row["source"], row["entry"]) == (source, entry)
     assert row["project_commit"] == (sha if expected[2] else None)
+
+
+def test_the_root_of_another_machine_is_a_project_where_the_run_is_one_and_no_folder_is_meant(
+    tmp_path: Path,
+) -> None:
+    made = Repository(tmp_path / "r")
+    project = "entry_points: {main: {command: python train.py}}"
+    sha = made.commit({"MLproject": project, "train.py": "", "sub/eval.py": "", "deep/own/MLproject": ""})
+    cases = {
+        ("/home/other/r", "main"): "train.py",
+        ("/home/other/r", ""): None,
+        ("/home/other/r/sub", "eval.py"): None,
+        ("/home/other/deep/own", "main"): "deep/own/MLproject",
+    }
+    rows = made.read(entry_points=[(sha, *case) for case in cases])["git_entry_point"]
+    assert {(row["source"], row["entry"]): row["path"] for row in rows} == cases
 
 
 def test_what_files_declare_is_told_of_the_revision_that_does(tmp_path: Path) -> None:

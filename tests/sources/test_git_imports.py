@@ -116,6 +116,62 @@ def test_the_revision_is_the_one_of_the_runs_commit(tmp_path: Path) -> None:
     )
 
 
+def test_what_runs_as_a_module_imports_from_above_its_package(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    files = {
+        "wine/__init__.py": "import start",
+        "wine/train.py": "import helper",
+        "wine/helper.py": "",
+        "helper.py": "",
+        "start.py": "",
+        "plain/train.py": "import helper",
+        "plain/helper.py": "",
+        "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    train = wine.train:main\n",
+        "MLproject": "entry_points: {main: {command: python -m wine.train}, script: {command: python wine/train.py}}",
+    }
+    as_module = ["helper.py", "start.py", "wine/__init__.py"]
+    cases = {
+        ("-m wine.train", ""): as_module,
+        ("/venv/bin/train", ""): as_module,
+        ("./", "main"): as_module,
+        ("./", "script"): ["wine/helper.py"],
+        ("wine/train.py", ""): ["wine/helper.py"],
+        ("-m plain.train", ""): ["helper.py"],
+    }
+    shas = [made.commit({**files, "n": str(number)}) for number in range(len(cases))]
+    points = [(sha, *case) for sha, case in zip(shas, cases, strict=True)]
+    rows = made.read(entry_points=points, wanted=GitWanted(follow_imports=True))["git_import"]
+    assert [picked(rows, "path", commit=sha) for sha in shas] == list(cases.values())
+    both = [(shas[0], "-m wine.train"), (shas[0], "wine/train.py")]
+    for asked in (both, both[::-1]):
+        rows = made.read(entry_points=asked, wanted=GitWanted(follow_imports=True))["git_import"]
+        assert picked(rows, "path") == ["wine/helper.py"]
+
+
+def test_symbolic_links_are_followed_to_the_files_that_they_lead_to(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    link = "120000"
+    sha = made.commit(
+        {
+            "run.py": (link, "jobs/train.py"),
+            "jobs/train.py": "import helper, round, away",
+            "jobs/helper.py": (link, "../shared/helper.py"),
+            "jobs/round.py": (link, "round.py"),
+            "jobs/away.py": (link, "/etc/away.py"),
+            "helper.py": "",
+            "shared/helper.py": "import below",
+            "shared/below.py": "",
+            "below.py": "",
+            "same.py": "shared/helper.py",
+        }
+    )
+    rows = made.read(entry_points=[(sha, "run.py")], wanted=GitWanted(follow_imports=True))["git_import"]
+    links = ["jobs/away.py", "jobs/helper.py", "jobs/round.py"]
+    assert picked(rows, "path", entry_path="run.py") == sorted(
+        [*links, "below.py", "jobs/train.py", "shared/helper.py"]
+    )
+
+
 def test_a_long_chain_and_a_huge_file_come_to_an_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

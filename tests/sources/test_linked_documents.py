@@ -43,6 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         for number, source in enumerate(sources):
             user = {"mlflow__user": "Ada@Example.org"} if number % 2 else {}
             rows += of_run(f"r{place}x{number}", commit, source, **user)
+    rows += of_run("by-hand", f"\t{merged.upper()}\r\n", "wine/cli.py")
     rows += of_run("project", one, "https://example.org/x#a", mlflow__project__entryPoint="main")
     rows += of_run(
         "dirty", merged, "cli.py", mlflow__source__git__dirty="true", mlflow__source__git__diff="+1"
@@ -67,6 +68,15 @@ def test_what_was_extracted_apart_says_what_was_extracted_together(project: tupl
             assert mine == theirs
         told = {"m2p:EntryPoint", "m2p:SourceCode", "m2p:ProjectFile", "m2p:WorkTreeDiff", "true"}
         assert told <= set(_roles(together))
+
+
+def test_a_commit_that_somebody_put_into_the_tag_by_hand_is_known(project: tuple[Path, str]) -> None:
+    with extract(*project) as together:
+        found = together.sql(
+            "SELECT u.entity FROM Run r JOIN wasGeneratedBy g ON g.entity = r.id JOIN used u ON u.activity = g.activity "
+            "WHERE r.run_id = 'by-hand' AND u.role = 'm2p:EntryPoint'"
+        )
+    assert found.num_rows == 1
 
 
 def _roles(graph: Graph) -> list[str]:

@@ -10,6 +10,7 @@ from mlflow2prov.cache.compare import Comparison, columns_of
 from mlflow2prov.cache.units import GIT_TABLES, LEDGER, NEEDS, OWNED, UNITS, Need
 from mlflow2prov.graph.store import Store
 from mlflow2prov.model.surroundings_tags import CI_SYSTEMS, USER_TAGS
+from mlflow2prov.prov.text import commit_name
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class Context:
             )
         )
         store.run(
-            f"CREATE TABLE {self.scratch}.named_commit AS SELECT DISTINCT lower(value) AS commit "
+            f"CREATE TABLE {self.scratch}.named_commit AS SELECT DISTINCT {commit_name('value')} AS commit "
             f"FROM {self.scratch}.mlflow_tag t SEMI JOIN {self.scratch}.looked_at_run u ON u.run_id = t.run_id "
-            f"WHERE {_IS_COMMIT} UNION SELECT lower(value) FROM {self.scratch}.mlflow_logged_model_tag t "
+            f"WHERE {_IS_COMMIT} UNION SELECT {commit_name('value')} FROM {self.scratch}.mlflow_logged_model_tag t "
             f"SEMI JOIN {self.scratch}.looked_at_logged_model u ON u.model_id = t.model_id WHERE {_IS_COMMIT}"
         )
 
@@ -116,7 +117,7 @@ class Context:
             ):
                 store.run(
                     f"INSERT INTO {self.scratch}.affected_{kind} SELECT DISTINCT t.{id_} FROM {self.scratch}.{tags} t "
-                    f"WHERE {_IS_COMMIT} AND lower(t.value) IN (SELECT {key} FROM "
+                    f"WHERE {_IS_COMMIT} AND {commit_name('t.value')} IN (SELECT {key} FROM "
                     f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]})))"
                 )
 

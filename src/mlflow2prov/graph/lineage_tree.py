@@ -55,8 +55,9 @@ def names_of(graph: Graph, ids: list[int]) -> dict[int, str]:
         rows = graph.store.run(
             "SELECT n.id, coalesce(e.label, CASE WHEN n.prefix = '' THEN n.local ELSE n.prefix || ':' || n.local END), "
             f"coalesce(e.type, e.kind) FROM {graph.schema}.name n SEMI JOIN {arriving} w ON w.id = n.id LEFT JOIN ("
-            f"SELECT id, first({words.label()}) AS label, first(({words.types()})[1]) AS type, "
-            f"first(CASE kind {kinds} END) AS kind FROM {graph.schema}.element "
+            f"SELECT id, any_value({words.label()} ORDER BY rowid) AS label, "
+            f"any_value(({words.types()})[1] ORDER BY rowid) AS type, "
+            f"first(CASE kind {kinds} END ORDER BY rowid) AS kind FROM {graph.schema}.element "
             f"WHERE id IN (SELECT id FROM {arriving}) GROUP BY id) e ON e.id = n.id"
         )
     return {

@@ -107,7 +107,7 @@ def _markdown(page: Page) -> str:
         if part.text:
             longest = max([2, *(len(run) for run in re.findall("`+", part.text))])
             fence = "`" * (longest + 1)
-            pieces.append(f"{fence}diff\n{part.text.rstrip()}\n{fence}")
+            pieces.append(f"{fence}diff\n{_in_order(part.text.rstrip())}\n{fence}")
     return "\n\n".join(pieces) + "\n"
 
 
@@ -135,6 +135,20 @@ def _visible(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+_TURNING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Controls, and what turns the direction of writing, so that code looks like other code than it is."""
+
+
+def _in_order(text: str) -> str:
+    """Return a text that is shown in the order in which it is written."""
+    return _TURNING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _escaped(text: str) -> str:
+    """Return a text for HTML."""
+    return html.escape(_in_order(text))
+
+
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c2530; background: #fff; max-width: 62rem;
   margin: 2rem auto; padding: 0 1rem; }
@@ -153,7 +167,7 @@ pre { background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 
 
 def _html(page: Page) -> str:
-    escape = html.escape
+    escape = _escaped
     pieces = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -167,7 +181,7 @@ def _html(page: Page) -> str:
 
 
 def _html_part(part: Part) -> list[str]:
-    escape = html.escape
+    escape = _escaped
     pieces = [f'<section id="{escape(part.name)}">', f"<h2>{escape(part.title)}</h2>"]
     if part.note:
         pieces.append(f'<p class="note">{escape(part.note)}</p>')
@@ -185,7 +199,7 @@ def _html_part(part: Part) -> list[str]:
 
 def _html_line(line: str) -> str:
     kind = {"+": "add", "-": "del"}.get(line[:1])
-    text = html.escape(line)
+    text = _escaped(line)
     return f'<span class="{kind}">{text}</span>' if kind else text
 
 

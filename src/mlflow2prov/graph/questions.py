@@ -285,6 +285,7 @@ class Asking:
 
     def __init__(self, graph: Graph, scratch: str) -> None:
         self.graph, self.scratch, self.words = graph, scratch, Words(graph)
+        self._elements = f"{graph.schema}.element"
         self.walks: dict[str, Walk] = {}
         self.tables: set[str] = set()
         """Names of further tables in the scratch schema that may stand in braces."""
@@ -306,21 +307,26 @@ class Asking:
 
     def gather(self, types: set[str]) -> None:
         """Make ``thing``: the elements that have one of the types, each identifier once."""
-        schema, run = self.graph.schema, self.graph.store.run
         wanted = sorted(types)
         spelled = [f"'{one}'" for type_ in wanted for one in self.words.spelled(type_)]
         whole = f"list_filter({self.words.types()}, lambda t: t IN ({', '.join(spelled) or 'NULL'}))"
-        words = f"list_transform({whole}, lambda t: {self.words.word('t')})"
-        run(
+        words = f"list_distinct(list_transform({whole}, lambda t: {self.words.word('t')}))"
+        self._unify()
+        self.graph.store.run(
             f"CREATE TABLE {self.scratch}.thing AS SELECT id, {words} AS words, start_time, end_time, attributes "
-            f"FROM {schema}.element WHERE {self.words.has_type(*wanted) if wanted else 'false'}"
+            f"FROM {self._elements} WHERE {self.words.has_type(*wanted) if wanted else 'false'}"
         )
-        total, distinct = run(f"SELECT count(*), count(DISTINCT id) FROM {self.scratch}.thing")[0]
+
+    def _unify(self) -> None:
+        """Make one row of several descriptions of an identifier, also in several bundles."""
+        elements, run = self._elements, self.graph.store.run
+        total, distinct = run(f"SELECT count(*), count(DISTINCT id) FROM {elements}")[0]
         if total != distinct:
+            self._elements = f"{self.scratch}.described"
             run(
-                f"CREATE OR REPLACE TABLE {self.scratch}.thing AS SELECT id, list_distinct(flatten(list(words))) AS words, "
-                "max(start_time) AS start_time, max(end_time) AS end_time, flatten(list(attributes)) AS attributes "
-                f"FROM {self.scratch}.thing GROUP BY id"
+                f"CREATE TABLE {self._elements} AS SELECT id, min(kind) AS kind, max(start_time) AS start_time, "
+                "max(end_time) AS end_time, flatten(list(attributes ORDER BY bundle, rowid)) AS attributes "
+                f"FROM {elements} GROUP BY id"
             )
 
     def expand(self, sql: str) -> str:
@@ -369,7 +375,7 @@ class Asking:
             f"coalesce({self.words.word(f'({self.words.types()})[1]')}, CASE kind {kinds} END) AS type, "
             f"CASE kind {kinds} END AS kind, TRY_CAST(start_time AS TIMESTAMPTZ) AS start_time, "
             "TRY_CAST(end_time AS TIMESTAMPTZ) AS end_time "
-            f"FROM {self.graph.schema}.element e JOIN {self.graph.schema}.name n ON n.id = e.id)"
+            f"FROM {self._elements} e JOIN {self.graph.schema}.name n ON n.id = e.id)"
         )
 
     def reach(self, name: str, walk: Walk, values: Mapping[str, Any]) -> None:

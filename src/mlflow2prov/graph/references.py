@@ -353,7 +353,8 @@ def _labels(graph: Graph, ids: list[int]) -> dict[int, str]:
     listed = ", ".join(map(str, ids))
     return dict(
         graph.query(
-            f"SELECT id, first({Words(graph).label()}) FROM {{graph}}.element WHERE id IN ({listed}) GROUP BY id"
+            f"SELECT id, any_value({Words(graph).label()} ORDER BY rowid) FROM {{graph}}.element WHERE id IN ({listed}) "
+            "GROUP BY id"
         )
     )
 
@@ -383,8 +384,9 @@ def _nearest(graph: Graph, rows: Rows, text: str) -> list[tuple[str, str]]:
     found = graph.store.run(
         "SELECT min(place), handle, jaro_winkler_similarity(lower(handle), lower(?)) AS likeness FROM "
         f"({' UNION ALL '.join(pieces)}) WHERE handle IS NOT NULL GROUP BY handle "
-        f"HAVING likeness >= {_LEAST_LIKE} ORDER BY likeness DESC, handle LIMIT {_LISTED}",
-        [text],
+        f"HAVING likeness >= {_LEAST_LIKE} OR (len(?) > 1 AND contains(lower(handle), lower(?))) "
+        f"ORDER BY likeness DESC, handle LIMIT {_LISTED}",
+        [text, text, text],
     )
     return [(REFERENCE_KINDS[place].name, _shortened(handle)) for place, handle, _ in found]
 

@@ -34,7 +34,7 @@ MODEL_FACTS = Event(
     name="model_facts",
     doc="What a logged model says of the code that it came out of.",
     rows="""
-        SELECT model_id, source_run_id, lower(present(source_git_commit)) AS source_git_commit,
+        SELECT model_id, source_run_id, commit_name(present(source_git_commit)) AS source_git_commit,
                CASE lower(is_dirty) WHEN 'true' THEN 'dirty' WHEN 'false' THEN 'clean' END AS work_tree
         FROM mlflow_logged_model WHERE source_git_commit IS NOT NULL OR is_dirty IS NOT NULL
     """,
@@ -52,8 +52,8 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.source.name') AS source_name,
                    max(value) FILTER (key = 'mlflow.project.entryPoint' AND value <> '') AS source_entry_point,
                    max(lower(value)) FILTER (key = 'mlflow.source.git.dirty') AS is_dirty,
-                   lower(coalesce(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> ''),
-                                  max(value) FILTER (key = 'mlflow.databricks.gitRepoCommit' AND value <> '')))
+                   commit_name(coalesce(max(value) FILTER (key = 'mlflow.source.git.commit' AND value <> ''),
+                                        max(value) FILTER (key = 'mlflow.databricks.gitRepoCommit' AND value <> '')))
                        AS source_git_commit,
                    max(value) FILTER (key = 'mlflow.source.git.branch') AS source_git_branch,
                    coalesce(max(value) FILTER (key = 'mlflow.source.git.repoURL'),

@@ -18,6 +18,7 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.credentials import without_credentials
 from mlflow2prov.prov.database_uris import DatabaseUri, is_database_uri
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P, PROV, XSD
+from mlflow2prov.prov.text import commit_name
 
 _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 """The characters that XML 1.0 (section 2.2) has no place for; UTF-8 has no surrogates."""
@@ -44,6 +45,8 @@ MACROS: tuple[str, ...] = (
     " THEN regexp_replace(lower(hex(c)), '(..)', '\\\\x\\1', 'g') ELSE c END), '') ELSE x END",
     # a message's first line that says something, as it stands but for white space at its end
     f"title_of(x) AS nullif(regexp_replace(regexp_extract(x, '[^\\n]*[^{_WHITE}][^\\n]*'), '[{_WHITE}]+$', ''), '')",
+    # a commit, by the value of a tag that names it
+    f"commit_name(x) AS {commit_name('x')}",
     # instants
     "instant_ms(x) AS CASE WHEN x BETWEEN -62135596800000 AND 253402300799999"
     " THEN strftime(make_timestamp(x * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') END",

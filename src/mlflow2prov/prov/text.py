@@ -65,3 +65,14 @@ def markdown_cell(text: str) -> str:
     line = " ".join(text.split())
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
     return re.sub(r"([\\|`*<>\[\]&])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
+
+
+def commit_name(value: str) -> str:
+    """Return SQL of a commit as Git spells it, by SQL of a text that names one.
+
+    People who set the tag themselves have it with a newline at its end, or in capital letters.
+
+    >>> commit_name("tag")
+    "lower(trim(tag, ' ' || chr(9) || chr(10) || chr(13)))"
+    """
+    return f"lower(trim({value}, ' ' || chr(9) || chr(10) || chr(13)))"

@@ -83,8 +83,9 @@ class RunCode:
                 asked.state[number] for number in (found.path, found.project) if number is not None
             )
             if found.path is not None and self._follow:
+                walk = Walk(asked.source.commit, tree, found, history)
                 key = asked.source.commit, found.path
-                walks[key] = walks.get(key) or Walk(asked.source.commit, tree, found.path, history)
+                walks[key] = min(walks.get(key, walk), walk, key=Walk.rank)
         yield from batches_of_rows("git_entry_point", points)
         rows: list[Row] = []
         for walk in follow(list(walks.values()), git):

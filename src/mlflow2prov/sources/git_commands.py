@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from mlflow2prov.sources.git_modules import places_of_module
+from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
 _SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "\n"})
@@ -15,8 +15,10 @@ _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 
 
-def script_of(command: str, tree: Tree, folder: bytes) -> int | None:
+def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | None] | None:
     """Return the number of the path of the one file that a command runs, else None.
+
+    With it comes the folder from which it is imported, where it is run as a module.
 
     Of each simple command it is the first word that names a file of the tree that is a script, or follows
     ``-m`` and names a module of it; ``cd`` is followed. Where a command runs several files, none is the one.
@@ -26,7 +28,7 @@ def script_of(command: str, tree: Tree, folder: bytes) -> int | None:
         tree: the files of a commit.
         folder: the path of the folder in which it is executed.
     """
-    found: set[int] = set()
+    found: dict[int, bytes | None] = {}
     place = folder.decode("utf-8", "surrogateescape")
     for words in _simple_commands(command):
         while words and _ASSIGNMENT.fullmatch(words[0]):
@@ -36,21 +38,22 @@ def script_of(command: str, tree: Tree, folder: bytes) -> int | None:
             continue
         script = _script(words, tree, place)
         if script is not None:
-            found.add(script)
-    return found.pop() if len(found) == 1 else None
+            found.setdefault(*script)
+    return found.popitem() if len(found) == 1 else None
 
 
-def _script(words: list[str], tree: Tree, place: str) -> int | None:
+def _script(words: list[str], tree: Tree, place: str) -> tuple[int, bytes | None] | None:
     for position, word in enumerate(words):
         if position and words[position - 1] == "-m" and _MODULE.fullmatch(word):
             root = f"{place}/" if place else ""
             modules = set(places_of_module(tree, word.encode(), _bytes(root), is_run=True))
             if len(modules) == 1:
-                return modules.pop()
+                module = modules.pop()
+                return module, top_of_module(tree, tree.index.exact[module], word.encode())
         elif not word.startswith("-") and "{" not in word and (not position or _SCRIPTS.fullmatch(word)):
             number = tree.file(_bytes(_joined(place, word)))
             if number is not None:
-                return number
+                return number, None
     return None
 
 

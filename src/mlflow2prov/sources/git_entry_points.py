@@ -11,6 +11,8 @@ a source can be is read in this order, and the first reading that finds any file
 2. Else, unless the path lies in a work tree (where it is known what it would be): every file whose path
    is the end of the source's, and for a relative source every file whose path ends with it. A path with a
    drive finds files of another case, too, where it finds none of its own.
+   An absolute path of a folder means the ``MLproject`` in the folder of which the path is the end; where a run
+   names an entry point and no folder is that, the one in the root.
 3. A module: ``-m package.module``, ``package.module``, or a path below ``site-packages``.
 4. A console script that a file of the tree declares, such as ``/home/ada/venv/bin/train``.
 5. A notebook of Databricks, whose path has no suffix.
@@ -29,7 +31,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow2prov.sources.git_commands import script_of
 from mlflow2prov.sources.git_declared import DECLARING, PROJECT, Declared
-from mlflow2prov.sources.git_modules import places_of_module
+from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
 _PROJECT = PROJECT.decode()
@@ -72,11 +74,13 @@ class Found(NamedTuple):
         candidates: how many files could be meant.
         path: the number of the path of the file, where there is exactly one.
         project: likewise of the ``MLproject`` file that said to run it.
+        top: the folder from which the file is imported, where it is run as a module and not as a script.
     """
 
     candidates: int
     path: int | None = None
     project: int | None = None
+    top: bytes | None = None
 
 
 class Reading(Protocol):
@@ -113,6 +117,24 @@ class Target:
             yield from tree.ends_of(tail)
             if self.is_relative:
                 yield from tree.ending_with(tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The folder of a project on another machine; of a run of a project, also the repository's root."""
+
+    tail: str
+    is_run: bool
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        parts = self.tail.encode().split(b"/")
+        folders = tuple(b"/".join(parts[start:]) + b"/" for start in range(len(parts)))
+        below = [number for folder in folders if (number := tree.file(folder + PROJECT)) is not None]
+        yield from below
+        root = tree.file(PROJECT) if self.is_run and not below else None
+        if root is not None and not tree.has_below(folders):
+            yield root
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +223,8 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
         found.append(Target(tuple(f"{folder}{entry}" for folder in folders), None, False))
     if _REMOTE.match(source) or "\n" in source:
         return tuple(found)
+    if target.tail and not target.exact and not target.is_relative and "#" not in source:
+        found.append(Project(target.tail, bool(entry)))
     return (*found, *_other_readings(_slashes(source), target))
 
 
@@ -240,6 +264,9 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
     for reading in readings(asked.source, roots, asked.entry):
         found = sorted(set(reading.files(tree, declared)))
         if len(found) == 1:
+            if isinstance(reading, Module | Console):
+                name = reading.name.encode() if isinstance(reading, Module) else b""
+                return Found(1, found[0], top=top_of_module(tree, tree.index.exact[found[0]], name))
             return _through_project(asked, found[0], tree, declared)
         if found:
             return Found(len(found))
@@ -255,9 +282,10 @@ def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredA
     commands = {one.name: one.target for one in declared(tree.state[number])}
     entry = asked.entry or "main"
     if entry in commands:
-        script = script_of(commands[entry], tree, folder)
-    else:  # MLflow runs a script of that path, where no entry point has the name
-        script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
+        run = script_of(commands[entry], tree, folder)
+        return Found(1, number) if run is None else Found(1, run[0], number, run[1])
+    # MLflow runs a script of that path, where no entry point has the name
+    script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
     return Found(1, number) if script is None else Found(1, script, number)
 
 

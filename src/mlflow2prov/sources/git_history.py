@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 State: TypeAlias = "Map[int, int]"
 """For each path of a commit's tree, by number, the number of its revision."""
 
-_GITLINK = b"160000"
+_GITLINK, _LINK = b"160000", b"120000"
 
 
 class Paths:
@@ -267,6 +267,10 @@ class History:
     def is_submodule(self, revision: int) -> bool:
         """Return whether a revision is a pointer to a commit of another repository, and no file."""
         return self._modes.get(_GITLINK) == self._mode_of[revision]
+
+    def is_link(self, revision: int) -> bool:
+        """Return whether a revision is a symbolic link, whose content is the path that it leads to."""
+        return self._modes.get(_LINK) == self._mode_of[revision]
 
     def content(self, revision: int) -> str | None:
         """Return the object name of a regular file's content; None of a symbolic link or a submodule."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 
+from mlflow2prov.sources.git_entry_points import Found
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_modules import Modules
 from mlflow2prov.sources.git_program import Git
@@ -22,6 +25,14 @@ _AT_ONCE = 500
 _PYTHON, _NOTEBOOK = (b".py", b".pyw"), b".ipynb"
 
 
+class Kind(Enum):
+    """What the content of a file is read as."""
+
+    PYTHON = "python"
+    NOTEBOOK = "notebook"
+    LINK = "link"
+
+
 _NONE = Imports()
 
 
@@ -37,40 +48,64 @@ class Contents:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._known: dict[bytes, Imports] = {}
+        self._known: dict[tuple[bytes, Kind], Imports] = {}
+        self._links: dict[bytes, bytes] = {}
         self.unparsed = 0
         self.unread = 0
 
-    def need(self, wanted: dict[bytes, bool]) -> None:
-        """Read those of some contents that are not known yet; the values say which are notebooks."""
-        new = {blob: is_notebook for blob, is_notebook in wanted.items() if blob not in self._known}
+    def need(self, wanted: Iterable[tuple[bytes, Kind]]) -> None:
+        """Read those of some contents that are not known yet, each as what it is."""
+        new: dict[bytes, dict[Kind, None]] = {}
+        for blob, kind in wanted:
+            if (blob, kind) not in self._known:
+                self._known[blob, kind] = _NONE
+                new.setdefault(blob, {})[kind] = None
         if not new:
             return
-        self._known.update(dict.fromkeys(new, _NONE))
         self.unread += len(new)
         for blob, content in self._git.contents(new, MOST_BYTES):
             self.unread -= 1
-            found = imports_of(content, is_notebook=new[blob])
-            self.unparsed += not found.is_parsed
-            self._known[blob] = found
+            for kind in new[blob]:
+                self._take_in(blob, kind, content)
 
-    def imports(self, blob: bytes) -> Imports:
+    def _take_in(self, blob: bytes, kind: Kind, content: bytes) -> None:
+        if kind is Kind.LINK:
+            self._links[blob] = content
+            return
+        found = self._known[blob, kind] = imports_of(content, is_notebook=kind is Kind.NOTEBOOK)
+        self.unparsed += not found.is_parsed
+
+    def imports(self, blob: bytes, kind: Kind) -> Imports:
         """Return what a content imports that was needed before."""
-        return self._known.get(blob, _NONE)
+        return self._known.get((blob, kind), _NONE)
+
+    def link(self, blob: bytes) -> bytes:
+        """Return the path that a symbolic link says, which was needed before; empty where it is missing."""
+        return self._links.get(blob, b"")
 
 
 class Walk:
     """The files that one entry point of one tree executes, found breadth first."""
 
-    def __init__(self, commit: str, tree: Tree, entry: int, history: History) -> None:
+    def __init__(self, commit: str, tree: Tree, entry_point: Found, history: History) -> None:
+        assert entry_point.path is not None
         self.commit = commit
-        self.entry = entry
+        self.entry = entry_point.path
         self._tree = tree
         self._history = history
-        self._modules = Modules(tree, tree.index.exact[entry])
-        self.found: dict[int, None] = {entry: None}
+        self._top = entry_point.top
+        path = tree.index.exact[self.entry]
+        self._modules = Modules(tree, path, self._top)
+        self.found: dict[int, None] = {self.entry: None}
         self._starred: set[int] = set()
-        self._front = [entry]
+        self._front = [self.entry]
+        if self._top is not None:
+            above = path[len(self._top) :].count(b"/")
+            self._note((number, False) for number in list(self._modules.packages_of(path))[:above])
+
+    def rank(self) -> tuple[bool, bytes]:
+        """Return which of two walks from one file counts: that of a script before that of a module."""
+        return self._top is not None, self._top or b""
 
     def revision(self, number: int) -> int:
         """Return the revision that stands at a path."""
@@ -81,21 +116,32 @@ class Walk:
         self._modules = Modules(self._tree, b"")
         self.found = {}
 
-    def needed(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield the contents to look at next, and whether each is a notebook."""
+    def needed(self) -> Iterator[tuple[bytes, Kind]]:
+        """Yield the contents to look at next, and what each is."""
         for number in self._front:
-            path = self._tree.index.exact[number]
-            if path.endswith((*_PYTHON, _NOTEBOOK)):
-                yield self._history.blob_of(self._tree.state[number]), path.endswith(_NOTEBOOK)
+            kind = self._kind(number)
+            if kind is not None:
+                yield self._history.blob_of(self._tree.state[number]), kind
+
+    def _kind(self, number: int) -> Kind | None:
+        """Return what the file at a path is, None where nothing is to be found in it."""
+        path = self._tree.index.exact[number]
+        if self._history.is_link(self._tree.state[number]):
+            return Kind.LINK
+        if path.endswith(_NOTEBOOK):
+            return Kind.NOTEBOOK
+        return Kind.PYTHON if path.endswith(_PYTHON) else None
 
     def advance(self, contents: Contents) -> bool:
         """Take a step along the imports; return whether there may be more."""
         front, self._front = self._front, []
         for number in front:
-            path = self._tree.index.exact[number]
-            if not path.endswith((*_PYTHON, _NOTEBOOK)):
+            path, kind = self._tree.index.exact[number], self._kind(number)
+            blob = self._history.blob_of(self._tree.state[number])
+            if kind is Kind.LINK:
+                self._follow_link(path, contents.link(blob), is_entry=number == self.entry)
                 continue
-            said = contents.imports(self._history.blob_of(self._tree.state[number]))
+            said = _NONE if kind is None else contents.imports(blob, kind)
             for one in said.imports:
                 self._note(self._modules.imported(one, path))
             for run in said.runs:
@@ -103,6 +149,16 @@ class Walk:
             if number in self._starred:
                 self._note((child, False) for child in self._modules.exported(path, said.exported))
         return bool(self._front)
+
+    def _follow_link(self, path: bytes, link: bytes, *, is_entry: bool) -> None:
+        """Go on with the file that a symbolic link leads to; a script's modules are those beside that file."""
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) if link else b""
+        number = self._tree.file(target)
+        if number is None:
+            return
+        if is_entry and self._top is None:
+            self._modules = Modules(self._tree, target)
+        self._note([(number, False)])
 
     def _note(self, found: Iterable[tuple[int, bool]]) -> None:
         for number, is_starred in found:
@@ -139,7 +195,7 @@ def follow(walks: Sequence[Walk], git: Git) -> Iterator[Walk]:
         some = list(walks[start : start + _AT_ONCE])
         waiting = some
         while waiting:
-            contents.need({blob: kind for walk in waiting for blob, kind in walk.needed()})
+            contents.need(pair for walk in waiting for pair in walk.needed())
             waiting = [walk for walk in waiting if walk.advance(contents)]
         for walk in some:
             yield walk

@@ -51,18 +51,37 @@ def file_of_module(tree: Tree, path: bytes, *, is_run: bool = False) -> int | No
     return plain if plain is not None and (main is None or package is None) else main
 
 
+def top_of_module(tree: Tree, path: bytes, module: bytes = b"") -> bytes:
+    """Return the folder from which a module is imported, with a slash at its end unless it is the root.
+
+    Args:
+        tree: the files of a commit.
+        path: of the module's file.
+        module: its dotted name; where that is not given, its packages are those with an ``__init__.py``.
+    """
+    stem, parts = path.removesuffix(b".py"), module.replace(b".", b"/")
+    for own in (b"", b"/__main__", b"/__init__") if parts else ():
+        if (b"/" + stem).endswith(b"/" + parts + own):
+            return stem[: len(stem) - len(parts + own)]
+    folder = path.rpartition(b"/")[0]
+    while folder and tree.file(folder + b"/__init__.py") is not None:
+        folder = folder.rpartition(b"/")[0]
+    return folder + b"/" if folder else b""
+
+
 class Modules:
     """The modules of a tree, as a script of it finds them.
 
-    Python looks in the script's folder first. Where else it looks depends on how the project was
-    installed; taken are the folders above the script's, nearest first, each with its ``src``. A module of
-    the standard library goes before those. What an absolute import means is worked out once.
+    Python looks in the script's folder first, or in the one from which it was run as a module. Where
+    else it looks depends on how the project was installed; taken are the folders above that one,
+    nearest first, each with its ``src``. A module of the standard library goes before those. What an
+    absolute import means is worked out once.
     """
 
-    def __init__(self, tree: Tree, script: bytes) -> None:
+    def __init__(self, tree: Tree, script: bytes, top: bytes | None = None) -> None:
         self._tree = tree
         self._known: dict[Import, list[tuple[int, bool]]] = {}
-        folder = script.rpartition(b"/")[0]
+        folder = (script if top is None else top).rpartition(b"/")[0]
         above = [folder]
         while folder:
             folder = folder.rpartition(b"/")[0]

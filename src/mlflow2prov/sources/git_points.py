@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mlflow2prov.prov.text import commit_name
+
 
 def points_sql(run_tags: str, model_tags: str) -> str:
     """Return SQL of the commit, source and entry point of each, once, from the rows of tags.
@@ -11,8 +13,8 @@ def points_sql(run_tags: str, model_tags: str) -> str:
         model_tags: likewise of logged models.
     """
     value = "max(value) FILTER (key = '{}' AND value <> '')".format
-    commit = (
-        f"lower(coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')}))"
+    commit = commit_name(
+        f"coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')})"
     )
     return (
         f"SELECT commit, source, entry FROM (SELECT {commit} AS commit, "
@@ -20,7 +22,7 @@ def points_sql(run_tags: str, model_tags: str) -> str:
         f"coalesce({value('mlflow.project.entryPoint')}, '') AS entry FROM {run_tags} AS tag WHERE key IN "
         "('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit', 'mlflow.source.name', "
         "'mlflow.project.entryPoint') GROUP BY run_id) WHERE commit IS NOT NULL "
-        f"UNION SELECT lower(value), '', '' FROM {model_tags} AS tag "
+        f"UNION SELECT {commit_name('value')}, '', '' FROM {model_tags} AS tag "
         "WHERE key = 'mlflow.source.git.commit' AND value <> ''"
     )
 
@@ -34,7 +36,7 @@ def datasets_of_runs_sql(tags: str, inputs: str, datasets: str) -> str:
     commit = f"coalesce({value('mlflow.source.git.commit')}, {value('mlflow.databricks.gitRepoCommit')})"
     return (
         "SELECT DISTINCT c.commit, d.name, d.digest, coalesce(d.source, '') AS source "
-        f"FROM (SELECT run_id, lower({commit}) AS commit FROM {tags} AS tag "
+        f"FROM (SELECT run_id, {commit_name(commit)} AS commit FROM {tags} AS tag "
         "WHERE key IN ('mlflow.source.git.commit', 'mlflow.databricks.gitRepoCommit') AND value <> '' "
         f"GROUP BY run_id) c JOIN {inputs} i ON i.run_id = c.run_id "
         f"JOIN {datasets} d ON d.name = i.name AND d.digest = i.digest"

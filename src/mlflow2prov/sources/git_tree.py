@@ -59,6 +59,10 @@ class Tree:
             if number is not None:
                 yield number
 
+    def has_below(self, folders: tuple[bytes, ...]) -> bool:
+        """Return whether anything stands below one of some folders, each with a slash at its end; looks at every file."""
+        return any(self.index.exact[number].startswith(folders) for number in self.state)
+
     def alike(self, tail: bytes) -> Iterator[int]:
         """Yield the files that :meth:`ends_of` would if case did not count; a look at every file."""
         wanted = tail.decode("utf-8", "replace").casefold()
