@@ -55,6 +55,12 @@ def as_json(graph: Graph) -> dict[str, Any]:
     return document
 
 
+def has_capitals(graph: Graph) -> bool:
+    """Whether a language tag has any: Turtle keeps one spelling of each in a document."""
+    tags = graph.query("SELECT language FROM {graph}.attribute_key WHERE language <> lower(language)")
+    return bool(tags)
+
+
 def in_bundle(record: Record, bundle: str) -> Record:
     return (bundle, *record[1:])
 
@@ -85,7 +91,7 @@ def test_every_case_comes_through_all_standards_as_it_was(group: int) -> None:
             refused.add(path.name)
             continue
         with graph:
-            if graph.count("bundle"):
+            if graph.count("bundle") or has_capitals(graph):
                 same = formats.read_from(io.BytesIO(json.dumps(as_json(graph)).encode()), "case.json", "json")
                 assert contents(same) == contents(graph), path
                 follow(same, [path])
