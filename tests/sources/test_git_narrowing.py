@@ -133,3 +133,16 @@ def test_patterns_that_fit_nothing_and_times_that_are_none(
         extract(repository.path, since="soon")
     with pytest.raises(UsageError, match="before"):
         extract(repository.path, commits_since="2021-01-01", commits_until="2020-01-01")
+
+
+def test_it_is_said_that_data_is_left_out_of_a_part(
+    repository: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {".gitattributes": "*.bin filter=lfs\n", "x.bin": "x\n"}
+    repository.commit({**data, "y.dvc": "outs: []\n"}, repository.commit({"a.py": "1\n"}))
+    extract(repository.path, paths=["a.py"]).close()
+    assert "what files of DVC say of data is left out" in caplog.text
+    assert "what pointers of Git LFS say of data is left out" in caplog.text
+    caplog.clear()
+    repository.read()
+    assert "left out" not in caplog.text

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlflow2prov.prov.text import is_clean
 from mlflow2prov.sources.columns import column, numbers_of, places_of, taken, without
+from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_log import message_of
 from mlflow2prov.sources.git_people import MailMap, Person, people_of
-from mlflow2prov.sources.git_resolving import Parents
 from mlflow2prov.sources.git_rows import BATCH_ROWS, LAST_S, batches_of_rows, known, seconds_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 

@@ -12,7 +12,8 @@ from mlflow2prov.sources.git_data import DataHistory
 from mlflow2prov.sources.git_data_pieces import Entry, Rows
 from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import History, State
-from mlflow2prov.sources.git_lfs import note_pointers
+from mlflow2prov.sources.git_lfs import note_pointers, paths_of_lfs
+from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_program import Git
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +69,20 @@ class GitData:
         for count, sentence in said:
             if count:
                 _LOG.warning(sentence, count, self._shown)
+
+    def warn_of_a_part(self, history: History) -> None:
+        """Say what is left out where only a part of a history is told, instead of finishing."""
+        said = {
+            "files of DVC": has_data(history.paths.exact),
+            "pointers of Git LFS": bool(paths_of_lfs(history, self._blobs)),
+        }
+        for files, are_there in said.items():
+            if are_there:
+                _LOG.warning(
+                    "Only a part of the history of %s is told: what %s say of data is left out.",
+                    self._shown,
+                    files,
+                )
 
     def _note(self, found: Iterable[Match], history: History) -> None:
         for dataset, way, thing in found:

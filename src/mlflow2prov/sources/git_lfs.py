@@ -107,7 +107,7 @@ def note_pointers(history: History, blobs: Blobs, rows: Rows) -> dict[str, list[
 
     Held are the numbers of the revisions at paths of LFS.
     """
-    paths = _paths_of_lfs(history, blobs)
+    paths = paths_of_lfs(history, blobs)
     if not paths:
         return {}
     revisions: dict[str, list[int]] = {}
@@ -136,7 +136,7 @@ def _row(revision: int, pointer: tuple[str, int], history: History) -> Iterator[
     yield from (None, oid, None, None, None, size, None, kept_at)
 
 
-def _paths_of_lfs(history: History, blobs: Blobs) -> set[int]:
+def paths_of_lfs(history: History, blobs: Blobs) -> set[int]:
     """Return the numbers of the paths that were ever given to LFS."""
     exact = history.paths.exact
     at = {number for number, path in enumerate(exact) if path.endswith(b".gitattributes")}

@@ -18,7 +18,6 @@ from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_pieces import reading_pieces
 from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
-from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
 from mlflow2prov.sources.git_program import Git
@@ -115,11 +114,8 @@ class Reading:
             history = History(children_of(self._lines))
             commits = CommitRows(self._mail_map, self._ahead.signatures)
             yield from self._followed(self._noted(log, commits, history, kept), history, data, commits, kept)
-        if kept is not None and has_data(history.paths.exact):
-            _LOG.warning(
-                "Only a part of the history of %s is told: what files of DVC say of data is left out.",
-                self._paths,
-            )
+            if kept is not None:
+                data.warn_of_a_part(history)
         _report(self._paths, history, commits.undated)
 
     def _noted(

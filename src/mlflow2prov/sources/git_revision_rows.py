@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mlflow2prov.sources.columns import Texts, column, taken
+from mlflow2prov.sources.git_changes import Changes, Resolved, mode_text
 from mlflow2prov.sources.git_history import History
-from mlflow2prov.sources.git_resolving import Changes, Resolved, mode_text
 from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 

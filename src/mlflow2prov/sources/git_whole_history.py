@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlflow2prov.sources.git_changes import Changes, Parents, Resolved, mode_text
 from mlflow2prov.sources.git_history import History, Paths
 from mlflow2prov.sources.git_log import Change, LoggedCommit
 from mlflow2prov.sources.git_log_pieces import Part
-from mlflow2prov.sources.git_resolving import Changes, Parents, Resolved, mode_text
 
 if TYPE_CHECKING:
     import numpy as np
