@@ -325,6 +325,14 @@ def test_a_million_comments_and_blanks_are_passed() -> None:
         (records("entity(ex:i; ex:e)"), "',' or ')' is expected, not ';'"),
         (records("used(ex:u; ex:v; ex:a)"), "',' or ')' is expected, not ';'"),
         (records("used(ex:a, ex:e, ex:f)"), "'ex:f' is no instant"),
+        (
+            records('used(ex:a, -, -, [prov:time="x"])'),
+            "line 3, column 1: prov:time is a formal argument here",
+        ),
+        (
+            records("used(ex:a,-,-)", "used(ex:a,-,-,[ex:k='ex:v',prov:entity='ex:e'])"),
+            "line 4, column 1: prov:entity is a formal argument here",
+        ),
         (records("used(ex:a, ex:e, 2020-01-01)"), "'2020-01-01' is no instant"),
         (
             records("used(ex:a, ex:e, 2020-13-01T00:00:00)"),

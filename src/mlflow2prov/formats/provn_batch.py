@@ -12,6 +12,7 @@ class Batch:
 
     Attributes:
         is_element: whether the kind is one of elements.
+        formal: the names of the formal arguments, which no attribute may have.
         sizes: how many formal arguments a record may have in PROV-N: those that it must have, or all.
         own: the records' own identifiers.
         references: a list of names for each formal argument that is an identifier.
@@ -22,7 +23,7 @@ class Batch:
     """
 
     __slots__ = (
-        *("_columns", "_kind", "ends", "is_element", "keys", "own", "references", "sizes", "times"),
+        *("_columns", "_kind", "ends", "formal", "is_element", "keys", "own", "references", "sizes", "times"),
         "values",
     )
 
@@ -31,6 +32,7 @@ class Batch:
         self.is_element = kind.is_element
         self.references: list[list[str | None]] = [[] for _ in kind.references]
         self.times: list[list[str | None]] = [[] for _ in kind.times]
+        self.formal = frozenset(f"prov:{argument}" for argument in (*kind.references, *kind.times))
         self.sizes = frozenset({kind.required, len(self.references) + len(self.times)})
         self._columns = Columns(bundle, kind.number, others=[*self.references, *self.times])
         self.own = self._columns.names

@@ -21,7 +21,7 @@ from mlflow2prov.formats.provn_batch import Batch
 from mlflow2prov.formats.provn_lexer import MoreNeeded, Source
 from mlflow2prov.formats.provn_scope import Scope
 from mlflow2prov.prov.namespaces import QUALIFIED_NAME, QUALIFIED_NAME_SPELLINGS
-from mlflow2prov.prov.records import KIND_BY_NAME
+from mlflow2prov.prov.records import KIND_BY_NAME, KINDS
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.graph import Graph
@@ -33,6 +33,7 @@ _MOST_KEYS = 100_000
 _MOST_ATTRIBUTES = 1_000_000
 """No record may have more: in its largest size there could be many times as many, which would take minutes."""
 
+_FORMAL = frozenset(f"prov:{argument}" for kind in KINDS for argument in (*kind.references, *kind.times))
 _WITH_LANGUAGE = "prov:InternationalizedString"
 _DECLARATION = re.compile(r"(prefix|default)(?![^\s<>/])")
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class _Reader:
         self._scope = Scope(staging, source)
         self._bundle = ""
         self._batches: dict[str, Batch] = {}
+        self._formal_keys: dict[int, str] = {}
         self._keys: dict[tuple[str, str | None, str | None], int] = {}
         self._waiting = 0
         self._characters = 0
@@ -107,7 +109,7 @@ class _Reader:
                 if not end:
                     break
             self._take(batch, match)
-            batch.ends.append(len(batch.keys))
+            self._end(batch, match.start(1))
             staged += 1
             position = end
         self._waiting = staged
@@ -191,16 +193,34 @@ class _Reader:
             raise self._source.wrong("a text with a language has no datatype of another kind", position)
         if language is not None or own == "xsd:string":
             own = None
-        key = self._staging.key(self._attribute_name(name, position), own, language)
+        key = self._key(name, own, language, position)
         self._remember((name, language, datatype), key)
         return key, value
 
     def _new_key(self, name: str, language: str | None, mark: str, position: int) -> int:
         """The key of an attribute whose values stand as qualified names or integers."""
         datatype = QUALIFIED_NAME if mark == "'" else "xsd:int"
-        key = self._staging.key(self._attribute_name(name, position), datatype, language)
+        key = self._key(name, datatype, language, position)
         self._remember((name, language, mark), key)
         return key
+
+    def _key(self, token: str, datatype: str | None, language: str | None, position: int) -> int:
+        name = self._attribute_name(token, position)
+        key = self._staging.key(name, datatype, language)
+        if name in _FORMAL:
+            self._formal_keys[key] = name
+        return key
+
+    def _end(self, batch: Batch, position: int) -> None:
+        """End a record; no attribute may be named like one of its formal arguments."""
+        if self._formal_keys and batch.formal:
+            for key in batch.keys[batch.ends[-1] if batch.ends else 0 :]:
+                name = self._formal_keys.get(key)
+                if name in batch.formal:
+                    raise self._source.wrong(
+                        f"{name} is a formal argument here, which is no attribute", position
+                    )
+        batch.ends.append(len(batch.keys))
 
     def _remember(self, spelled: tuple[str, str | None, str | None], key: int) -> None:
         if len(self._keys) >= _MOST_KEYS:
@@ -306,7 +326,7 @@ class _Reader:
         self._arguments(batch, own, [*given, *padding], word.start())
         batch.keys += [key for key, _ in attributes]
         batch.values += [value for _, value in attributes]
-        batch.ends.append(len(batch.keys))
+        self._end(batch, word.start())
         self._waiting += 1
         self._characters += position - source.position
         source.position = position

@@ -18,6 +18,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.agent_names import Agent, encoded
@@ -97,7 +98,8 @@ class Mask:
         }
         sizes: dict[str, set[int]] = {}
         for text in self._known:
-            sizes.setdefault(f"{text} "[:3], set()).add(len(text))
+            sizes.setdefault(text[:3], set()).add(len(text))
+        self._short = {text[0] for text in self._known if len(text) < 3}
         self._sizes = {head: sorted(lengths, reverse=True) for head, lengths in sizes.items()}
 
     def code(self, text: str) -> str:
@@ -222,7 +224,11 @@ class Mask:
         place = 0
         digests: list[tuple[int, int]] | None = None
         while place < len(norm):
-            for size in sizes.get(padded[place : place + 3], ()):
+            likely = sizes.get(padded[place : place + 3], ())
+            if norm[place] in self._short:  # a name of one or two characters, such as a Chinese one
+                shorter = (sizes.get(norm[place : place + size], ()) for size in (2, 1))
+                likely = [*likely, *chain.from_iterable(shorter)]
+            for size in likely:
                 needle, code = known.get(norm[place : place + size], _NOBODY)
                 end = place + size
                 if not code or end > len(norm) or not _fits(needle, read, place, end):

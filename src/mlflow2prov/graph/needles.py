@@ -10,7 +10,9 @@ Of each person, and how (:class:`Rule`):
 - what is shorter than 3 characters, is a number, or is a common word such as ``root``: as a word of its
   own only, and a single character where it is the whole text;
 - the words of a name, from 3 letters on: as words that begin with a capital letter, those of 5 letters
-  or more in lower case, too.
+  or more in lower case, too; a word with an apostrophe or a hyphen (``O'Brien``) also as one (``obrien``);
+- the family name with the first letter of the name (``alovelace``), as a word;
+- names of three words or more without those in the middle (``Ada Lovelace`` of ``Ada K. Lovelace``).
 """
 
 from __future__ import annotations
@@ -120,9 +122,42 @@ def _needles_of_name(name: str) -> Iterator[Needle]:
             yield from needle(gap.join(order), 2)
         if len(parts) > 1 and len("".join(parts)) >= _SHORTEST_JOINED:
             yield from needle("".join(order), 2)
-    for one in parts if len(parts) > 1 else ():
-        if len(one) >= 3 and one.isalpha() and one not in _NO_NAMES and one not in COMMON:
-            yield Needle(one, Rule.NAME_WORD, 4)
+    yield from _without_middle(parts)
+    pieces = [re.findall(r"[^\W_]+", folded(word)) for word in re.split(r"[\s,]+", name)]
+    joined = ["".join(one) for one in pieces if one]
+    if len(joined) > 1:
+        yield from _likely_accounts(joined[0], joined[-1])
+        yield from _likely_accounts(joined[-1], joined[0])  # "Lovelace, Ada"
+    for one in pieces:
+        yield from _needles_of_joined(one)
+    for part in parts if len(parts) > 1 else ():
+        if len(part) >= 3 and part.isalpha() and part not in _NO_NAMES and part not in COMMON:
+            yield Needle(part, Rule.NAME_WORD, 4)
+
+
+def _without_middle(parts: list[str]) -> Iterator[Needle]:
+    """A name of more than two words without those between the first and the last one."""
+    if len(parts) > 2 and len(parts[0]) > 1 and len(parts[-1]) > 1:
+        for first, last in permutations((parts[0], parts[-1])):
+            for gap in _GAPS:
+                yield from needle(f"{first}{gap}{last}", 2)
+            if len(first + last) >= _SHORTEST_JOINED:
+                yield from needle(first + last, 2)
+
+
+def _likely_accounts(given: str, family: str) -> Iterator[Needle]:
+    """The family name with an initial before or after it, as accounts are often called."""
+    for word in (f"{given[0]}{family}", f"{family}{given[0]}"):
+        if len(family) >= SHORTEST_ANYWHERE and word.isalpha() and word not in COMMON:
+            yield Needle(word, Rule.NAME_WORD, 4)
+
+
+def _needles_of_joined(pieces: list[str]) -> Iterator[Needle]:
+    """A word of a name that has an apostrophe or a hyphen, as it stands and without that."""
+    joined = "".join(pieces)
+    if len(pieces) > 1 and len(joined) >= SHORTEST_ANYWHERE and joined.isalpha():
+        yield Needle(joined, Rule.NAME_WORD, 4)
+        yield Needle(" ".join(pieces), Rule.NAME_WORD, 4)
 
 
 def _local_parts(email: str) -> Iterator[str]:
