@@ -208,7 +208,7 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
 
     >>> readings("python -m wine.train --alpha 1", [])
     (Module(name='wine.train'),)
-    >>> readings("/venv/bin/train", [])[1:]
+    >>> readings("/venv/bin/train", [])[2:]
     (Console(name='train'),)
     """
     option = _MODULE_OPTION.fullmatch(source.strip())
