@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from mlflow2prov.sources.tables import Batches
 
-_DEPTH = 4
+_DEPTH = 2
 
 
 class Ahead:
-    """Batches of a source, read ahead by four at most; to be used in a ``with`` block."""
+    """Batches of a source, read ahead by two at most; to be used in a ``with`` block."""
 
     def __init__(self) -> None:
         self._queue: Queue[tuple[str, pa.RecordBatch] | BaseException | None] = Queue(_DEPTH)

@@ -80,6 +80,7 @@ _MOST_CACHED_BYTES = 2**24
 _LEAST_BYTES = 128 * 2**20
 _BYTES_A_THREAD = 32 * 2**20
 _BYTES_A_ROW = 64
+_LEAST_BYTES_TO_APPEND = 48 * 2**20
 """With less than this, sorts and joins have too little room for what can't go to the disk."""
 
 _WHILE_WRITING = (
@@ -277,9 +278,12 @@ class Store:
     def frugal(self, rows: int) -> Iterator[None]:
         """Within the ``with`` block, little memory is used for so many rows, and the rest goes to the disk.
 
+        Where there are none yet, rows are only appended, which needs less.
+
         That costs a tenth more time where there are millions.
         """
-        wanted = max(_LEAST_BYTES + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
+        least = _LEAST_BYTES if rows else _LEAST_BYTES_TO_APPEND
+        wanted = max(least + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
         if wanted < _bytes_of(self.scalar("SELECT current_setting('memory_limit')")):
             with suppress(GraphError):  # other graphs hold more than that
                 self.run(f"SET memory_limit = '{wanted}B'")

@@ -16,7 +16,7 @@ from mlflow2prov.sources.git_program import Git
 _BLOCK = 100
 """So many commits one program shows before the next ones are another one's."""
 _MOST_PROGRAMS = 8
-_CHUNK_BYTES = 1 << 21
+_CHUNK_BYTES = 1 << 20
 _DEPTH = 3
 
 _Arrived: TypeAlias = "tuple[int, bytes | BaseException | None]"
