@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -193,3 +197,35 @@ def test_what_is_no_commit_of_the_history_any_more_is_forgotten(tmp_path: Path, 
     assert shown == {two}
     schema = graph.schema.removesuffix(".main")
     assert {sha for (sha,) in graph.store.run(f"SELECT sha FROM {schema}.cache.git_log")} == {one, two}
+
+
+def test_a_cache_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    last = ""
+    for number in range(150):
+        files = {f"f{number % 9}": text(number), f"d{number}/x": text(number)}
+        last = repository.commit(files, *([last] if last else []))
+    program = [
+        sys.executable,
+        "-m",
+        "mlflow2prov",
+        "extract",
+        "--repository_path",
+        str(repository.path),
+        "--cache",
+    ]
+    begun = time.monotonic()
+    subprocess.run(
+        [*program, str(tmp_path / "timing"), "save", "--output", str(tmp_path / "t.json")], check=True
+    )
+    whole_s = time.monotonic() - begun
+    for part in (0.3, 0.45, 0.6, 0.75, 0.9):
+        with subprocess.Popen(
+            [*program, str(tmp_path / "c"), "save", "--output", str(tmp_path / "k.json")]
+        ) as killed:
+            time.sleep(whole_s * part)
+            killed.send_signal(signal.SIGKILL)
+        last = repository.commit({f"d{part}/x": text(int(part * 100))}, last)
+    full = saved(tmp_path, repository.path)
+    assert saved(tmp_path, repository.path, cache=tmp_path / "c") == full
+    assert not (tmp_path / "k.json").exists() or json.loads((tmp_path / "k.json").read_bytes())
