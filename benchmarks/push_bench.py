@@ -19,6 +19,7 @@ _MOST_GROWTH_MIB = 160
 
 TITLES = {
     "sparql": "Oxigraph",
+    "virtuoso": "Virtuoso, with digest authentication",
     "mongodb": "SecantusDB (MongoDB's protocol)",
     "postgresql": "PostgreSQL",
     "duckdb": "a file of DuckDB",
@@ -78,8 +79,8 @@ def _server(name: str, folder: Path) -> Iterator[str]:
 
     sys.path.insert(0, str(TESTS))
     try:
-        from databases import running  # type: ignore[import-not-found]
+        from databases import ESCAPED, running, virtuoso  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(TESTS))
-    with running(name, folder) as server:
-        yield server.url
+    with virtuoso(folder) if name == "virtuoso" else running(name, folder) as server:
+        yield server.url.replace(f"dba:{ESCAPED}", "dba:dba")  # the password of a new Virtuoso

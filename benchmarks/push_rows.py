@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.prov_tables import count_of, graph_of
 from mlflow2prov import Graph
@@ -20,6 +20,12 @@ from mlflow2prov.prov.namespaces import QUALIFIED_NAME
 from mlflow2prov.sinks import Settings
 from mlflow2prov.sinks import push as push_graph
 from mlflow2prov.sinks.address import Address
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
+
+GRAPH = "urn:mlflow2prov:benchmark"
+"""The named graph of a store that has no default one."""
 
 TESTS = Path(__file__).parents[1] / "tests" / "sinks"
 
@@ -76,29 +82,44 @@ def _mongodb(graph: Graph, address: Address) -> Callable[[], object]:
 
 def _sparql(graph: Graph, address: Address) -> Callable[[], object]:
     """The N-Triples, in portions."""
-    import requests
+    portions = _portions(graph, address, is_virtuoso=False)
+    return lambda: _post(portions, f"{address.url}?default")
 
+
+def _virtuoso(graph: Graph, address: Address) -> Callable[[], object]:
+    """The N-Triples that are sent to Virtuoso, in portions."""
+    from requests.auth import HTTPDigestAuth
+
+    portions = _portions(graph, address, is_virtuoso=True)
+    digest = HTTPDigestAuth(address.user, address.password)
+    return lambda: _post(portions, f"{address.url}?graph={GRAPH}", digest)
+
+
+def _portions(graph: Graph, address: Address, *, is_virtuoso: bool) -> list[bytes]:
+    """What the sink sends to a SPARQL store."""
     from mlflow2prov.sinks import graph_store, graph_store_client
 
     portions: list[bytes] = []
 
     class Recorder(graph_store_client.EndPoint):
         def check(self) -> None:
-            """Nobody is there."""
+            self.is_virtuoso = is_virtuoso
 
         def send(self, graph: str | None, portion: bytes, replace: bool = False) -> None:
             portions.append(portion)
 
     graph_store.EndPoint = Recorder  # type: ignore[misc]
     graph_store.push(graph, address, Settings())
+    return portions
 
-    def send() -> None:
-        with requests.Session() as session:
-            for portion in portions:
-                headers = {"Content-Type": "application/n-triples"}
-                session.post(f"{address.url}?default", data=portion, headers=headers).raise_for_status()
 
-    return send
+def _post(portions: list[bytes], url: str, auth: AuthBase | None = None) -> None:
+    import requests
+
+    with requests.Session() as session:
+        for portion in portions:
+            headers = {"Content-Type": "application/n-triples"}
+            session.post(url, data=portion, headers=headers, auth=auth).raise_for_status()
 
 
 def _postgresql(graph: Graph, address: Address) -> Callable[[], object]:
@@ -140,6 +161,7 @@ READY = {
     "neo4j": _neo4j,
     "mongodb": _mongodb,
     "sparql": _sparql,
+    "virtuoso": _virtuoso,
     "postgresql": _postgresql,
     "duckdb": _duckdb,
 }
@@ -149,11 +171,16 @@ def count(name: str, url: str, graph: Graph) -> str:
     """Whether what stands in a database is what the graph has."""
     sys.path.insert(0, str(TESTS))
     from databases import Server  # type: ignore[import-not-found]
-    from read_back import READERS, Content  # type: ignore[import-not-found]
+    from read_back import READERS, Content, of_triples  # type: ignore[import-not-found]
 
     port = url.rpartition("@")[2].rpartition("//")[2].partition("/")[0].rpartition(":")[2]
-    found = READERS[name](Server([], Path(), int(port or 0) if name != "duckdb" else 0, url, lambda: None))
-    wanted = Content.of(graph, pairs=name == "sparql")
+    if name == "virtuoso":
+        found = of_triples(f"http://127.0.0.1:{port}/sparql", **{"default-graph-uri": GRAPH})
+    else:
+        found = READERS[name](
+            Server([], Path(), int(port or 0) if name != "duckdb" else 0, url, lambda: None)
+        )
+    wanted = Content.of(graph, pairs=name in ("sparql", "virtuoso"))
     if found != wanted:
         raise SystemExit(f"{name} has {found}, and the graph {wanted}")
     return f"{sum(found.types.values())} {sum(found.relations.values())}"
@@ -176,7 +203,8 @@ def main(work: str, name: str, url: str, file: str = "") -> str:
     graph, address = Graph.open(file), Address.parse(url)
     if work == "count":
         return count(name, url, graph)
-    send: Callable[[], object] = lambda: push_graph(graph, address, Settings())  # noqa: E731
+    settings = Settings(graph=GRAPH if name == "virtuoso" else None)
+    send: Callable[[], object] = lambda: push_graph(graph, address, settings)  # noqa: E731
     if work == "ready":
         send = READY[name](graph, address)
     begun = time.perf_counter()

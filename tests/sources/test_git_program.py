@@ -14,6 +14,9 @@ from git_maker import Repository, picked, read, text
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.git import read_repository
+from mlflow2prov.sources.git_log import Renames
+from mlflow2prov.sources.git_log_pieces import reading_pieces
+from mlflow2prov.sources.git_narrowing import Narrowing
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_wanted import GitWanted
 
@@ -283,13 +286,19 @@ def test_attributes_make_no_other_renames(repository: Repository, tmp_path: Path
 def test_a_reader_that_is_left_early_leaves_no_program_running(repository: Repository) -> None:
     lines = [b"blob\nmark :1\ndata 1\nx", b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 0\n"]
     lines += [b"M 100644 :1 f%d/%d" % (number % 99, number) for number in range(50_001)]
-    lines += [b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 60000\n" + b"x" * 60_000] * 50
+    lines += [b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 90000\n" + b"x" * 90_000] * 100
     repository.git("fast-import", "--quiet", stdin=b"\n".join(lines))
-    batches = read_repository(repository.path)
+    batches = read_repository(repository.path, wanted=GitWanted(narrowing=Narrowing(since_ms=0)))
     while next(batches)[0] != "git_revision":
         pass
     assert _children_named("git")
     batches.close()
+    assert not _children_named("git")
+    commits = [name.encode() for name in repository.git("rev-list", "--all").split()]
+    git = Git(str(repository.path))
+    with reading_pieces(git, Renames(), commits[::-1], [False] * len(commits)) as parts:
+        next(parts)
+        assert _children_named("git")
     assert not _children_named("git")
 
 
