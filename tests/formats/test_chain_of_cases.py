@@ -1,13 +1,15 @@
 """All documents that others made, through all standards one after the other: the end is the beginning.
 
 Most of them go through together, each as a bundle of one large document, and those that say the same in the
-same prefixes once: that is what makes it quick.
+same prefixes once. Each fifth goes, since all take four minutes; with ``MLFLOW2PROV_ALL_CASES=1`` in the
+environment, all do.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from mlflow2prov.errors import FormatError
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 CHAIN = ("xml", "provn", "trig", "jsonld", "json")
-GROUPS = 4
+IS_WHOLE = os.environ.get("MLFLOW2PROV_ALL_CASES") == "1"
+GROUPS = 4 if IS_WHOLE else 2
 NAMESPACE = "http://cases.example.org/"
 
 if not CASES.is_dir():
@@ -36,6 +39,8 @@ PATHS = sorted(
     ),
     key=lambda path: (path.stem, path.suffix),
 )
+if not IS_WHOLE:
+    PATHS = PATHS[::5]
 SHARE = -(-len(PATHS) // GROUPS)
 REFUSED: dict[str, str] = {}
 """Documents that are none, and why."""
@@ -110,7 +115,7 @@ def test_every_case_comes_through_all_standards_as_it_was(group: int) -> None:
             )
             joined.append(path)
     assert refused == REFUSED.keys() & {path.name for path in PATHS[group * SHARE : (group + 1) * SHARE]}
-    assert len(joined) > 80
+    assert len(joined) > (80 if IS_WHOLE else 15)
     whole = formats.read_from(io.BytesIO(json.dumps(together).encode()), "cases.json", "json")
     assert contents(whole) == expected
     follow(whole, joined)

@@ -22,7 +22,7 @@ CONSTRAINTS = sorted((CASES / "constraints").rglob("*.provn"))
 needs_cases = pytest.mark.skipif(
     not DOCUMENTS, reason="the shared cases are not beside the project: get ../shared/cases"
 )
-LAW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read(text: str | bytes, name: str = "doc.provn") -> Graph:

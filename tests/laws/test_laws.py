@@ -71,7 +71,7 @@ def meaning(graph: Graph) -> ProvDocument:
     return ProvDocument.deserialize(content=text_of(graph).decode(), format="json")
 
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @few

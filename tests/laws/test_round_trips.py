@@ -14,7 +14,7 @@ from documents import documents, graph_of
 from mlflow2prov import Graph, formats
 from mlflow2prov.formats import FORMATS
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 ELSEWHERE = {"ttl", "nt", "nq", "rdf"}
 """What holds for TriG is tried on the other syntaxes of RDF with the rest of them, in ``test_provo``."""
