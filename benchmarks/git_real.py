@@ -1,16 +1,24 @@
-"""Histories of other people: what is read agrees with Git's own counts, and how long that takes."""
+"""Histories of other people: what is read agrees with Git's own counts, and how long that takes.
+
+``python -m benchmarks.git_real REPOSITORY`` counts, as a child process, which leaves the memory of what is
+measured alone, and prints the counts as JSON, or fails where they do not agree.
+"""
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, at_most, mlflow2prov_program
 from benchmarks.inputs import Inputs
-from benchmarks.measure import Command, FailedError, best, environment
+from benchmarks.measure import Command, FailedError, best, environment, run
 from benchmarks.sizes import Size
+from mlflow2prov.sources.git import read_repository
 from mlflow2prov.sources.git_ahead import merges_of
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import Renames
@@ -60,11 +68,29 @@ def _entries(raw: bytes) -> Iterator[bytes]:
 
 
 def mlflow2prov_says(repository: Path) -> Counts:
-    """What the pass over the history counts; a merge makes no change that it has not from a parent's side."""
+    """What a reading of the history tells; a merge makes no change that it has not from a parent's side."""
+    commits, parents = 0, Counter[str]()
+    changes = list[tuple[str, bytes | str]]()
+    for table, batch in read_repository(repository):
+        match table:
+            case "git_commit":
+                commits += batch.num_rows
+            case "git_parent":
+                parents.update(batch["commit"].to_pylist())
+            case "git_revision" | "git_deletion":
+                columns = (batch[name].to_pylist() for name in ("commit", "path", "path_bytes"))
+                told = {(commit, exact or path) for commit, path, exact in zip(*columns, strict=True)}
+                changes += told
+    made = sum(parents[commit] < 2 for commit, _ in changes)
+    return Counts(commits=commits, changes=made, live=_live(repository))
+
+
+def _live(repository: Path) -> frozenset[bytes]:
+    """The paths that stand at ``HEAD`` after a pass over all commits, one by one."""
     git = Git(str(repository))
     starts = sorted(set(_git(repository, "rev-list", "--all", "--no-walk", "HEAD").split()))
     head = _git(repository, "rev-parse", "HEAD").strip()
-    changes, live = 0, frozenset[bytes]()
+    live = frozenset[bytes]()
     with git.on_objects_alone() as alone:
         lines = alone.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=starts)
         names = [line.split()[0] for line in lines.splitlines()]
@@ -72,12 +98,10 @@ def mlflow2prov_says(repository: Path) -> Counts:
         with reading_log(alone, Renames(), names, merges_of(lines)) as log:
             for commit in log:
                 state = history.add(commit)
-                if len(commit.parents) < 2:
-                    changes += len(history.new_revisions) + len(history.deletions)
                 history.take()
                 if commit.sha == head:
                     live = frozenset(map(history.paths.exact.__getitem__, state))
-    return Counts(commits=len(history.commits), changes=changes, live=live)
+    return live
 
 
 def _git(repository: Path, *arguments: str) -> bytes:
@@ -96,16 +120,23 @@ def real(inputs: Inputs, size: Size) -> Iterator[Figure]:
 
 
 def _agreement(name: str, repository: Path) -> Figure:
-    git, ours = git_says(repository), mlflow2prov_says(repository)
-    if git != ours:
-        found = [(each.commits, each.changes, len(each.live)) for each in (git, ours)]
-        raise FailedError(f"{name}: Git counts {found[0]}, mlflow2prov {found[1]}")
+    counted = run([sys.executable, "-m", "benchmarks.git_real", repository], keep_output=True)
+    commits, changes, live = json.loads(counted.said)
     return Figure(
         name=f"{name}: commits, changes, live files",
-        measured=f"{git.commits:,}, {git.changes:,}, {len(git.live):,}",
+        measured=f"{commits:,}, {changes:,}, {live:,}",
         limit="as Git counts",
         is_met=True,
     )
+
+
+def counts(repository: Path) -> list[int]:
+    """Return the numbers of commits, changes and live files, on which both sides agree."""
+    git, ours = git_says(repository), mlflow2prov_says(repository)
+    found = [[each.commits, each.changes, len(each.live)] for each in (git, ours)]
+    if git != ours:
+        raise FailedError(f"Git counts {found[0]}, mlflow2prov {found[1]}")
+    return found[0]
 
 
 def _time(name: str, repository: Path, out: Path, size: Size) -> Iterator[Figure]:
@@ -123,3 +154,7 @@ def _time(name: str, repository: Path, out: Path, size: Size) -> Iterator[Figure
     title = f"{name}: graph in a file, wall time ÷ that of `git log`"
     yield at_most(title, times, _MOST_TIMES, unit=" ×", detail=detail)
     yield at_most(f"{name}: peak memory", round(graph.peak_mib), _MOST_MIB, unit=" MiB")
+
+
+if __name__ == "__main__":
+    print(json.dumps(counts(Path(sys.argv[1]))))
