@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-_PAGE_RUNS = 1_000
+PAGE_RUNS = 1_000
 
 
 def paged(uri: str) -> int:
@@ -23,7 +23,7 @@ def paged(uri: str) -> int:
     count, token = 0, None
     while True:
         page = client.search_runs(
-            experiments, run_view_type=ViewType.ALL, max_results=_PAGE_RUNS, page_token=token
+            experiments, run_view_type=ViewType.ALL, max_results=PAGE_RUNS, page_token=token
         )
         count += len(page)
         token = page.token
