@@ -72,6 +72,7 @@ def _history(repository: Path, what: str, out: Path, size: Size) -> Iterator[Fig
             ],
         },
         size.repeats,
+        keep_output=False,
     )
     log, graph, document = costs["log"], costs["graph"], costs["json"]
     allowed = 3 * log.wall_s + 1

@@ -147,7 +147,7 @@ def _time(name: str, repository: Path, out: Path, size: Size) -> Iterator[Figure
             *("--database", out / "graph.duckdb"),
         ],
     }
-    costs = best(commands, size.repeats)
+    costs = best(commands, size.repeats, keep_output=False)
     log, graph = costs["log"], costs["graph"]
     detail = f"{graph.wall_s:.2f} s ÷ {log.wall_s:.2f} s; CPU {graph.cpu_s:.2f} s ÷ {log.cpu_s:.2f} s"
     times = graph.wall_s / log.wall_s

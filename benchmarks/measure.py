@@ -91,15 +91,16 @@ def run(command: Command, *, keep_output: bool = False) -> Cost:
     )
 
 
-def best(commands: Mapping[str, Command], repeats: int) -> dict[str, Cost]:
+def best(commands: Mapping[str, Command], repeats: int, *, keep_output: bool = True) -> dict[str, Cost]:
     """Run commands in turns, ``repeats`` times, and return the least that each one took.
 
-    In turns, so that a noisy minute is not one command's alone; the largest memory counts.
+    In turns, so that a noisy minute is not one command's alone; the largest memory counts. What is kept of a
+    large output is held by this process, and counts as memory of the next child, which begins as its copy.
     """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
-            costs[name].append(run(command, keep_output=True))
+            costs[name].append(run(command, keep_output=keep_output))
     return {name: _least(found) for name, found in costs.items()}
 
 

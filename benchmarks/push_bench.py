@@ -82,5 +82,6 @@ def _server(name: str, folder: Path) -> Iterator[str]:
         from databases import ESCAPED, running, virtuoso  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(TESTS))
+    folder.mkdir(parents=True, exist_ok=True)
     with virtuoso(folder) if name == "virtuoso" else running(name, folder) as server:
         yield server.url.replace(f"dba:{ESCAPED}", "dba:dba")  # the password of a new Virtuoso
