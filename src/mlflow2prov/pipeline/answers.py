@@ -51,8 +51,7 @@ def _statistics_step(
             text = counted.text(options["format"])
             if options["format"] == "csv" and number > 1:  # one header is enough
                 text = text.partition("\n")[2]
-            surroundings.stdout.write(text.encode(errors="backslashreplace"))
-            surroundings.stdout.flush()
+            print_text(text, surroundings)
         if options["plot"]:
             graph.plot(numbered(Path(options["plot"]), number))
         yield graph
@@ -72,8 +71,7 @@ def _validate_step(
         report = graph.validate(shapes=options["shapes"])
         if number:
             report = replace(report, document=f"{number}: {name}")
-        surroundings.stdout.write(report.text(options["format"]).encode(errors="backslashreplace"))
-        surroundings.stdout.flush()
+        print_text(report.text(options["format"]), surroundings)
         if not report.is_valid:
             surroundings.invalid.append(report.document or name)
         yield graph
