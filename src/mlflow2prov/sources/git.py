@@ -6,10 +6,13 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.beside import Beside
+from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of
@@ -143,18 +146,18 @@ def _read_as_one(
     with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
         asked = Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
         keys = Keys(parts[0].git)
-        reading = Reading(alone, parts, starts, asked, mail_map, keys, memory)
+        reading = Reading(alone, parts, starts, asked, mail_map, memory)
+        with Beside(partial(look_ahead, alone, reading.unknown, keys)) as ahead:
+            if starts:
+                yield from reading.batches(datasets, ahead)
+            signed = ahead.found().signatures
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
-        signatures = counted(
-            [*reading.signatures.values(), *(status for found in tags for status in found.values())]
-        )
+        signatures = counted([*signed.values(), *(status for found in tags for status in found.values())])
         for part, (_, blob) in zip(parts, mail_maps, strict=True):
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)
             if not part.starts:
                 _LOG.warning("The Git repository %s has no commits.", part.layout.path)
-        if starts:
-            yield from reading.batches(datasets)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
 

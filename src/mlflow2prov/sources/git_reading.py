@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from mlflow2prov.sources.git_ahead import look_ahead, merges_of
+from mlflow2prov.sources.beside import Beside
+from mlflow2prov.sources.git_ahead import Ahead, merges_of
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
 from mlflow2prov.sources.git_data_pieces import is_data_file
 from mlflow2prov.sources.git_data_reading import GitData
+from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_changes
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
@@ -25,7 +28,6 @@ from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows
-from mlflow2prov.sources.git_signatures import Keys
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_whole_history import WholeHistory
 from mlflow2prov.sources.tables import Batches
@@ -42,7 +44,11 @@ class Asked:
 
 
 class Reading:
-    """The pass over everything that the commits to start from reach."""
+    """The pass over everything that the commits to start from reach.
+
+    Attributes:
+        unknown: the commits of which everything has to be looked at.
+    """
 
     def __init__(
         self,
@@ -51,7 +57,6 @@ class Reading:
         starts: list[bytes],
         asked: Asked,
         mail_map: MailMap,
-        keys: Keys,
         memory: Memory | None,
     ) -> None:
         self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
@@ -64,33 +69,34 @@ class Reading:
         self._lines = lines
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
         self._remembered: Remembered | None = None
-        asked_of = self._names
+        self.unknown: Sequence[bytes] = self._names
         if memory and starts:
             self._remembered = Remembered(memory, git, self._find, parents_of(lines))
-            asked_of = self._remembered.new_or_odd(self._names)
-        self._ahead = look_ahead(git, asked_of, keys)
-        self.signatures = self._ahead.signatures
+            self.unknown = self._remembered.new_or_odd(self._names)
 
     @contextmanager
-    def _log(self) -> Iterator[Iterator[LoggedCommit]]:
+    def _log(self, odd: set[bytes]) -> Iterator[Iterator[LoggedCommit]]:
         """Give all commits; those that Git has to show are remembered afterwards."""
-        ahead, remembered = self._ahead, self._remembered
-        with reading_log(
-            self._git, self._find, self._names, merges_of(self._lines), remembered, ahead.odd
-        ) as log:
+        remembered = self._remembered
+        with reading_log(self._git, self._find, self._names, merges_of(self._lines), remembered, odd) as log:
             yield log
         if remembered:
             remembered.end()
             remembered.look()
 
-    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
-        """Yield the rows; of data only where the whole history is given."""
+    def batches(self, datasets: Collection[tuple[str, str, str, str]], ahead: Beside[Ahead]) -> Batches:
+        """Yield the rows; of data only where the whole history is given.
+
+        Args:
+            datasets: those of runs.
+            ahead: looks at the unknown commits.
+        """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._paths)
         if self._remembered is None and not self._asked.wanted.narrowing.is_of_history:
-            yield from self._in_columns(data)
+            yield from self._in_columns(data, ahead)
         else:
-            yield from self._commit_by_commit(data)
+            yield from self._commit_by_commit(data, ahead.found())
 
     @property
     def _paths(self) -> str:
@@ -103,30 +109,21 @@ class Reading:
             return set()
         return {source.commit for part in self._parts for source in part.points}
 
-    def _commit_by_commit(self, data: GitData) -> Batches:
+    def _commit_by_commit(self, data: GitData, ahead: Ahead) -> Batches:
         wanted, git = self._asked.wanted, self._git
         narrowing, kept = wanted.narrowing, None
         if narrowing.is_of_history:
-            with self._log() as log:
+            with self._log(ahead.odd) as log:
                 history, matched = History(children_of(self._lines)), narrowing.matched(git, self._starts)
                 kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
-        with data.reading(git), self._log() as log:
+        with data.reading(git), self._log(ahead.odd) as log:
             history = History(children_of(self._lines))
-            commits = CommitRows(self._mail_map, self._ahead.signatures)
-            yield from self._followed(self._noted(log, commits, history, kept), history, data, commits, kept)
+            commits = CommitRows(self._mail_map, ahead.signatures)
+            noted = _noted(log, ahead.messages, commits, history, kept)
+            yield from self._followed(noted, history, data, commits, kept)
             if kept is not None:
                 data.warn_of_a_part(history)
         _report(self._paths, history, commits.undated)
-
-    def _noted(
-        self, log: Iterable[LoggedCommit], rows: CommitRows, history: History, kept: Kept | None
-    ) -> Iterator[LoggedCommit]:
-        """Give the commits of a log, each of which is noted down if it is to be told."""
-        for commit in log:
-            message = self._ahead.messages.get(commit.sha)
-            if kept is None or kept.commits[len(history.commits)]:
-                rows.add(commit if message is None else commit._replace(message=message))
-            yield commit
 
     def _followed(
         self,
@@ -135,6 +132,7 @@ class Reading:
         data: GitData,
         commits: CommitRows | None = None,
         kept: Kept | None = None,
+        declared: Beside[Declarations] | None = None,
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit, and the rows of commits that wait."""
         code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
@@ -154,12 +152,12 @@ class Reading:
             data.finish(history)
         for rows in sinks:
             yield from rows.take()
-        yield from code.batches(self._git, history, kept)
+        yield from code.batches(self._git, history, kept, declared.found() if declared else None)
 
-    def _in_columns(self, data: GitData) -> Batches:
+    def _in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
         """Yield what there is to tell of a whole history that Git shows."""
-        git, ahead, names = self._git, self._ahead, self._names
-        commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
+        git, names = self._git, self._names
+        commits = CommitColumns(names, self._mail_map, ahead)
         whole = WholeHistory(names)
         are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
         with reading_pieces(git, self._find, names, are_merges) as parts:
@@ -169,11 +167,12 @@ class Reading:
         yield from commits.rest()
         changes, parents = whole.changes(), commits.parents()
         is_followed = any(part.points for part in self._parts) or any(map(is_data_file, whole.paths.exact))
-        found = None if is_followed else resolved(changes, parents)
-        with data.reading(git):
+        asked = declaring_changes(whole.paths.exact, changes)
+        with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
+            found = None if is_followed else resolved(changes, parents)
             if found is None:
                 history = History(children_of(self._lines), whole.paths)
-                yield from self._followed(whole.commits(changes, parents), history, data)
+                yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)
                 del changes, parents
@@ -181,8 +180,24 @@ class Reading:
                 yield from RevisionRows(history).all(made, found)
                 data.finish(history)
                 yield from data.rows.take()
-                yield from _code(self._parts, self._asked.wanted).batches(git, history)
+                code = _code(self._parts, self._asked.wanted)
+                yield from code.batches(git, history, read=declared.found())
         _report(self._paths, history, commits.undated)
+
+
+def _noted(
+    log: Iterable[LoggedCommit],
+    messages: Mapping[bytes, bytes],
+    rows: CommitRows,
+    history: History,
+    kept: Kept | None,
+) -> Iterator[LoggedCommit]:
+    """Give the commits of a log, each of which is noted down if it is to be told."""
+    for commit in log:
+        message = messages.get(commit.sha)
+        if kept is None or kept.commits[len(history.commits)]:
+            rows.add(commit if message is None else commit._replace(message=message))
+        yield commit
 
 
 def _report(paths: str, history: History, undated: int) -> None:
