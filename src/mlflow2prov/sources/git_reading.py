@@ -48,6 +48,7 @@ class Reading:
 
     Attributes:
         unknown: the commits of which everything has to be looked at.
+        revisions: how many there were, once all rows are there.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Reading:
         asked: Asked,
         mail_map: MailMap,
         memory: Memory | None,
+        first: int,
     ) -> None:
         self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
-        self._starts = starts
+        self._starts, self._first = starts, first
         self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
         lines = b""
         if starts:
@@ -68,6 +70,7 @@ class Reading:
             lines = git.output("rev-list", *order, lines=starts)
         self._lines = lines
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
+        self.revisions = 0
         self._remembered: Remembered | None = None
         self.unknown: Sequence[bytes] = self._names
         if memory and starts:
@@ -109,6 +112,17 @@ class Reading:
             return set()
         return {source.commit for part in self._parts for source in part.points}
 
+    def _end(self, history: History, undated: int) -> None:
+        sizes = len(history.commits), len(history.commit_of), len(history.first_of)
+        self.revisions = sizes[1]
+        _LOG.info("Read %s: %d commits, %d revisions, %d files.", self._paths, *sizes)
+        if undated:
+            _LOG.warning(
+                "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
+                undated,
+                self._paths,
+            )
+
     def _commit_by_commit(self, data: GitData, ahead: Ahead) -> Batches:
         wanted, git = self._asked.wanted, self._git
         narrowing, kept = wanted.narrowing, None
@@ -123,7 +137,7 @@ class Reading:
             yield from self._followed(noted, history, data, commits, kept)
             if kept is not None:
                 data.warn_of_a_part(history)
-        _report(self._paths, history, commits.undated)
+        self._end(history, commits.undated)
 
     def _followed(
         self,
@@ -136,7 +150,7 @@ class Reading:
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit, and the rows of commits that wait."""
         code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
-        revisions = RevisionRows(history, kept)
+        revisions = RevisionRows(history, kept, self._first)
         sinks = [rows for rows in (commits, revisions, members, data.rows) if rows is not None]
         for commit in log:
             state = history.add(commit)
@@ -177,12 +191,12 @@ class Reading:
                 made = changes.at(found.made)
                 del changes, parents
                 history = whole.history(made, found)
-                yield from RevisionRows(history).all(made, found)
+                yield from RevisionRows(history, first=self._first).all(made, found)
                 data.finish(history)
                 yield from data.rows.take()
                 code = _code(self._parts, self._asked.wanted)
                 yield from code.batches(git, history, read=declared.found())
-        _report(self._paths, history, commits.undated)
+        self._end(history, commits.undated)
 
 
 def _noted(
@@ -198,17 +212,6 @@ def _noted(
         if kept is None or kept.commits[len(history.commits)]:
             rows.add(commit if message is None else commit._replace(message=message))
         yield commit
-
-
-def _report(paths: str, history: History, undated: int) -> None:
-    sizes = len(history.commits), len(history.commit_of), len(history.first_of)
-    _LOG.info("Read %s: %d commits, %d revisions, %d files.", paths, *sizes)
-    if undated:
-        _LOG.warning(
-            "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
-            undated,
-            paths,
-        )
 
 
 def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:
