@@ -110,7 +110,7 @@ COMMITS = Event(
                 "sha": text("commit", always=True, ready=True),
                 "tree": text("tree", always=True, ready=True),
                 "first_parent": text("first_parent", ready=True),
-                "merged": text("merged", many=True),
+                "merged": text("merged", many=True, ready=True),
                 "title": text("title", ready=True),
                 "message": text("present(message)", ready=True),
                 "authored_at": instant_s("authored_s"),

@@ -191,7 +191,9 @@ class Reading:
                 made = changes.at(found.made)
                 del changes, parents
                 history = whole.history(made, found)
-                yield from RevisionRows(history, first=self._first).all(made, found)
+                told = RevisionRows(history, first=self._first).all(made, found)
+                del made, found
+                yield from told
                 data.finish(history)
                 yield from data.rows.take()
                 code = _code(self._parts, self._asked.wanted)

@@ -79,15 +79,20 @@ class RevisionRows:
 
     def all(self, made: Changes, found: Resolved) -> Batches:
         """Yield all that was found at once, and that the history was made of, given the changes of revisions."""
+        yield from self._all_revisions(made, found.status)
+        derivations, deletions, merged = found.derivations, found.deletions, found.merged
+        del made, found  # so that nobody holds them while the rest is told
+        yield from self._others(derivations, deletions, merged)
+
+    def _all_revisions(self, made: Changes, status: Bytes) -> Batches:
         import numpy as np
 
         numbers = np.arange(len(made.commit), dtype="i4")
         yield from _batches(
             "git_revision",
             len(numbers),
-            lambda part: self._revisions(numbers[part], _told_by_columns(made.at(part), found.status[part])),
+            lambda part: self._revisions(numbers[part], _told_by_columns(made.at(part), status[part])),
         )
-        yield from self._others(found.derivations, found.deletions, found.merged)
 
     def _others(self, derivations: Numbers, deletions: Numbers, merged: Numbers) -> Batches:
         yield from _batches(
@@ -147,7 +152,7 @@ class RevisionRows:
         paths = self._history.paths
         self._part_texts += map(part, paths.exact[len(self._part_texts) :])
         rank, schema = paths.ranks(), SOURCE_TABLES["git_merged"].schema()
-        rows = rows[np.lexsort((rank[rows[:, 1]], rows[:, 0]))]
+        rows[:] = rows[np.lexsort((rank[rows[:, 1]], rows[:, 0]))]
         begins = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
         ends = np.append(begins[1:], len(rows))
         start = 0
