@@ -29,6 +29,8 @@ _ENOUGH = 20_000
 _MOST_EARLY = 32
 """So many pieces of a log wait until all is known of their commits."""
 _NUL = b"\0"
+_FEW = 16
+"""So few messages are looked at one by one where one of them has something that is no text."""
 _PLAIN_NUMBER = "^[0-9]{1,12}$"
 _OF_TRAILERS = "ed-"
 
@@ -241,17 +243,28 @@ def _texts(messages: Column) -> Column:
     """The texts of messages; NULL where one is empty."""
     import pyarrow as pa
 
-    if b"".join(messages.to_pylist()).count(_NUL) > len(messages):
-        return _texts_one_by_one(messages)
-    try:
-        trimmed = _compute().ascii_trim(messages.cast(pa.string()), characters="\r\n\0")
-    except pa.ArrowInvalid:
-        return _texts_one_by_one(messages)
-    if not is_clean(trimmed.buffers()[2].to_pybytes()):
-        return _texts_one_by_one(messages)
+    trimmed = _trimmed(messages)
+    if trimmed is None:
+        if len(messages) <= _FEW:
+            return _texts_one_by_one(messages)
+        half = len(messages) // 2
+        return pa.concat_arrays([_texts(messages[:half]), _texts(messages[half:])])
     return without(
         trimmed, numbers_of(_compute().binary_length(_compute().ascii_trim_whitespace(trimmed))) == 0
     )
+
+
+def _trimmed(messages: Column) -> Column | None:
+    """The messages without line ends around them; None where one has something that is no text."""
+    import pyarrow as pa
+
+    if b"".join(messages.to_pylist()).count(_NUL) > len(messages):
+        return None
+    try:
+        trimmed = _compute().ascii_trim(messages.cast(pa.string()), characters="\r\n\0")
+    except pa.ArrowInvalid:
+        return None
+    return trimmed if is_clean(trimmed.buffers()[2].to_pybytes()) else None
 
 
 def _texts_one_by_one(messages: Column) -> Column:
