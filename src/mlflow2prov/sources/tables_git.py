@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.sources.table_kinds import Kind
 from mlflow2prov.sources.table_kinds import declared as _table
 
-_NAME, _TEXT, _BYTES, _INT, _, _FLAG, _NAMES = Kind
+_NAME, _TEXT, _BYTES, _INT, _, _FLAG, _TEXTS, _NAMES = Kind
 
 GIT = (
     _table(
@@ -14,9 +14,9 @@ GIT = (
         repository=_INT,  # its number, from 1, in the order in which repositories are given
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
-        heads=_NAMES,  # "<sha> <full ref name>" of every ref that is history, sorted
+        heads=_TEXTS,  # "<sha> <full ref name>" of every ref that is history, sorted
         is_shallow=_FLAG,
-        settings=_NAMES,  # what changed the way in which it was read, such as "mail map: <sha>"
+        settings=_TEXTS,  # what changed the way in which it was read, such as "mail map: <sha>"
     ),
     _table(
         "git_commit",
@@ -200,7 +200,7 @@ GIT = (
         named_in=_NAME,
         named_in_bytes=_BYTES,
         command=_TEXT,
-        params=_NAMES,  # "file: name = value", sorted
+        params=_TEXTS,  # "file: name = value", sorted
         plan_path=_NAME,  # the dvc.yaml beside it, as it stood at the commit
         plan_path_bytes=_BYTES,
         plan_commit=_NAME,
