@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class Reading:
         lines = b""
         if starts:
             order = ("--topo-order", "--reverse", "--parents", "--stdin")
-            lines = git.output("rev-list", *order, lines=starts)
+            with Beside(_load):
+                lines = git.output("rev-list", *order, lines=starts)
         self._lines = lines
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
         self.revisions = 0
@@ -199,6 +201,14 @@ class Reading:
                 code = _code(self._parts, self._asked.wanted)
                 yield from code.batches(git, history, read=declared.found())
         self._end(history, commits.undated)
+
+
+def _load(_: threading.Event) -> None:
+    """Import, while Git works, what takes a tenth of a second and is needed afterwards."""
+    import numpy
+    import pyarrow.compute
+
+    assert numpy and pyarrow.compute
 
 
 def _noted(
