@@ -49,10 +49,8 @@ def reading_pieces(
         commits: the object names.
         is_merge: of each whether it has several parents.
     """
-    # Git packs new objects whole and old ones as differences from these: it is quicker from new to old.
-    newest_first = range(len(commits) - 1, -1, -1)
-    plain = [number for number in newest_first if not is_merge[number]]
-    merges = [number for number in newest_first if is_merge[number]]
+    plain = [number for number, merge in enumerate(is_merge) if not merge]
+    merges = [number for number, merge in enumerate(is_merge) if merge]
     blocks = [plain[start : start + _BLOCK] for start in range(0, len(plain), _BLOCK)]
     count = min(len(blocks), os.cpu_count() or 1, _MOST_PROGRAMS)
     shares = [[number for block in blocks[first::count] for number in block] for first in range(count)]

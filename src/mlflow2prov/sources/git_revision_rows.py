@@ -181,15 +181,16 @@ class RevisionRows:
 
     def _paths(self, numbers: Numbers) -> list[Column]:
         """Return the columns of paths and of their exact bytes; a negative number is NULL."""
+        import numpy as np
         import pyarrow as pa
 
         odd = self._history.paths.odd
-        exact = (
-            column(list(map(odd.get, numbers.tolist())), pa.binary())
-            if odd
-            else pa.nulls(len(numbers), pa.binary())
-        )
-        return [self._texts.take(numbers), exact]
+        if not odd:
+            return [self._texts.take(numbers), pa.nulls(len(numbers), pa.binary())]
+        places = np.full(len(self._history.paths.exact) + 1, -1, "i4")  # the last one is that of no path
+        places[list(odd)] = np.arange(len(odd))
+        exact = column(list(odd.values()), pa.binary())
+        return [self._texts.take(numbers), taken(exact, places[numbers])]
 
 
 class _Told(NamedTuple):
