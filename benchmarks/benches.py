@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.cache_bench import cache, cache_by_http
+from benchmarks.changes_bench import changes
 from benchmarks.figures import Bench, Figure, at_least, at_most, mlflow2prov_program
 from benchmarks.formats_bench import formats
 from benchmarks.git_real import real
@@ -325,6 +326,13 @@ BENCHES: dict[str, Bench] = {
             " `git log --all --raw -M -z`; the counts agree with `git rev-list --count --all`,"
             " `git log --raw -M --no-merges` and `git ls-tree -r HEAD`.",
             run=real,
+        ),
+        Bench(
+            name="changes",
+            title="A history of very many changes",
+            about="`extract` of a made repository, each of whose commits gives ten of 10,000 small files a new content,"
+            " into a file.",
+            run=changes,
         ),
         Bench(
             name="mlflow",

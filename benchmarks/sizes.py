@@ -11,6 +11,7 @@ class Size:
 
     Attributes:
         name: on the command line.
+        changes: of the repository of very many.
         commits: of the large repository; ten times those of the small one.
         runs: of the store that becomes a graph in a file.
         json_runs: of the store that becomes PROV-JSON.
@@ -27,6 +28,7 @@ class Size:
     """
 
     name: str
+    changes: int
     commits: int
     runs: int
     json_runs: int
@@ -47,6 +49,7 @@ SIZES: dict[str, Size] = {
     for size in (
         Size(
             name="full",
+            changes=1_000_000,
             commits=20_000,
             runs=20_000,
             json_runs=5_000,
@@ -63,6 +66,7 @@ SIZES: dict[str, Size] = {
         ),
         Size(
             name="quick",
+            changes=50_000,
             commits=2_000,
             runs=1_000,
             json_runs=500,
@@ -78,6 +82,7 @@ SIZES: dict[str, Size] = {
         ),
         Size(
             name="smoke",
+            changes=1_000,
             commits=100,
             runs=20,
             json_runs=10,
