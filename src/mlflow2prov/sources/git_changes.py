@@ -72,6 +72,7 @@ class Resolved(NamedTuple):
         status: the byte of its letter.
         file: the number of its file.
         first: of each file its first revision.
+        stands: of each change the revision that stands at its path afterwards, or -1.
         derivations: rows of a revision, the position of the parent, and the previous revision.
         deletions: rows of a commit, the last revision, and whether its file ends with it.
         merged: rows of a merge, a path, and the revision that stands there or -1.
@@ -81,6 +82,7 @@ class Resolved(NamedTuple):
     status: Bytes
     file: Numbers
     first: Numbers
+    stands: Numbers
     derivations: Numbers
     deletions: Numbers
     merged: Numbers

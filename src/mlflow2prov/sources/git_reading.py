@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlflow2prov.sources.git_ahead import look_ahead, merges_of
+from mlflow2prov.sources.git_along import Along
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
-from mlflow2prov.sources.git_data_pieces import is_data_file
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
@@ -168,20 +168,19 @@ class Reading:
                 whole.add(part)
         yield from commits.rest()
         changes, parents = whole.changes(), commits.parents()
-        is_followed = any(part.points for part in self._parts) or any(map(is_data_file, whole.paths.exact))
-        found = None if is_followed else resolved(changes, parents)
+        found = resolved(changes, parents)
         with data.reading(git):
             if found is None:
                 history = History(children_of(self._lines), whole.paths)
                 yield from self._followed(whole.commits(changes, parents), history, data)
             else:
                 made = changes.at(found.made)
+                along = Along(_code(self._parts, self._asked.wanted), self._told, data)
+                states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
                 history = whole.history(made, found)
                 yield from RevisionRows(history).all(made, found)
-                data.finish(history)
-                yield from data.rows.take()
-                yield from _code(self._parts, self._asked.wanted).batches(git, history)
+                yield from along.batches(git, states, history)
         _report(self._paths, history, commits.undated)
 
 

@@ -110,6 +110,7 @@ class _Resolving:
             status=status,
             file=self._file,
             first=_where(is_first),
+            stands=self._revision[self._stands_for],
             derivations=np.concatenate([plain_rows, *self._derivations(merged, there)]),
             deletions=np.concatenate([*self._deletions(), *self._deletions_of_merges(merged, there)]),
             merged=self._merged(merged),
