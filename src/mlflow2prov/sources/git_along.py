@@ -14,7 +14,6 @@ from mlflow2prov.sources.git_data_pieces import is_data_file
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_history import History, Paths
 from mlflow2prov.sources.git_members import TreeMembers
-from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.git_states import States
 from mlflow2prov.sources.tables import Batches
@@ -51,8 +50,11 @@ class Along:
         wanted = {number for number, name in enumerate(names) if name in named} if named else set()
         return States(parents.at(0), changes, found.stands, wanted | self._new.keys())
 
-    def batches(self, git: Git, states: States, history: History) -> Batches:
-        """Yield what there is to tell, given the whole history; the contents of data are being read."""
+    def batches(self, states: States, history: History) -> Batches:
+        """Yield the files of trees and data, given the whole history; the contents of data are being read.
+
+        What the code of runs is can be told afterwards.
+        """
         members = TreeMembers(history, self._told)
         for number, state in states:
             commit = history.commits[number]
@@ -65,7 +67,6 @@ class Along:
         self._data.finish(history)
         yield from members.take()
         yield from self._data.rows.take()
-        yield from self._code.batches(git, history)
 
 
 def _new_ones(changes: Changes, paths: Paths, found: Resolved) -> dict[int, NewOnes]:

@@ -175,12 +175,14 @@ class Reading:
                 yield from self._followed(whole.commits(changes, parents), history, data)
             else:
                 made = changes.at(found.made)
-                along = Along(_code(self._parts, self._asked.wanted), self._told, data)
+                code = _code(self._parts, self._asked.wanted)
+                along = Along(code, self._told, data)
                 states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
                 history = whole.history(made, found)
                 yield from RevisionRows(history).all(made, found)
-                yield from along.batches(git, states, history)
+                yield from along.batches(states, history)
+                yield from code.batches(git, history)
         _report(self._paths, history, commits.undated)
 
 
