@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from mlflow2prov.sources.git_ahead import look_ahead, merges_of
@@ -15,6 +15,7 @@ from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
+from mlflow2prov.sources.git_log_pieces import Part as LogPart
 from mlflow2prov.sources.git_log_pieces import reading_pieces
 from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
@@ -22,6 +23,7 @@ from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows
@@ -83,14 +85,22 @@ class Reading:
             remembered.end()
             remembered.look()
 
+    def _pieces(self) -> AbstractContextManager[Iterator[LogPart]]:
+        """Give all commits in columns; those that Git has to show are remembered afterwards."""
+        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
+        asked = self._git, self._find, self._names, are_merges
+        if self._remembered is None:
+            return reading_pieces(*asked)
+        return reading_remembered_pieces(*asked, self._remembered, self._ahead.odd)
+
     def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
         """Yield the rows; of data only where the whole history is given."""
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._paths)
-        if self._remembered is None and not self._asked.wanted.narrowing.is_of_history:
-            yield from self._in_columns(data)
-        else:
+        if self._asked.wanted.narrowing.is_of_history:
             yield from self._commit_by_commit(data)
+        else:
+            yield from self._in_columns(data)
 
     @property
     def _paths(self) -> str:
@@ -157,12 +167,11 @@ class Reading:
         yield from code.batches(self._git, history, kept)
 
     def _in_columns(self, data: GitData) -> Batches:
-        """Yield what there is to tell of a whole history that Git shows."""
+        """Yield what there is to tell of a whole history."""
         git, ahead, names = self._git, self._ahead, self._names
         commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
         whole = WholeHistory(names)
-        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
-        with reading_pieces(git, self._find, names, are_merges) as parts:
+        with self._pieces() as parts:
             for part in parts:
                 yield from commits.batches(part.commits, part.piece.shown)
                 whole.add(part)

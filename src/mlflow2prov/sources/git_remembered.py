@@ -7,7 +7,7 @@ the same way. All the rest, which depends on where refs point, is worked out ane
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from mlflow2prov.sources.git_log import Keep, LoggedCommit, Renames, commit_of
@@ -82,8 +82,15 @@ class Remembered:
 
     def log(self, commits: Sequence[bytes]) -> Iterator[LoggedCommit]:
         """Yield those of some commits that are known, in their order."""
-        places = [self._known[name].place for name in commits if name in self._known]
-        yield from map(commit_of, self._memory.records(places))
+        yield from map(commit_of, self.records(name for name in commits if name in self._known))
+
+    def records(self, commits: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the records of some commits that are known, in their order."""
+        yield from self._memory.records([self._known[name].place for name in commits])
+
+    def keep(self, commit: bytes, is_odd: bool, record: bytes) -> None:
+        """Keep the record of a commit that Git has shown to its end."""
+        self._memory.keep(self._kind, commit, Known(self._parents[commit], is_odd, -1), record)
 
     def keeper(self, odd: Collection[bytes]) -> Keep:
         """Return what keeps the record of a commit that Git has shown; the last ones only when all went well."""
