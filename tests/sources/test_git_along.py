@@ -13,6 +13,8 @@ from data_files import MD5, lock, oid, pointer, stage, tracked
 from git_maker import Repository
 from random_histories import LINK, PLAIN, Commit, Files, Made, history, make
 
+from mlflow2prov.sources.git_blobs import Blobs
+from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_wanted import GitWanted
 
 _EVERYTHING = GitWanted(tree_members=True, follow_imports=True)
@@ -101,3 +103,23 @@ def test_only_the_states_that_are_needed_are_made(tmp_path: Path, monkeypatch: p
     )
     assert at_once == one_by_one and is_told_at_once
     assert sum("'candidates': 1" in row for row in at_once["git_entry_point"]) == 7
+
+
+def test_contents_that_are_expected_are_those_that_are_asked_for(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    names = [repository.write("blob", content) for content in (b"a", b"", b"\nb\n", b"c" * 3_000_000)]
+    asked = [names[0], names[1], "0" * 40, names[3], names[2], names[0], names[0]]
+    with Blobs(Git(str(repository.path))) as blobs:
+        blobs.expect(asked)
+        assert blobs.content(names[2], 9) == b"\nb\n"
+        assert [blobs.in_turn(name, 9) for name in asked] == [b"a", b"", None, None, b"\nb\n", b"a", b"a"]
+        assert (blobs.missing, blobs.too_large) == (1, 1)
+        assert blobs.in_turn(names[2], 9) == b"\nb\n"
+
+
+def test_contents_that_are_not_the_expected_ones_are_read_all_the_same(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    one, two, three = (repository.write("blob", content) for content in (b"1", b"2", b"3"))
+    with Blobs(Git(str(repository.path))) as blobs:
+        blobs.expect([one, two])
+        assert [blobs.in_turn(name, 9) for name in (three, one, one, two)] == [b"3", b"1", b"1", b"2"]

@@ -56,6 +56,7 @@ class Along:
         What the code of runs is can be told afterwards.
         """
         members = TreeMembers(history, self._told)
+        self._data.expect((self._new[number] for number in sorted(self._new)), history)
         for number, state in states:
             commit = history.commits[number]
             self._code.note(commit, state)

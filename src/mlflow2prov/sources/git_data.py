@@ -16,7 +16,7 @@ the one that sorts first by commit and path. A file that can't be read names not
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from mlflow2prov.prov.text import text_of
@@ -76,6 +76,12 @@ class DataHistory:
         made = [it for it in range(start, self._next) if history.path_of[it] in self._numbers]
         return _previous_of(made, start, history)
 
+    def expect(self, commits: Iterable[NewOnes], history: History) -> None:
+        """Have the contents read ahead that :meth:`add` asks for, given what it is going to be given."""
+        made = (revision for new in commits for revision in _in_order(new, history))
+        names = (history.content(revision) for revision in made)
+        self._blobs.expect(name for name in names if name is not None)
+
     def add(self, commit: str, state: State, history: History, made: NewOnes) -> None:
         """Take in a commit whose parents were taken in, given the revisions of files of DVC that it made."""
         self._sort_in(history)
@@ -103,19 +109,19 @@ class DataHistory:
 
     def _changes(self, made: NewOnes, history: History) -> Iterator[Change]:
         """Yield the revisions that can be read among new ones of files of DVC, those of ``dvc.yaml`` last."""
-        paths = {revision: history.paths.exact[history.path_of[revision]] for revision in made}
-        for revision in sorted(made, key=lambda it: order_of_file(paths[it])):
+        for revision in _in_order(made, history):
+            path_bytes = history.paths.exact[history.path_of[revision]]
             name = history.content(revision)
-            content = None if name is None else self._blobs.content(name, MOST_BYTES)
+            content = None if name is None else self._blobs.in_turn(name, MOST_BYTES)
             if content is None:
                 continue
-            file = read_data_file(paths[revision], content)
+            file = read_data_file(path_bytes, content)
             if file is None:
                 self.unread += 1
                 continue
             self.odd += file.odd
             known = [self._standings.get(previous) for previous in made[revision]]
-            path = paths[revision].decode("utf-8", "surrogateescape")
+            path = path_bytes.decode("utf-8", "surrogateescape")
             standing = self._standings[revision] = Standing()
             yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
 
@@ -198,6 +204,12 @@ class DataHistory:
             self._pipelines[name] = {stage.name or "": stage for stage in file.stages} if file else {}
         made_in = history.commits[history.commit_of[revision]]
         return Pipeline(path, made_in, self._pipelines[name], self._standings.get(revision))
+
+
+def _in_order(made: Iterable[int], history: History) -> list[int]:
+    """Return new revisions of files of DVC in the order in which they are looked at."""
+    exact, path_of = history.paths.exact, history.path_of
+    return sorted(made, key=lambda revision: order_of_file(exact[path_of[revision]]))
 
 
 def _previous_of(made: Sequence[int], start: int, history: History) -> NewOnes:

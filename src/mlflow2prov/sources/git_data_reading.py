@@ -49,6 +49,10 @@ class GitData:
         """The commits of runs that took in a dataset."""
         return self._matches.commits
 
+    def expect(self, commits: Iterable[NewOnes], history: History) -> None:
+        """Have contents read ahead, given the revisions of files of DVC that will be given to :meth:`add_at`."""
+        self._data.expect(commits, history)
+
     def add_at(self, commit: str, state: State, history: History, made: NewOnes) -> None:
         """Take in a commit after its parents, given its state and the revisions of files of DVC that it made.
 
