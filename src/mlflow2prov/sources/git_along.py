@@ -57,11 +57,12 @@ class Along:
         """
         members = TreeMembers(history, self._told)
         self._data.expect((self._new[number] for number in sorted(self._new)), history)
-        for number, state in states:
-            commit = history.commits[number]
-            self._code.note(commit, state)
-            members.add(commit, state)
-            self._data.add_at(commit, state, history, self._new.get(number, {}))
+        for step in states:
+            commit = history.commits[step.number]
+            self._code.note(commit, step.state)
+            if self._told:
+                members.add_step(commit, step)
+            self._data.add_at(commit, step.state, history, self._new.get(step.number, {}))
             if max(members.pending, self._data.rows.pending) >= BATCH_ROWS:
                 yield from members.take()
                 yield from self._data.rows.take()

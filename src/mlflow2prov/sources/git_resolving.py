@@ -107,10 +107,10 @@ class _Resolving:
         plain_rows = _rows(self._revision[plain[derived]], 0, self._revisions_at(before[derived]))
         return Resolved(
             made=made,
+            stands=self._revision[self._stands_for],
             status=status,
             file=self._file,
             first=_where(is_first),
-            stands=self._revision[self._stands_for],
             derivations=np.concatenate([plain_rows, *self._derivations(merged, there)]),
             deletions=np.concatenate([*self._deletions(), *self._deletions_of_merges(merged, there)]),
             merged=self._merged(merged),

@@ -8,7 +8,7 @@ differs between two of them is the newest change of each path in between.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from immutables import Map
 
@@ -24,12 +24,31 @@ if TYPE_CHECKING:
 _RENAMED = ord("R")
 
 
+class Step(NamedTuple):
+    """A commit with its state.
+
+    Attributes:
+        number: of the commit.
+        state: its state.
+        before: the commit of an earlier step that it comes after along first parents, or -1.
+        paths: the numbers of those paths at which something else may stand than at that one.
+        is_last: whether no other step comes after that one any more.
+        goes_on: whether one comes after this one.
+    """
+
+    number: int
+    state: State
+    before: int
+    paths: Numbers
+    is_last: bool
+    goes_on: bool
+
+
 class States:
     """The states of some commits, made one after the other.
 
-    Held are 8 bytes for each path that differs between one of these commits and the next one on its way, some 16
-    bytes for each commit of the history, and the states whose next ones are not all made, which share what they
-    have in common.
+    Held are 8 bytes for each path that differs between one of these commits and the next one on its way, and the
+    states whose next ones are not all made, which share what they have in common.
 
     Args:
         first_parents: of each commit the number of its first parent, which is less than its own, or -1.
@@ -43,9 +62,8 @@ class States:
     ) -> None:
         import numpy as np
 
-        self._wanted = frozenset(wanted)
-        self._ways = _Ways(first_parents.tolist(), self._wanted)
-        end_of = np.array(self._ways.end_of, "i8")
+        ways = _Ways(first_parents.tolist(), wanted)
+        end_of = np.array(ways.end_of, "i8")
         moved = np.flatnonzero((changes.status == _RENAMED) & (end_of[changes.commit] >= 0))
         others = np.flatnonzero(end_of[changes.commit] >= 0)
         commits = np.concatenate([changes.commit[moved], changes.commit[others]])
@@ -58,27 +76,27 @@ class States:
         order = order[np.concatenate([keys[1:] != keys[:-1], np.ones(min(len(keys), 1), "?")])]
         revisions = np.concatenate([np.full(len(moved), -1, "i4"), stands[others]])
         self._paths, self._revisions = paths[order], revisions[order]
-        self._ends = end_of[commits[order]]
+        ends = np.array(list(ways.before), "i8")
+        self._stops = np.searchsorted(end_of[commits[order]], ends, side="right").tolist()
+        self._before, self._following = ways.before, ways.following
 
-    def __iter__(self) -> Iterator[tuple[int, State]]:
-        """Yield the numbers of the wanted commits, in order, and their states."""
-        import numpy as np
-
-        ends = np.array(list(self._ways.before), "i8")
-        starts = np.searchsorted(self._ends, ends).tolist()
-        stops = np.searchsorted(self._ends, ends, side="right").tolist()
+    def __iter__(self) -> Iterator[Step]:
+        """Yield the wanted commits, and those where ways meet, in order."""
         held: dict[int, State] = {}
-        left = dict(self._ways.following)
-        for (number, before), start, stop in zip(self._ways.before.items(), starts, stops, strict=True):
-            state = self._changed(held[before] if before >= 0 else Map(), slice(start, stop))
+        left = dict(self._following)
+        start = 0
+        for (number, before), stop in zip(self._before.items(), self._stops, strict=True):
+            part = slice(start, stop)
+            state = self._changed(held[before] if before >= 0 else Map(), part)
             if before >= 0:
                 left[before] -= 1
-                if not left[before]:
-                    del held[before]
+            is_last = before >= 0 and not left[before]
+            if is_last:
+                del held[before]
             if number in left:
                 held[number] = state
-            if number in self._wanted:
-                yield number, state
+            yield Step(number, state, before, self._paths[part], is_last, number in left)
+            start = stop
 
     def _changed(self, old: State, part: slice) -> State:
         """Return a state with what differs put into it."""
