@@ -15,14 +15,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from zlib import crc32
 
 from immutables import Map
 
-from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.git_history import History, State
-from mlflow2prov.sources.git_rows import batches_of_rows
+from mlflow2prov.sources.git_member_rows import MemberRows
 from mlflow2prov.sources.git_states import Step
 from mlflow2prov.sources.tables import Batches
 
@@ -65,17 +64,15 @@ class TreeMembers:
         self._paths_in, self._folders_in = [array("i")], [array("i")]
         self._number: dict[bytes, int] = {b"": 0}
         self._known: dict[tuple[int, bytes], int] = {}
-        self._digests: list[str] = []
         self._of: list[int] = []
-        self._new_folders: list[tuple[Any, ...]] = []
-        self._members: list[tuple[Any, ...]] = []
+        self._rows = MemberRows(history)
         self._held: dict[int, tuple[Known, frozenset[int]]] = {}
         """For steps that others come after, the folders of the last tree that was told, and which may differ from it."""
 
     @property
     def pending(self) -> int:
         """How many rows wait to be taken."""
-        return len(self._members)
+        return self._rows.pending
 
     def add(self, commit: str, state: State) -> None:
         """Note down what stands in a commit's tree, if that is asked for."""
@@ -103,8 +100,8 @@ class TreeMembers:
             files = [state[path] for path in self._paths_in[folder] if path in state]
             folders = [made[inner] for inner in self._folders_in[folder] if inner in made]
             if not folder:
-                for path, thing in self._narrow(0, self._entries(files, folders)):
-                    self._members.append((commit, None, *self._member(path, thing)))
+                entries = self._narrow(0, self._entries(files, folders))
+                self._rows.add_tree(commit, [thing for _, thing in entries])
             elif files or folders:
                 made[folder] = self._made(folder, files, folders)
             else:
@@ -113,10 +110,7 @@ class TreeMembers:
 
     def take(self) -> Batches:
         """Yield what waits, and forget it."""
-        folders, members = self._new_folders, self._members
-        self._new_folders, self._members = [], []
-        yield from batches_of_rows("git_folder", folders)
-        yield from batches_of_rows("git_member", members)
+        yield from self._rows.take()
 
     def _folders_of(self, paths: Iterable[int]) -> frozenset[int]:
         """Return the folders right above some paths."""
@@ -181,26 +175,17 @@ class TreeMembers:
 
     def _new(self, folder: int, entries: list[Entry]) -> int:
         """Note down a folder with its members, and return its number."""
-        number = len(self._digests)
-        members = [self._member(path, thing) for path, thing in entries]
+        history, digests = self._history, self._rows.digests
         said = sha256()
-        for (path, thing), (inner, commit, *_) in zip(entries, members, strict=True):
-            said.update(b"%s\0%s\0" % ((inner or commit).encode(), path if thing >= 0 else b"/"))
-        digest = said.hexdigest()[:_DIGITS]
-        self._digests.append(digest)
+        for path, thing in entries:
+            if thing < 0:
+                said.update(b"%s\0/\0" % digests[-1 - thing].encode())
+            else:
+                commit = history.commits[history.commit_of[thing]]
+                said.update(b"%s\0%s\0" % (commit.encode(), path))
         self._of.append(folder)
-        self._new_folders.append((digest, *text_of(self._folders[folder])))
-        self._members += [(None, digest, *member) for member in members]
-        return number
-
-    def _member(self, path: bytes, thing: int) -> tuple[Any, ...]:
-        """Return a member's columns: the digest of a folder, or the commit of a revision; path and its bytes."""
-        if thing < 0:
-            folder = -1 - thing
-            return (self._digests[folder], None, *text_of(self._folders[self._of[folder]]))
-        history, number = self._history, self._history.path_of[thing]
-        commit = history.commits[history.commit_of[thing]]
-        return (None, commit, history.paths.text[number], history.paths.odd.get(number))
+        digest = said.hexdigest()[:_DIGITS]
+        return self._rows.add_folder(self._folders[folder], digest, [thing for _, thing in entries])
 
 
 def _above(path: bytes) -> bytes:
