@@ -14,6 +14,7 @@ from git_maker import Repository
 from random_histories import LINK, PLAIN, Commit, Files, Made, history, make
 
 from mlflow2prov.sources.git_blobs import Blobs
+from mlflow2prov.sources.git_narrowing import Narrowing
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_wanted import GitWanted
 
@@ -86,6 +87,29 @@ def test_random_histories_of_runs_and_data_are_the_same_both_ways(
     )
     assert at_once == one_by_one and is_told_at_once
     assert not [table for table in _TOLD_OF_DATA if not at_once.get(table)]
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        Narrowing.of(paths=["src", "*.dvc"]),
+        Narrowing.of(since="1980-01-01", until="1995-01-01"),
+        Narrowing.of(paths=["*.py"], since="1999-01-01"),
+        Narrowing.of(since="2040-01-01"),
+    ],
+    ids=["paths", "time", "both", "nothing but what runs name"],
+)
+def test_a_part_of_random_histories_is_the_same_both_ways(
+    tmp_path: Path, narrowing: Narrowing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path / "r", range(2030, 2038), _history)
+    points, datasets = _asked(made, 0.05)
+    wanted = GitWanted(follow_imports=True, narrowing=narrowing)
+    at_once, one_by_one, is_told_at_once = both_ways(
+        made.repository.path, monkeypatch, entry_points=points, datasets=datasets, wanted=wanted
+    )
+    assert at_once == one_by_one and is_told_at_once
+    assert at_once["git_commit"] and at_once["git_revision"] and at_once["git_entry_point"]
 
 
 def test_only_the_states_that_are_needed_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

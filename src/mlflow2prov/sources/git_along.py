@@ -25,10 +25,10 @@ class Along:
     Args:
         code: the sources of runs.
         told: the commits of whose trees all files are told.
-        data: what is told of data.
+        data: what is told of data; None is nothing.
     """
 
-    def __init__(self, code: RunCode, told: Collection[str], data: GitData) -> None:
+    def __init__(self, code: RunCode, told: Collection[str], data: GitData | None) -> None:
         self._code, self._told, self._data = code, told, data
         self._new: dict[int, NewOnes] = {}
 
@@ -44,8 +44,10 @@ class Along:
             paths: all that there are.
             found: what the changes came to.
         """
-        self._new = _new_ones(changes, paths, found)
-        asked = {*self._code.commits, *self._told, *self._data.commits_of_datasets}
+        asked = {*self._code.commits, *self._told}
+        if self._data is not None:
+            self._new = _new_ones(changes, paths, found)
+            asked |= {*self._data.commits_of_datasets}
         named = {commit.encode() for commit in asked}
         wanted = {number for number, name in enumerate(names) if name in named} if named else set()
         return States(parents.at(0), changes, found.stands, wanted | self._new.keys())
@@ -55,20 +57,23 @@ class Along:
 
         What the code of runs is can be told afterwards.
         """
-        members = TreeMembers(history, self._told)
-        self._data.expect((self._new[number] for number in sorted(self._new)), history)
+        members, data = TreeMembers(history, self._told), self._data
+        if data is not None:
+            data.expect((self._new[number] for number in sorted(self._new)), history)
         for step in states:
             commit = history.commits[step.number]
             self._code.note(commit, step.state)
             if self._told:
                 members.add_step(commit, step)
-            self._data.add_at(commit, step.state, history, self._new.get(step.number, {}))
-            if max(members.pending, self._data.rows.pending) >= BATCH_ROWS:
+            if data is not None:
+                data.add_at(commit, step.state, history, self._new.get(step.number, {}))
+            if max(members.pending, data.rows.pending if data else 0) >= BATCH_ROWS:
                 yield from members.take()
-                yield from self._data.rows.take()
-        self._data.finish(history)
+                yield from data.rows.take() if data else ()
         yield from members.take()
-        yield from self._data.rows.take()
+        if data is not None:
+            data.finish(history)
+            yield from data.rows.take()
 
 
 def _new_ones(changes: Changes, paths: Paths, found: Resolved) -> dict[int, NewOnes]:

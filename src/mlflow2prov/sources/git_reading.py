@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 
-from mlflow2prov.sources.git_ahead import look_ahead, merges_of
+from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_along import Along
+from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_pieces import Part as LogPart
 from mlflow2prov.sources.git_log_pieces import reading_pieces
-from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
@@ -26,7 +28,7 @@ from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
 from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
-from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows
+from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.git_signatures import Keys
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_whole_history import WholeHistory
@@ -73,22 +75,10 @@ class Reading:
         self._ahead = look_ahead(git, asked_of, keys)
         self.signatures = self._ahead.signatures
 
-    @contextmanager
-    def _log(self) -> Iterator[Iterator[LoggedCommit]]:
-        """Give all commits; those that Git has to show are remembered afterwards."""
-        ahead, remembered = self._ahead, self._remembered
-        with reading_log(
-            self._git, self._find, self._names, merges_of(self._lines), remembered, ahead.odd
-        ) as log:
-            yield log
-        if remembered:
-            remembered.end()
-            remembered.look()
-
-    def _pieces(self) -> AbstractContextManager[Iterator[LogPart]]:
-        """Give all commits in columns; those that Git has to show are remembered afterwards."""
+    def _pieces(self, some: Sequence[int]) -> AbstractContextManager[Iterator[LogPart]]:
+        """Give some commits in columns; those that Git has to show are remembered afterwards."""
         are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
-        asked = self._git, self._find, self._names, are_merges
+        asked = self._git, self._find, [self._names[it] for it in some], [are_merges[it] for it in some]
         if self._remembered is None:
             return reading_pieces(*asked)
         return reading_remembered_pieces(*asked, self._remembered, self._ahead.odd)
@@ -98,7 +88,7 @@ class Reading:
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._paths)
         if self._asked.wanted.narrowing.is_of_history:
-            yield from self._commit_by_commit(data)
+            yield from self._part_in_columns(data)
         else:
             yield from self._in_columns(data)
 
@@ -113,51 +103,79 @@ class Reading:
             return set()
         return {source.commit for part in self._parts for source in part.points}
 
-    def _commit_by_commit(self, data: GitData) -> Batches:
-        wanted, git = self._asked.wanted, self._git
-        narrowing, kept = wanted.narrowing, None
-        if narrowing.is_of_history:
-            with self._log() as log:
-                history, matched = History(children_of(self._lines)), narrowing.matched(git, self._starts)
-                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
-        with data.reading(git), self._log() as log:
-            history = History(children_of(self._lines))
-            commits = CommitRows(self._mail_map, self._ahead.signatures)
-            yield from self._followed(self._noted(log, commits, history, kept), history, data, commits, kept)
-            if kept is not None:
-                data.warn_of_a_part(history)
+    def _part_in_columns(self, data: GitData) -> Batches:
+        """Yield what there is to tell of a part of a history."""
+        names, narrowing, ahead = self._names, self._asked.wanted.narrowing, self._ahead
+        commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
+        whole, times = WholeHistory(names), [b""] * len(names)
+        with self._pieces(range(len(names))) as parts:
+            for part in parts:
+                whole.add(part)
+                for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
+                    times[number] = time
+                if not narrowing.is_of_time:
+                    yield from commits.batches(part.commits, part.piece.shown)
+        with data.reading(self._git):
+            history, kept, rows = self._kept(whole, times, data)
+            if narrowing.is_of_time:
+                yield from self._rows_of(commits, [it for it, is_kept in enumerate(kept.commits) if is_kept])
+            yield from commits.rest()
+            yield from rows
+            data.warn_of_a_part(history)
         _report(self._paths, history, commits.undated)
 
-    def _noted(
-        self, log: Iterable[LoggedCommit], rows: CommitRows, history: History, kept: Kept | None
-    ) -> Iterator[LoggedCommit]:
-        """Give the commits of a log, each of which is noted down if it is to be told."""
-        for commit in log:
-            message = self._ahead.messages.get(commit.sha)
-            if kept is None or kept.commits[len(history.commits)]:
-                rows.add(commit if message is None else commit._replace(message=message))
-            yield commit
+    def _rows_of(self, commits: CommitColumns, some: Sequence[int]) -> Batches:
+        """Yield the rows of some commits, which are read again for that."""
+        with self._pieces(some) as parts:
+            for part in parts:
+                yield from commits.batches([some[number] for number in part.commits], part.piece.shown)
+
+    def _kept(
+        self, whole: WholeHistory, times: Sequence[bytes], data: GitData
+    ) -> tuple[History, Kept, Batches]:
+        """Return a history, what of it is given, and all rows but those of commits."""
+        git, narrowing, names = self._git, self._asked.wanted.narrowing, self._names
+        matched = narrowing.matched(git, self._starts)
+        changes, parents = whole.changes(), Parents.of(self._lines)
+        found = resolved(changes, parents)
+        code = _code(self._parts, self._asked.wanted)
+        if found is None:
+            history = History(children_of(self._lines), whole.paths)
+            pairs = zip(whole.commits(changes, parents), times, strict=True)
+            log = (commit._replace(committed=time) for commit, time in pairs)
+            kept = narrowing.kept(git, log, matched, history, code)
+            history = History(children_of(self._lines), whole.paths)
+            return history, kept, self._followed(whole.commits(changes, parents), history, data, kept)
+        made = changes.at(found.made)
+        along = Along(code, self._told, None)
+        states = along.states(names, changes, parents, whole.paths, found)
+        del changes, parents
+        history = whole.history(made, found)
+        members = list(along.batches(states, history))
+        in_time = [number for number, time in enumerate(times) if narrowing.is_in_time(time)]
+        named = [number for number, commit in enumerate(history.commits) if code.is_named(commit)]
+        kept = kept_of(history, found, in_time, named, code.named_in(git, history), matched)
+        revisions = RevisionRows(history, kept).all(made, only_kept(found, kept))
+        return history, kept, chain(members, revisions, code.batches(git, history, kept))
 
     def _followed(
         self,
         log: Iterable[LoggedCommit],
         history: History,
         data: GitData,
-        commits: CommitRows | None = None,
         kept: Kept | None = None,
     ) -> Batches:
-        """Yield what there is to tell of files, from commit to commit, and the rows of commits that wait."""
+        """Yield what there is to tell of files, from commit to commit."""
         code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
         revisions = RevisionRows(history, kept)
-        sinks = [rows for rows in (commits, revisions, members, data.rows) if rows is not None]
+        sinks = (revisions, members, data.rows)
         for commit in log:
             state = history.add(commit)
             code.note(history.commits[-1], state)
             members.add(history.commits[-1], state)
             if kept is None:
                 data.add(state, history)
-            waiting = (history.pending, members.pending, data.rows.pending, commits.pending if commits else 0)
-            if max(waiting) >= BATCH_ROWS:
+            if max(history.pending, members.pending, data.rows.pending) >= BATCH_ROWS:
                 for rows in sinks:
                     yield from rows.take()
         if kept is None:
@@ -171,7 +189,7 @@ class Reading:
         git, ahead, names = self._git, self._ahead, self._names
         commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
         whole = WholeHistory(names)
-        with self._pieces() as parts:
+        with self._pieces(range(len(names))) as parts:
             for part in parts:
                 yield from commits.batches(part.commits, part.piece.shown)
                 whole.add(part)

@@ -42,10 +42,15 @@ def reading_remembered_pieces(
     names = [commits[number] for number in shown]
     with reading_pieces(git, find, names, [is_merge[number] for number in shown]) as parts:
         yield chain(
-            _known(remembered.records(commits[number] for number in known), known, len(commits[0])),
+            _known(
+                remembered.records(commits[number] for number in known),
+                known,
+                len(commits[0]) if commits else 0,
+            ),
             _kept(parts, shown, commits, remembered, odd),
         )
     remembered.end()
+    remembered.look()
 
 
 def _known(records: Iterable[bytes], numbers: Sequence[int], width: int) -> Iterator[Part]:
