@@ -60,7 +60,7 @@ class Piece(NamedTuple):
     starts: Places
 
     def records(self) -> Iterator[bytes]:
-        """Yield what the log shows of each commit, as :func:`mlflow2prov.sources.git_log.commit_of` takes it."""
+        """Yield the bytes that are all that the log shows of each commit, without the NUL byte at the end."""
         at = self.starts.tolist()
         yield from (self.data[start : end - 1] for start, end in pairwise(at))
 
