@@ -248,6 +248,8 @@ def _take_in_sources(
         say_size(counts["mlflow_metric"] * 120, store.folder, "the graph takes")
         store_iri = store_namespace(resolved_url(mlflow_url, surroundings.environment), surroundings.host)
     if given.paths:
+        import pyarrow
+
         asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
         points = store.run(f"{asked} ORDER BY ALL")
         tables = (f"{sources}.{name}" for name in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
@@ -256,6 +258,7 @@ def _take_in_sources(
             history = ahead.batches(repositories.read(points, datasets))
             watched = watched_batches("Git history", history, surroundings.report)
             counts = take_in(store, sources, watched, redaction_sql)
+        pyarrow.default_memory_pool().release_unused()
         log.info(
             "read the Git history: %s commits, %s revisions", *_counts(counts, "git_commit", "git_revision")
         )

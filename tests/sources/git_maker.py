@@ -105,7 +105,38 @@ def read(path: Path, **options: Any) -> Rows:
         assert 0 < batch.num_rows <= 50_000
         batch.validate(full=True)
         rows[name] += batch.to_pylist()
-    return rows
+    return _by_name(rows)
+
+
+def _by_name(rows: Rows) -> Rows:
+    """The rows with the commits and paths of the revisions that they name by number, of which none is missing."""
+    revisions = {row["revision"]: row for row in rows.get("git_revision", ())}
+    assert len(revisions) == len(rows.get("git_revision", ()))
+
+    def named(number: int | None, *columns: str) -> Mapping[str, Any]:
+        row = revisions[number] if number is not None else {}
+        return dict(zip(columns, map(row.get, ("commit", "path", "path_bytes")), strict=True))
+
+    own, file = ("commit", "path", "path_bytes"), ("file_added_in", "file_path", "file_path_bytes")
+    found: Rows = defaultdict(list, rows)
+    for name, make in {
+        "git_revision": lambda row: row | named(row["file"] if row["file"] in revisions else None, *file),
+        "git_derivation": lambda row: (
+            named(row["revision"], *own)
+            | {"position": row["position"]}
+            | named(row["previous"], *(f"previous_{column}" for column in own))
+        ),
+        "git_deletion": lambda row: (
+            named(row["revision"], "revision_commit", "path", "path_bytes")
+            | {"commit": row["commit"]}
+            | named(revisions[row["revision"]]["file"] if row["ends_file"] else None, *file)
+        ),
+    }.items():
+        if name in rows:
+            found[name] = [make(row) for row in rows[name]]
+    for row in found.get("git_revision", ()):
+        del row["revision"], row["file"]
+    return found
 
 
 def text(*lines: object, size: int = 20) -> str:

@@ -406,5 +406,5 @@ def test_batches_are_bounded_and_commits_come_before_what_they_made(tmp_path: Pa
     lines += [b"M 100644 :1 f%d/%d\n" % (number % 99, number) for number in range(50_001)]
     repository.git("fast-import", "--quiet", stdin=b"".join(lines))
     rows = repository.read()
-    assert list(rows)[:3] == ["git_repository", "git_commit", "git_revision"]
+    assert [name for name in rows if name != "git_repository"][:2] == ["git_commit", "git_revision"]
     assert len({row["path"] for row in rows["git_revision"]}) == 50_001

@@ -77,7 +77,7 @@ _MOST_CACHED_BYTES = 2**24
 """So much of attached files may be cached after a piece of them was gone through."""
 
 
-_LEAST_BYTES = 128 * 2**20
+_LEAST_BYTES = 160 * 2**20
 _BYTES_A_THREAD = 32 * 2**20
 _BYTES_A_ROW = 64
 _LEAST_BYTES_TO_APPEND = 48 * 2**20

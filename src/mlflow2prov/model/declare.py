@@ -32,7 +32,7 @@ class Attribute:
         """The SQL of its lexical form, or of the list of these."""
         if self.datatype is None and not self.ready:
             return f"list_transform({self.sql}, lambda x: shown(x))" if self.many else f"shown({self.sql})"
-        return f"({self.sql})::VARCHAR"
+        return f"({self.sql})::VARCHAR{'[]' if self.many else ''}"
 
 
 def text(sql: str, *, many: bool = False, always: bool = False, ready: bool = False) -> Attribute:

@@ -91,12 +91,7 @@ COMMITS = Event(
             SELECT commit, max(parent) FILTER (position = 0) AS first_parent FROM git_parent
             GROUP BY commit HAVING count(*) > 1
         ) m ON m.commit = c.commit
-        LEFT JOIN (
-            SELECT commit, list(part ORDER BY part) AS merged FROM (
-                SELECT commit, concat(coalesce(revision_commit, '-'), ' ', path_part(path, path_bytes)) AS part
-                FROM git_merged
-            ) GROUP BY commit
-        ) o ON o.commit = c.commit
+        LEFT JOIN git_merged o ON o.commit = c.commit
         LEFT JOIN people a ON a.person_key = person(c.author_email, NULL, c.author_name)
         LEFT JOIN people k ON k.person_key = person(c.committer_email, NULL, c.committer_name)
         ORDER BY c.committed_s NULLS FIRST, c.commit
@@ -115,7 +110,7 @@ COMMITS = Event(
                 "sha": text("commit", always=True, ready=True),
                 "tree": text("tree", always=True, ready=True),
                 "first_parent": text("first_parent", ready=True),
-                "merged": text("merged", many=True),
+                "merged": text("merged", many=True, ready=True),
                 "title": text("title", ready=True),
                 "message": text("present(message)", ready=True),
                 "authored_at": instant_s("authored_s"),
@@ -190,7 +185,7 @@ FILES = Event(
     name="files",
     doc="A commit added a file, which goes on through all its revisions and names.",
     rows="""
-        SELECT r.path, r.path_bytes, path_part(r.path, r.path_bytes) AS path_key,
+        SELECT r.file, r.path, r.path_bytes, path_part(r.path, r.path_bytes) AS path_key,
                r.commit AS added_in, c.commit_ref, c.authored, c.author_ref
         FROM git_revision r JOIN commits c ON c.commit = r.commit
         WHERE r.is_new_file
@@ -237,8 +232,7 @@ REVISIONS = Event(
                    list(parts_of_key(data) ORDER BY data) FILTER (NOT is_named) AS drops_data
             FROM git_data_named GROUP BY ALL
         ) n ON n.commit = r.commit AND n.path_key = path_part(r.path, r.path_bytes)
-        LEFT JOIN files f ON f.added_in = r.file_added_in
-            AND f.path_key = path_part(r.file_path, r.file_path_bytes)
+        LEFT JOIN files f ON f.file = r.file
         ORDER BY c.commit_ref, path_key
     """,
     elements={
@@ -288,9 +282,8 @@ DERIVATIONS = Event(
     rows="""
         SELECT DISTINCT r.revision_ref, p.revision_ref AS previous_ref, r.commit_ref, r.status = 'C' AS is_copy
         FROM git_derivation d
-        JOIN revisions r ON r.commit = d.commit AND r.path_key = path_part(d.path, d.path_bytes)
-        JOIN revisions p ON p.commit = d.previous_commit
-            AND p.path_key = path_part(d.previous_path, d.previous_path_bytes)
+        JOIN revisions r ON r.revision = d.revision
+        JOIN revisions p ON p.revision = d.previous
         ORDER BY ALL
     """,
     relations=(
@@ -316,10 +309,10 @@ DELETIONS = Event(
     doc="A commit deleted a file, or one of the paths that a file stands at; deletion makes no revision.",
     rows="""
         SELECT DISTINCT c.commit_ref, r.revision_ref, c.authored,
-               CASE WHEN d.file_added_in IS NOT NULL THEN r.file_ref END AS file_ref
+               CASE WHEN d.ends_file THEN r.file_ref END AS file_ref
         FROM git_deletion d
         JOIN commits c ON c.commit = d.commit
-        JOIN revisions r ON r.commit = d.revision_commit AND r.path_key = path_part(d.path, d.path_bytes)
+        JOIN revisions r ON r.revision = d.revision
         ORDER BY ALL
     """,
     relations=(

@@ -18,7 +18,7 @@ from mlflow2prov.errors import UsageError
 from mlflow2prov.prov.credentials import without_credentials
 from mlflow2prov.prov.database_uris import DatabaseUri, is_database_uri
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P, PROV, XSD
-from mlflow2prov.prov.text import commit_name
+from mlflow2prov.prov.text import commit_name, part
 
 _FORBIDDEN = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 """The characters that XML 1.0 (section 2.2) has no place for; UTF-8 has no surrogates."""
@@ -80,16 +80,6 @@ _FIXED = (M2P, GIT, AGENT, EXTRACTION, PROV, XSD)
 
 _NOT_IRI = re.compile(r"[\x00-\x20\x7f-\xa0<>\"{}|\\^`\ud800-\udfff]|\s|%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_IRI = re.compile(r"https?://[^/?#]|(?!https?:)[a-z][a-z0-9+.-]+:/*[^/]", re.IGNORECASE)
-
-
-def part(value: str | bytes) -> str:
-    """Return one part of an identifier.
-
-    >>> part("val/loss: 5 pc"), part("my-file.py")
-    ('val-2Floss-3A-205-20pc', 'my-2Dfile.py')
-    """
-    raw = value.encode() if isinstance(value, str) else value
-    return quote_from_bytes(raw, safe="").replace("-", "%2D").replace("~", "%7E").replace("%", "-")
 
 
 def local_name(type_name: str, *parts: str | bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote_from_bytes
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML 1.0 (section 2.2) has no place for; the surrogates can't come out of UTF-8."""
@@ -50,6 +51,16 @@ def text_of(path: bytes) -> tuple[str, bytes | None]:
     except UnicodeDecodeError:
         return clean_text(path), path
     return (clean_text(path), path) if _NOT_XML.search(text) else (text, None)
+
+
+def part(value: str | bytes) -> str:
+    """Return one part of an identifier.
+
+    >>> part("val/loss: 5 pc"), part("my-file.py")
+    ('val-2Floss-3A-205-20pc', 'my-2Dfile.py')
+    """
+    raw = value.encode() if isinstance(value, str) else value
+    return quote_from_bytes(raw, safe="").replace("-", "%2D").replace("~", "%7E").replace("%", "-")
 
 
 def _shown(character: re.Match[str]) -> str:

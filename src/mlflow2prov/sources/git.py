@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
+from mlflow2prov.sources.beside import Beside
+from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of
@@ -22,6 +26,9 @@ from mlflow2prov.sources.git_rows import batches_of_rows, known
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,8 +90,9 @@ def read_repositories(
             len(entry_points) - len(found),
             len(entry_points),
         )
+    first = 0
     for same in parts.values():
-        yield from _read_as_one(same, datasets, wanted, memory)
+        first = yield from _read_as_one(same, datasets, wanted, memory, first)
 
 
 def repository_state(*paths: str | Path) -> str:
@@ -135,28 +143,30 @@ def _read_as_one(
     datasets: Collection[tuple[str, str, str, str]],
     wanted: GitWanted,
     memory: Memory | None,
-) -> Batches:
-    """Yield the rows of repositories whose objects may lie in one."""
+    first: int,
+) -> Generator[tuple[str, RecordBatch], None, int]:
+    """Yield the rows of repositories whose objects may lie in one; return the number of the next revision."""
     mail_maps = [read_mail_map(part.git, Path(part.layout.path)) for part in parts]
     mail_map = mail_maps[0][0].before([mail_map for mail_map, _ in mail_maps[1:]])
     starts = sorted(set[bytes]().union(*(part.starts for part in parts)))
     with parts[0].git.on_objects_alone([part.git for part in parts[1:]]) as alone:
         asked = Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
         keys = Keys(parts[0].git)
-        reading = Reading(alone, parts, starts, asked, mail_map, keys, memory)
+        reading = Reading(alone, parts, starts, asked, mail_map, memory, first)
+        with Beside(partial(look_ahead, alone, reading.unknown, keys)) as ahead:
+            if starts:
+                yield from reading.batches(datasets, ahead)
+            signed = ahead.found().signatures
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
-        signatures = counted(
-            [*reading.signatures.values(), *(status for found in tags for status in found.values())]
-        )
+        signatures = counted([*signed.values(), *(status for found in tags for status in found.values())])
         for part, (_, blob) in zip(parts, mail_maps, strict=True):
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)
             if not part.starts:
                 _LOG.warning("The Git repository %s has no commits.", part.layout.path)
-        if starts:
-            yield from reading.batches(datasets)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
+    return first + reading.revisions
 
 
 def _settings(layout: Layout, asked: Asked, mail_map: str | None, signatures: str | None) -> list[str]:

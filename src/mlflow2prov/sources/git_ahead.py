@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
@@ -27,8 +28,8 @@ class Ahead(NamedTuple):
     odd: set[bytes]
 
 
-def look_ahead(git: Git, commits: Sequence[bytes], keys: Keys) -> Ahead:
-    """Return what has to be known of all commits before the log is read.
+def look_ahead(git: Git, commits: Sequence[bytes], keys: Keys, stopped: threading.Event) -> Ahead:
+    """Return what has to be known of all commits, while others read the log.
 
     That costs a look at every commit's bytes, some per cent of the log's own time.
 
@@ -36,13 +37,14 @@ def look_ahead(git: Git, commits: Sequence[bytes], keys: Keys) -> Ahead:
         git: on the objects.
         commits: the object names of those of which nothing is known.
         keys: what signatures are checked with.
+        stopped: ends it early.
     """
     messages: dict[bytes, bytes] = {}
     odd: set[bytes] = set()
 
     def signed() -> Iterator[tuple[bytes, Signed]]:
         with git.running("cat-file", "--batch", "--buffer", lines=commits) as output:
-            for sha, content in _odd_ones(output):
+            for sha, content in _odd_ones(output, stopped):
                 odd.add(sha)
                 header, _, message = content.partition(b"\n\n")
                 if b"\0" in message:
@@ -55,10 +57,10 @@ def look_ahead(git: Git, commits: Sequence[bytes], keys: Keys) -> Ahead:
     return Ahead(messages, signatures, odd)
 
 
-def _odd_ones(output: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _odd_ones(output: IO[bytes], stopped: threading.Event) -> Iterator[tuple[bytes, bytes]]:
     """Yield the names and contents of those objects that have a NUL byte or may be signed; half a microsecond for each."""
     data = b""
-    while chunk := output.read(_CHUNK_BYTES):
+    while not stopped.is_set() and (chunk := output.read(_CHUNK_BYTES)):
         data, at = data + chunk, 0
         has_nul = b"\0" in data
         while (start := data.find(b"\n", at) + 1) > 0:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, declared_in
+from mlflow2prov.sources.git_declared import Declared
+from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_revisions
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_imports import Walk, follow
@@ -66,15 +67,21 @@ class RunCode:
             continue
         return self._named
 
-    def batches(self, git: Git, history: History, kept: Kept | None = None) -> Batches:
+    def batches(
+        self, git: Git, history: History, kept: Kept | None = None, read: Declarations | None = None
+    ) -> Batches:
         """Yield what files declare, the entry points of runs, and what these import.
 
         Args:
             git: the repository.
             history: the pass, at its end.
             kept: what of the history is given; None is everything.
+            read: what files declare, where that is known.
         """
-        declared = dict(_declared(git, history))
+        contents = dict(declaring_revisions(history))
+        if read is None:
+            read = declarations(git, dict.fromkeys(contents.values()))
+        declared = {revision: read[content] for revision, content in contents.items() if content in read}
         told = {number: found for number, found in declared.items() if kept is None or kept.revisions[number]}
         yield from batches_of_rows("git_declared", list(_declared_rows(told, history)))
         index = PathIndex(history.paths.exact, history.paths.number)
@@ -100,29 +107,6 @@ class RunCode:
                 yield from batches_of_rows("git_import", rows)
                 rows = []
         yield from batches_of_rows("git_import", rows)
-
-
-def _declared(git: Git, history: History) -> Iterator[tuple[int, tuple[Declared, ...]]]:
-    """Yield what revisions declare, of those that declare anything."""
-    names = {
-        number: path.rpartition(b"/")[2]
-        for number, path in enumerate(history.paths.exact)
-        if path.rpartition(b"/")[2] in DECLARING
-    }
-    if not names:
-        return
-    by_content: dict[tuple[bytes, bytes], list[int]] = {}
-    for revision, path in enumerate(history.path_of):
-        if path in names and not history.is_submodule(revision):
-            by_content.setdefault((history.blob_of(revision), names[path]), []).append(revision)
-    kinds: dict[bytes, list[bytes]] = {}
-    for blob, name in by_content:
-        kinds.setdefault(blob, []).append(name)
-    for blob, content in git.contents(kinds, MOST_BYTES):
-        for name in kinds[blob]:
-            found = declared_in(name, content)
-            if found:
-                yield from ((revision, found) for revision in by_content[blob, name])
 
 
 def _declared_rows(declared: dict[int, tuple[Declared, ...]], history: History) -> Iterator[Row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlflow2prov.prov.text import is_clean
+from mlflow2prov.sources.beside import Beside
 from mlflow2prov.sources.columns import column, numbers_of, places_of, taken, without
+from mlflow2prov.sources.git_ahead import Ahead
 from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_log import message_of
 from mlflow2prov.sources.git_people import MailMap, Person, people_of
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 _FIELDS = 10
 _ENOUGH = 20_000
 """Fewer rows wait for more: looking for credentials in a batch costs as much as in a thousand rows, whatever it has."""
+_MOST_EARLY = 32
+"""So many pieces of a log wait until all is known of their commits."""
 _NUL = b"\0"
+_FEW = 16
+"""So few messages are looked at one by one where one of them has something that is no text."""
 _PLAIN_NUMBER = "^[0-9]{1,12}$"
 _OF_TRAILERS = "ed-"
 
@@ -37,8 +43,7 @@ class CommitColumns:
     Args:
         names: the object names of all commits.
         mail_map: says how people are called.
-        signatures: what is known of those of commits that have one.
-        messages: whole ones, of commits whose message has a NUL byte.
+        ahead: looks for signatures, and for messages that have a NUL byte; what is shown before it is done waits.
 
     Attributes:
         undated: how many commits have an authored or committed time that is no instant of the
@@ -49,14 +54,13 @@ class CommitColumns:
         self,
         names: Sequence[bytes],
         mail_map: MailMap,
-        signatures: Mapping[bytes, str],
-        messages: Mapping[bytes, bytes],
+        ahead: Beside[Ahead],
     ) -> None:
         self.undated = 0
         self._number = {name: number for number, name in enumerate(names)}
         self._mail_map = mail_map
-        self._signatures = signatures
-        self._messages = messages
+        self._ahead = ahead
+        self._early: list[tuple[Sequence[int], Column]] = []
         self._shown: dict[bytes, tuple[str | None, str | None]] = {}
         self._waiting: dict[str, list[pa.RecordBatch]] = {}
         self._waiting_trailers: list[tuple[Any, ...]] = []
@@ -69,10 +73,24 @@ class CommitColumns:
             commits: their numbers.
             shown: what a log shows of each, with a NUL byte behind it.
         """
+        if len(shown):
+            self._early.append((commits, shown))
+        if self._ahead.is_done or len(self._early) > _MOST_EARLY:
+            yield from self._known()
+
+    def _known(self) -> Batches:
+        """Yield the rows of what was shown, once all is known of it."""
+        early, self._early = self._early, []
+        found = self._ahead.found() if early else None
+        self._signatures, self._messages = (found.signatures, found.messages) if found else ({}, {})
+        for commits, shown in early:
+            self._add(commits, shown)
+            if sum(batch.num_rows for batch in self._waiting["git_commit"]) >= _ENOUGH:
+                yield from self._waiting_rows()
+
+    def _add(self, commits: Sequence[int], shown: Column) -> None:
         import pyarrow as pa
 
-        if not len(shown):
-            return
         flat, count = _compute().split_pattern(shown, b"\n", max_splits=_FIELDS - 1).flatten(), len(shown)
         assert len(flat) == count * _FIELDS
         sha, parents, tree, name, email, authored, c_name, c_email, committed, message = (
@@ -94,11 +112,13 @@ class CommitColumns:
         self._note("git_commit", columns)
         self._note("git_parent", self._parent_rows(commits, columns[0], parents))
         self._waiting_trailers += self._trailers(sha, told)
-        if sum(batch.num_rows for batch in self._waiting["git_commit"]) >= _ENOUGH:
-            yield from self.rest()
 
     def rest(self) -> Batches:
-        """Yield the rows that wait for more of them."""
+        """Yield the rows that wait."""
+        yield from self._known()
+        yield from self._waiting_rows()
+
+    def _waiting_rows(self) -> Batches:
         import pyarrow as pa
 
         waiting, self._waiting = self._waiting, {}
@@ -223,17 +243,28 @@ def _texts(messages: Column) -> Column:
     """The texts of messages; NULL where one is empty."""
     import pyarrow as pa
 
-    if b"".join(messages.to_pylist()).count(_NUL) > len(messages):
-        return _texts_one_by_one(messages)
-    try:
-        trimmed = _compute().ascii_trim(messages.cast(pa.string()), characters="\r\n\0")
-    except pa.ArrowInvalid:
-        return _texts_one_by_one(messages)
-    if not is_clean(trimmed.buffers()[2].to_pybytes()):
-        return _texts_one_by_one(messages)
+    trimmed = _trimmed(messages)
+    if trimmed is None:
+        if len(messages) <= _FEW:
+            return _texts_one_by_one(messages)
+        half = len(messages) // 2
+        return pa.concat_arrays([_texts(messages[:half]), _texts(messages[half:])])
     return without(
         trimmed, numbers_of(_compute().binary_length(_compute().ascii_trim_whitespace(trimmed))) == 0
     )
+
+
+def _trimmed(messages: Column) -> Column | None:
+    """The messages without line ends around them; None where one has something that is no text."""
+    import pyarrow as pa
+
+    if b"".join(messages.to_pylist()).count(_NUL) > len(messages):
+        return None
+    try:
+        trimmed = _compute().ascii_trim(messages.cast(pa.string()), characters="\r\n\0")
+    except pa.ArrowInvalid:
+        return None
+    return trimmed if is_clean(trimmed.buffers()[2].to_pybytes()) else None
 
 
 def _texts_one_by_one(messages: Column) -> Column:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import configparser
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mlflow2prov.sources.python_imports import syntax_tree
@@ -64,9 +65,7 @@ def _of_project(text: str) -> Iterator[Declared]:
 def _of_pyproject(text: str) -> Iterator[Declared]:
     if "scripts" not in text and "\\" not in text:
         return
-    import tomllib
-
-    read = tomllib.loads(text)
+    read = _read_toml(text)
     for place in ("project.scripts", "project.gui-scripts", "tool.poetry.scripts", "tool.flit.scripts"):
         table: Any = read
         for key in place.split("."):
@@ -75,6 +74,61 @@ def _of_pyproject(text: str) -> Iterator[Declared]:
             named = target.get("callable", target.get("reference")) if isinstance(target, dict) else target
             if isinstance(named, str):
                 yield Declared(name, named.strip())
+
+
+_HEADER = re.compile(r"^[ \t]*\[\[?([^\[\]\n]+)\]\]?[ \t]*(?:#.*)?$", re.MULTILINE)
+_TOML_TEXT = re.compile(
+    r"""\#[^\n]* | \"{3}(?:\\.|[^\\])*?\"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\\n])*" | '[^'\n]*'""",
+    re.VERBOSE | re.DOTALL,
+)
+_TELLING = re.compile(r"tool|(project|tool\.poetry|tool\.flit)(\.(gui-)?scripts(\..*)?)?")
+_GOES_ON = re.compile(r"[,\[][ \t\r]*(?:#[^\n]*)?(?:\n[ \t\r]*(?:#[^\n]*)?)*$")
+"""What stands before a line of an array."""
+
+
+def _read_toml(text: str) -> dict[str, Any]:
+    """Return a TOML document, of which tables may be left out that have no scripts."""
+    import tomllib
+
+    try:
+        return _read_telling(_telling_tables(text))
+    except tomllib.TOMLDecodeError:  # such as of a line of an array that looked like a table's first one
+        return tomllib.loads(text)
+
+
+def _masked(text: re.Match[str]) -> str:
+    """Return a comment or a text of one line as it is; of several lines nothing that looks like a table."""
+    return text[0].replace("[", "x") if "\n" in text[0] else text[0]
+
+
+@lru_cache(64)
+def _read_telling(text: str) -> dict[str, Any]:
+    """Return what tables say; most revisions of a file say the same."""
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def _telling_tables(text: str) -> str:
+    r"""Return the tables that may have scripts.
+
+    >>> _telling_tables("[project]\nname = 'x'\n[project.scripts]\na = 'b:c'\n[tool.x]\nscripts = 1\n")
+    "[project.scripts]\na = 'b:c'\n"
+    """
+    shown = _TOML_TEXT.sub(_masked, text) if '"""' in text or "'''" in text else text
+    headers = [
+        it
+        for it in _HEADER.finditer(shown)
+        if not _GOES_ON.search(shown, max(0, it.start() - 200), it.start())
+    ]
+    starts = [0, *(header.start() for header in headers)]
+    names = ["project", *(re.sub(r"[\s\"']", "", header[1]) for header in headers)]
+    tables = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return "".join(
+        table
+        for name, table in zip(names, tables, strict=True)
+        if "\\" in table or ("scripts" in table and _TELLING.fullmatch(name))
+    )
 
 
 def _of_setup_cfg(text: str) -> Iterator[Declared]:
@@ -87,35 +141,91 @@ def _of_setup_cfg(text: str) -> Iterator[Declared]:
         yield from _of_lines((lines or "").splitlines())
 
 
+_KINDS = {"console_scripts", "gui_scripts"}
+_PYTHON_TOKEN = re.compile(
+    r"""\#[^\n]*
+    | (?P<text>(?P<triple>\"{3}|'{3})(?:\\.|[^\\])*?(?P=triple) | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*')
+    | \b(?:console|gui)_scripts(?=\s*=[^=])
+    | (?P<open>[({[]) | (?P<close>[])}])""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What may have a bracket in it that is none, what names a kind of scripts, and brackets."""
+
+
 def _of_setup_py(text: str) -> Iterator[Declared]:
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if "_scripts" in line]
-    tree = syntax_tree(text.encode()) if lines else None
-    for node in _dicts_in(tree, lines) if tree else ():
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value in {"console_scripts", "gui_scripts"}:
-                texts = [item.value for item in ast.walk(value) if isinstance(item, ast.Constant)]
-                yield from _of_lines(
-                    line for one in texts if isinstance(one, str) for line in one.splitlines()
-                )
+    for written in _written_around(text) if "_scripts" in text else ():
+        tree = syntax_tree(written.encode())
+        for node in ast.walk(tree) if tree else ():
+            yield from _of_node(node)
 
 
-def _dicts_in(tree: ast.AST, lines: Sequence[int]) -> Iterator[ast.Dict]:
-    """Yield the dictionaries that are written down on some lines and around them."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        end = getattr(node, "end_lineno", None)
-        if end is not None and not any(node.lineno <= line <= end for line in lines):  # type: ignore[attr-defined]
-            continue
-        if isinstance(node, ast.Dict):
-            yield node
-        waiting += ast.iter_child_nodes(node)
+def _written_around(text: str) -> Iterator[str]:
+    """Yield the innermost dictionaries that are written down around kinds of scripts, and texts that list such.
+
+    Reading these alone takes a tenth of the time of the whole file, and the rest may be of another Python.
+    """
+    opened: list[int] = []
+    wanted, last = -1, text.rfind("_scripts")
+    for token in _PYTHON_TOKEN.finditer(text, _statement_before(text, text.find("_scripts"))):
+        if token.start() > last and wanted < 0:
+            return
+        if token["open"]:
+            opened.append(token.start())
+        elif token["close"] and opened:
+            start = opened.pop()
+            if wanted > start:
+                before = "dict" if text[:start].rstrip().endswith("dict") else ""
+                yield f"({before}{text[start : token.end()]})"
+                wanted = -1
+        elif token["text"] and "_scripts]" in token[0]:
+            if re.search(r"\bentry_points[\"']?\s*[=:]\s*[rRuU]?$", text[: token.start()]):
+                yield f"({{'': {token[0]}}})"
+        elif token[0].strip("\"'") in _KINDS:
+            wanted = token.start()
+
+
+def _statement_before(text: str, place: int) -> int:
+    """Return where a line without indentation begins that is code and not far before a place, else 0."""
+    start = place
+    while start > 0:
+        start = text.rfind("\n", 0, start) + 1
+        if text[start : start + 1].isalpha():
+            is_code = not any(text.count(quotes, 0, start) % 2 for quotes in ('"""', "'''"))
+            return start if is_code else 0
+        start -= 1
+    return 0
+
+
+def _of_node(node: ast.AST) -> Iterator[Declared]:
+    """Yield what a dictionary declares, or a call of ``dict``; under an empty key stands the text of all kinds."""
+    pairs: list[tuple[object, ast.expr]] = []
+    if isinstance(node, ast.Dict):
+        pairs = [
+            (getattr(key, "value", None), value) for key, value in zip(node.keys, node.values, strict=True)
+        ]
+    elif isinstance(node, ast.Call):
+        pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+    for key, value in pairs:
+        texts = [
+            it.value for it in ast.walk(value) if isinstance(it, ast.Constant) and isinstance(it.value, str)
+        ]
+        if key in _KINDS:
+            yield from _of_lines(line for one in texts for line in one.splitlines())
+        elif key == "":
+            yield from _of_sections("".join(texts))
+
+
+def _of_sections(text: str) -> Iterator[Declared]:
+    for section in re.split(r"(?m)^\s*(?=\[)", text):
+        header, *lines = section.splitlines() or [""]
+        if header.strip(" \t[]") in _KINDS:
+            yield from _of_lines(lines)
 
 
 def _of_lines(lines: Iterable[str]) -> Iterator[Declared]:
     """Yield what lines such as ``train = wine.cli:main`` declare."""
     for line in lines:
-        found = re.fullmatch(r"\s*([^=#\s][^=]*?)\s*=\s*([\w.]+(?::[\w.]+)?)\s*(?:\[.*\])?\s*", line)
+        found = re.fullmatch(r"\s*([^=#%{\s][^=%{]*?)\s*=\s*([\w.]+(?::[\w.]+)?)\s*(?:\[.*\])?\s*", line)
         if found:
             yield Declared(found[1], found[2])
 

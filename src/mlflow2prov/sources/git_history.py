@@ -61,6 +61,14 @@ class Paths:
                 self.odd[number] = odd
         return number
 
+    def ranks(self) -> npt.NDArray[np.int32]:
+        """Return for each path, by number, its place among all in the order of their bytes."""
+        import numpy as np
+
+        ranks = np.empty(len(self.exact), "i4")
+        ranks[sorted(range(len(self.exact)), key=self.exact.__getitem__)] = np.arange(len(ranks))
+        return ranks
+
 
 class History:
     """All revisions, files and commits so far, as numbers in compact arrays.

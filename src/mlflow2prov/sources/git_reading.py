@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
-from mlflow2prov.sources.git_ahead import look_ahead
+from mlflow2prov.sources.beside import Beside
+from mlflow2prov.sources.git_ahead import Ahead
 from mlflow2prov.sources.git_along import Along
 from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
 from mlflow2prov.sources.git_data_reading import GitData
+from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_changes
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
@@ -29,7 +33,6 @@ from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS
-from mlflow2prov.sources.git_signatures import Keys
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_whole_history import WholeHistory
 from mlflow2prov.sources.tables import Batches
@@ -46,7 +49,12 @@ class Asked:
 
 
 class Reading:
-    """The pass over everything that the commits to start from reach."""
+    """The pass over everything that the commits to start from reach.
+
+    Attributes:
+        unknown: the commits of which everything has to be looked at.
+        revisions: how many there were, once all rows are there.
+    """
 
     def __init__(
         self,
@@ -55,42 +63,47 @@ class Reading:
         starts: list[bytes],
         asked: Asked,
         mail_map: MailMap,
-        keys: Keys,
         memory: Memory | None,
+        first: int,
     ) -> None:
         self._git, self._parts, self._asked, self._mail_map = git, parts, asked, mail_map
-        self._starts = starts
+        self._starts, self._first = starts, first
         self._find = Renames(asked.wanted.find_copies, asked.exact_renames)
         lines = b""
         if starts:
             order = ("--topo-order", "--reverse", "--parents", "--stdin")
-            lines = git.output("rev-list", *order, lines=starts)
+            with Beside(_load):
+                lines = git.output("rev-list", *order, lines=starts)
         self._lines = lines
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
+        self.revisions = 0
         self._remembered: Remembered | None = None
-        asked_of = self._names
+        self.unknown: Sequence[bytes] = self._names
         if memory and starts:
             self._remembered = Remembered(memory, git, self._find, parents_of(lines))
-            asked_of = self._remembered.new_or_odd(self._names)
-        self._ahead = look_ahead(git, asked_of, keys)
-        self.signatures = self._ahead.signatures
+            self.unknown = self._remembered.new_or_odd(self._names)
 
-    def _pieces(self, some: Sequence[int]) -> AbstractContextManager[Iterator[LogPart]]:
+    def _pieces(self, some: Sequence[int], ahead: Beside[Ahead]) -> AbstractContextManager[Iterator[LogPart]]:
         """Give some commits in columns; those that Git has to show are remembered afterwards."""
         are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
         asked = self._git, self._find, [self._names[it] for it in some], [are_merges[it] for it in some]
         if self._remembered is None:
             return reading_pieces(*asked)
-        return reading_remembered_pieces(*asked, self._remembered, self._ahead.odd)
+        return reading_remembered_pieces(*asked, self._remembered, ahead.found().odd)
 
-    def batches(self, datasets: Collection[tuple[str, str, str, str]]) -> Batches:
-        """Yield the rows; of data only where the whole history is given."""
+    def batches(self, datasets: Collection[tuple[str, str, str, str]], ahead: Beside[Ahead]) -> Batches:
+        """Yield the rows; of data only where the whole history is given.
+
+        Args:
+            datasets: those of runs.
+            ahead: looks at the unknown commits.
+        """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._paths)
         if self._asked.wanted.narrowing.is_of_history:
-            yield from self._part_in_columns(data)
+            yield from self._part_in_columns(data, ahead)
         else:
-            yield from self._in_columns(data)
+            yield from self._in_columns(data, ahead)
 
     @property
     def _paths(self) -> str:
@@ -103,12 +116,23 @@ class Reading:
             return set()
         return {source.commit for part in self._parts for source in part.points}
 
-    def _part_in_columns(self, data: GitData) -> Batches:
+    def _end(self, history: History, undated: int) -> None:
+        sizes = len(history.commits), len(history.commit_of), len(history.first_of)
+        self.revisions = sizes[1]
+        _LOG.info("Read %s: %d commits, %d revisions, %d files.", self._paths, *sizes)
+        if undated:
+            _LOG.warning(
+                "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
+                undated,
+                self._paths,
+            )
+
+    def _part_in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
         """Yield what there is to tell of a part of a history."""
-        names, narrowing, ahead = self._names, self._asked.wanted.narrowing, self._ahead
-        commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
+        names, narrowing = self._names, self._asked.wanted.narrowing
+        commits = CommitColumns(names, self._mail_map, ahead)
         whole, times = WholeHistory(names), [b""] * len(names)
-        with self._pieces(range(len(names))) as parts:
+        with self._pieces(range(len(names)), ahead) as parts:
             for part in parts:
                 whole.add(part)
                 for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
@@ -118,15 +142,16 @@ class Reading:
         with data.reading(self._git):
             history, kept, rows = self._kept(whole, times, data)
             if narrowing.is_of_time:
-                yield from self._rows_of(commits, [it for it, is_kept in enumerate(kept.commits) if is_kept])
+                some = [it for it, is_kept in enumerate(kept.commits) if is_kept]
+                yield from self._rows_of(commits, some, ahead)
             yield from commits.rest()
             yield from rows
             data.warn_of_a_part(history)
-        _report(self._paths, history, commits.undated)
+        self._end(history, commits.undated)
 
-    def _rows_of(self, commits: CommitColumns, some: Sequence[int]) -> Batches:
+    def _rows_of(self, commits: CommitColumns, some: Sequence[int], ahead: Beside[Ahead]) -> Batches:
         """Yield the rows of some commits, which are read again for that."""
-        with self._pieces(some) as parts:
+        with self._pieces(some, ahead) as parts:
             for part in parts:
                 yield from commits.batches([some[number] for number in part.commits], part.piece.shown)
 
@@ -155,7 +180,7 @@ class Reading:
         in_time = [number for number, time in enumerate(times) if narrowing.is_in_time(time)]
         named = [number for number, commit in enumerate(history.commits) if code.is_named(commit)]
         kept = kept_of(history, found, in_time, named, code.named_in(git, history), matched)
-        revisions = RevisionRows(history, kept).all(made, only_kept(found, kept))
+        revisions = RevisionRows(history, kept, self._first).all(made, only_kept(found, kept))
         return history, kept, chain(members, revisions, code.batches(git, history, kept))
 
     def _followed(
@@ -164,10 +189,11 @@ class Reading:
         history: History,
         data: GitData,
         kept: Kept | None = None,
+        declared: Beside[Declarations] | None = None,
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit."""
         code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
-        revisions = RevisionRows(history, kept)
+        revisions = RevisionRows(history, kept, self._first)
         sinks = (revisions, members, data.rows)
         for commit in log:
             state = history.add(commit)
@@ -182,24 +208,25 @@ class Reading:
             data.finish(history)
         for rows in sinks:
             yield from rows.take()
-        yield from code.batches(self._git, history, kept)
+        yield from code.batches(self._git, history, kept, declared.found() if declared else None)
 
-    def _in_columns(self, data: GitData) -> Batches:
+    def _in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
         """Yield what there is to tell of a whole history."""
-        git, ahead, names = self._git, self._ahead, self._names
-        commits = CommitColumns(names, self._mail_map, ahead.signatures, ahead.messages)
+        git, names = self._git, self._names
+        commits = CommitColumns(names, self._mail_map, ahead)
         whole = WholeHistory(names)
-        with self._pieces(range(len(names))) as parts:
+        with self._pieces(range(len(names)), ahead) as parts:
             for part in parts:
                 yield from commits.batches(part.commits, part.piece.shown)
                 whole.add(part)
         yield from commits.rest()
         changes, parents = whole.changes(), commits.parents()
-        found = resolved(changes, parents)
-        with data.reading(git):
+        asked = declaring_changes(whole.paths.exact, changes)
+        with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
+            found = resolved(changes, parents)
             if found is None:
                 history = History(children_of(self._lines), whole.paths)
-                yield from self._followed(whole.commits(changes, parents), history, data)
+                yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)
                 code = _code(self._parts, self._asked.wanted)
@@ -207,21 +234,20 @@ class Reading:
                 states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
                 history = whole.history(made, found)
-                yield from RevisionRows(history).all(made, found)
+                told = RevisionRows(history, first=self._first).all(made, found)
+                del made, found
+                yield from told
                 yield from along.batches(states, history)
-                yield from code.batches(git, history)
-        _report(self._paths, history, commits.undated)
+                yield from code.batches(git, history, read=declared.found())
+        self._end(history, commits.undated)
 
 
-def _report(paths: str, history: History, undated: int) -> None:
-    sizes = len(history.commits), len(history.commit_of), len(history.first_of)
-    _LOG.info("Read %s: %d commits, %d revisions, %d files.", paths, *sizes)
-    if undated:
-        _LOG.warning(
-            "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
-            undated,
-            paths,
-        )
+def _load(_: threading.Event) -> None:
+    """Import, while Git works, what takes a tenth of a second and is needed afterwards."""
+    import numpy
+    import pyarrow.compute
+
+    assert numpy and pyarrow.compute
 
 
 def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:

@@ -7,6 +7,7 @@ from binascii import hexlify
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from mlflow2prov.prov.text import part
 from mlflow2prov.sources.columns import Texts, column, taken
 from mlflow2prov.sources.git_changes import Changes, Resolved, mode_text
 from mlflow2prov.sources.git_history import History
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
     Bytes: TypeAlias = npt.NDArray[np.uint8]
+    Flags: TypeAlias = npt.NDArray[np.bool_]
     Column: TypeAlias = pa.Array[Any]
 
 WHOLE = 2
@@ -44,13 +46,17 @@ class RevisionRows:
     Args:
         history: the pass.
         kept: what of it is given; None is everything.
+        first: the number of the first revision.
     """
 
-    def __init__(self, history: History, kept: Kept | None = None) -> None:
+    def __init__(self, history: History, kept: Kept | None = None, first: int = 0) -> None:
         self._history = history
+        self._first = first
         self._kept = kept
         self._taken = 0
         self._commits, self._texts = Texts(history.commits), Texts(history.paths.text)
+        self._part_texts: list[str] = []
+        self._parts = Texts(self._part_texts)
 
     def take(self) -> Batches:
         """Yield what the history has found since the last time."""
@@ -76,6 +82,12 @@ class RevisionRows:
 
         Where not all is given, what was found must be :func:`mlflow2prov.sources.git_kept.only_kept`.
         """
+        yield from self._all_revisions(made, found.status)
+        derivations, deletions, merged = found.derivations, found.deletions, found.merged
+        del made, found  # so that nobody holds them while the rest is told
+        yield from self._others(derivations, deletions, merged)
+
+    def _all_revisions(self, made: Changes, status: Bytes) -> Batches:
         import numpy as np
 
         numbers = np.arange(len(made.commit), dtype="i4")
@@ -85,17 +97,16 @@ class RevisionRows:
             "git_revision",
             len(numbers),
             lambda part: self._revisions(
-                numbers[part], _told_by_columns(made.at(numbers[part]), found.status[numbers[part]])
+                numbers[part], _told_by_columns(made.at(numbers[part]), status[numbers[part]])
             ),
         )
-        yield from self._others(found.derivations, found.deletions, found.merged)
 
     def _others(self, derivations: Numbers, deletions: Numbers, merged: Numbers) -> Batches:
         yield from _batches(
             "git_derivation", len(derivations), lambda part: self._derivations(derivations[part])
         )
         yield from _batches("git_deletion", len(deletions), lambda part: self._deletions(deletions[part]))
-        yield from _batches("git_merged", len(merged), lambda part: self._merged(merged[part]))
+        yield from self._all_merged(merged)
 
     def _keep(self, made: Numbers) -> Numbers:
         """Leave out, of what waits, all that is not to be given; return the numbers of the revisions that are."""
@@ -112,61 +123,81 @@ class RevisionRows:
         return numbers
 
     def _revisions(self, numbers: Numbers, told: _Told) -> list[Column]:
-        import numpy as np
-        import pyarrow as pa
 
         history = self._history
         added = _at(history.first_of, _at(history.file_of, numbers))
         return [
-            *self._made(numbers),
+            _integers(numbers + self._first),
+            self._commits.take(_at(history.commit_of, numbers)),
+            *self._paths(_at(history.path_of, numbers)),
             told.status,
             told.similarity,
             told.blob,
             told.mode,
             *self._paths(told.sources),
-            *self._made(added),
-            pa.Array.from_buffers(
-                pa.bool_(),
-                len(numbers),
-                [None, pa.py_buffer(np.packbits(numbers == added, bitorder="little").tobytes())],
-            ),
+            _integers(added + self._first),
+            _flags(numbers == added),
         ]
 
     def _derivations(self, rows: Numbers) -> list[Column]:
-        return [*self._made(rows[:, 0]), _integers(rows[:, 1]), *self._made(rows[:, 2])]
+        return [
+            _integers(rows[:, 0] + self._first),
+            _integers(rows[:, 1]),
+            _integers(rows[:, 2] + self._first),
+        ]
 
     def _deletions(self, rows: Numbers) -> list[Column]:
+        return [self._commits.take(rows[:, 0]), _integers(rows[:, 1] + self._first), _flags(rows[:, 2] == 1)]
+
+    def _all_merged(self, rows: Numbers) -> Batches:
+        """Yield the rows of merges, which have some 100 bytes for each path."""
         import numpy as np
+        import pyarrow as pa
 
-        history = self._history
-        last = rows[:, 1]
-        added = np.where(rows[:, 2] == 1, _at(history.first_of, _at(history.file_of, last)), -1)
-        return [self._commits.take(rows[:, 0]), *self._made(last), *self._made(added)]
+        if not len(rows):
+            return
+        paths = self._history.paths
+        self._part_texts += map(part, paths.exact[len(self._part_texts) :])
+        rank, schema = paths.ranks(), SOURCE_TABLES["git_merged"].schema()
+        rows[:] = rows[np.lexsort((rank[rows[:, 1]], rows[:, 0]))]
+        begins = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
+        ends = np.append(begins[1:], len(rows))
+        start = 0
+        while start < len(begins):
+            # As many merges as have few paths together, or one that has many.
+            full = int(np.searchsorted(ends, begins[start] + BATCH_ROWS, side="right"))
+            end = max(start + 1, min(full, start + BATCH_ROWS))
+            some = rows[begins[start] : ends[end - 1]]
+            columns = self._merged(some, begins[start:end] - begins[start])
+            yield "git_merged", pa.RecordBatch.from_arrays(columns, schema=schema)
+            start = end
 
-    def _merged(self, rows: Numbers) -> list[Column]:
-        made = rows[:, 2]
-        makers = self._commits.take(_at(self._history.commit_of, made))
-        return [self._commits.take(rows[:, 0]), *self._paths(rows[:, 1]), makers]
+    def _merged(self, rows: Numbers, begins: Numbers) -> list[Column]:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute
 
-    def _made(self, revisions: Numbers) -> list[Column]:
-        """Return the columns that name revisions: the commit, the path, its bytes; all NULL of a negative number."""
-        history = self._history
-        return [
-            self._commits.take(_at(history.commit_of, revisions)),
-            *self._paths(_at(history.path_of, revisions)),
-        ]
+        compute: Any = pyarrow.compute
+        nothing, between = column(["-", " "], pa.string())  # other ways to make such import pandas
+        makers = self._commits.take(_at(self._history.commit_of, rows[:, 2]))
+        parts = self._parts.take(rows[:, 1])
+        listed = compute.binary_join_element_wise(compute.coalesce(makers, nothing), parts, between)
+        offsets = pa.py_buffer(np.append(begins, len(rows)).astype("i4").tobytes())
+        merged = pa.Array.from_buffers(pa.list_(pa.string()), len(begins), [None, offsets], children=[listed])
+        return [self._commits.take(rows[begins, 0]), merged]
 
     def _paths(self, numbers: Numbers) -> list[Column]:
         """Return the columns of paths and of their exact bytes; a negative number is NULL."""
+        import numpy as np
         import pyarrow as pa
 
         odd = self._history.paths.odd
-        exact = (
-            column(list(map(odd.get, numbers.tolist())), pa.binary())
-            if odd
-            else pa.nulls(len(numbers), pa.binary())
-        )
-        return [self._texts.take(numbers), exact]
+        if not odd:
+            return [self._texts.take(numbers), pa.nulls(len(numbers), pa.binary())]
+        places = np.full(len(self._history.paths.exact) + 1, -1, "i4")  # the last one is that of no path
+        places[list(odd)] = np.arange(len(odd))
+        exact = column(list(odd.values()), pa.binary())
+        return [self._texts.take(numbers), taken(exact, places[numbers])]
 
 
 class _Told(NamedTuple):
@@ -254,6 +285,14 @@ def _of_one_width(data: bytes, count: int) -> Column:
     ends = np.arange(count + 1, dtype="i4") * (len(data) // count)
     assert ends[-1] == len(data)
     return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(data)])
+
+
+def _flags(flags: Flags) -> Column:
+    import numpy as np
+    import pyarrow as pa
+
+    bits = pa.py_buffer(np.packbits(flags, bitorder="little").tobytes())
+    return pa.Array.from_buffers(pa.bool_(), len(flags), [None, bits])
 
 
 def _integers(numbers: Numbers) -> Column:

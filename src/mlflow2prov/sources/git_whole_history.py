@@ -61,13 +61,11 @@ class WholeHistory:
         if not self._parts[0]:
             none = np.zeros(0, "i4")
             return Changes(none, none, np.zeros((0, len(self._names[0]) // 2), "u1"), none, none, none, none)
-        order = np.argsort(np.concatenate(self._parts[0]), kind="stable").astype("i4")
-        sorted_columns = []
-        for columns in self._parts:
-            column = np.concatenate(columns)
-            columns.clear()
-            sorted_columns.append(column[order])
-        return Changes(*sorted_columns)
+        order = np.argsort(np.concatenate(self._parts[0]), kind="stable")
+        places = np.empty(len(order), "i4")
+        places[order] = np.arange(len(order), dtype="i4")
+        del order
+        return Changes(*(_in_order(columns, places) for columns in self._parts))
 
     def history(self, made: Changes, found: Resolved) -> History:
         """Return the history that was found, as if it had gone through all commits, given the changes of revisions."""
@@ -123,3 +121,17 @@ class WholeHistory:
                 strict=True,
             )
         ]
+
+
+def _in_order(parts: list[Any], places: Numbers) -> Any:
+    """Return the values of all parts, each at its place; the parts are forgotten one after the other."""
+    import numpy as np
+
+    found = np.empty((len(places), *parts[0].shape[1:]), parts[0].dtype)
+    start = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        found[places[start : start + len(part)]] = part
+        start += len(part)
+    return found

@@ -109,6 +109,6 @@ def _taken(column: str, kind: Kind, redaction: Callable[[str], str]) -> str:
     match kind:
         case Kind.TEXT:
             return redaction(column)
-        case Kind.NAMES:
+        case Kind.TEXTS:
             return f"list_transform({column}, lambda x: {redaction('x')})"
     return column

@@ -25,7 +25,10 @@ class Kind(Enum):
     INT = "BIGINT"
     FLOAT = "DOUBLE"
     FLAG = "BOOLEAN"
+    TEXTS = "TEXT[]"
+    """A list of texts: credentials are removed likewise."""
     NAMES = "VARCHAR[]"
+    """A list of exact strings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Table:
             Kind.INT: pa.int64(),
             Kind.FLOAT: pa.float64(),
             Kind.FLAG: pa.bool_(),
+            Kind.TEXTS: pa.list_(pa.string()),
             Kind.NAMES: pa.list_(pa.string()),
         }
         return pa.schema([(name, types[kind]) for name, kind in self.columns.items()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.sources.table_kinds import Kind
 from mlflow2prov.sources.table_kinds import declared as _table
 
-_NAME, _TEXT, _BYTES, _INT, _, _FLAG, _NAMES = Kind
+_NAME, _TEXT, _BYTES, _INT, _, _FLAG, _TEXTS, _NAMES = Kind
 
 GIT = (
     _table(
@@ -14,9 +14,9 @@ GIT = (
         repository=_INT,  # its number, from 1, in the order in which repositories are given
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
-        heads=_NAMES,  # "<sha> <full ref name>" of every ref that is history, sorted
+        heads=_TEXTS,  # "<sha> <full ref name>" of every ref that is history, sorted
         is_shallow=_FLAG,
-        settings=_NAMES,  # what changed the way in which it was read, such as "mail map: <sha>"
+        settings=_TEXTS,  # what changed the way in which it was read, such as "mail map: <sha>"
     ),
     _table(
         "git_commit",
@@ -51,6 +51,7 @@ GIT = (
     _table(
         "git_revision",
         "a revision of a file that a commit made",
+        revision=_INT,  # its number, by which others name it
         commit=_NAME,
         path=_NAME,  # text for people; bytes that are not text shown as \xNN
         path_bytes=_BYTES,  # the exact path, only where `path` is not exact
@@ -60,40 +61,29 @@ GIT = (
         mode=_NAME,  # file mode in octal, such as 100644
         previous_path=_NAME,  # for R and C
         previous_path_bytes=_BYTES,
-        file_added_in=_NAME,  # the file that it is a revision of: the commit that added it,
-        file_path=_NAME,  # and the path it was added at
-        file_path_bytes=_BYTES,
+        file=_INT,  # the file that it is a revision of: the number of the first one
         is_new_file=_FLAG,  # the commit added the file, too
     ),
     _table(
         "git_derivation",
         "a revision that another one was made from, reached along the commit's own parents",
-        commit=_NAME,
-        path=_NAME,
-        path_bytes=_BYTES,
+        revision=_INT,  # its number
         position=_INT,  # of the parent that it was reached along
-        previous_commit=_NAME,
-        previous_path=_NAME,
-        previous_path_bytes=_BYTES,
+        previous=_INT,  # the number of the one that it was made from
     ),
     _table(
         "git_deletion",
         "a file that a commit deleted",
         commit=_NAME,
-        revision_commit=_NAME,  # the last revision of the file
-        path=_NAME,
-        path_bytes=_BYTES,
-        file_added_in=_NAME,  # NULL, like the two below, where the file lives on under another path
-        file_path=_NAME,
-        file_path_bytes=_BYTES,
+        revision=_INT,  # the number of the last revision there
+        ends_file=_FLAG,  # false where the file lives on under another path
     ),
     _table(
         "git_merged",
-        "a path of a merge at which something else stands than in its first parent, without the merge having made it",
+        "a merge that has something at some paths that its first parent has not, without having made it",
         commit=_NAME,
-        path=_NAME,
-        path_bytes=_BYTES,
-        revision_commit=_NAME,  # the commit that made the revision there; NULL where no file is there
+        merged=_NAMES,  # "<sha> <path>" of each, sorted by path: the commit that made the revision there, "-" where
+        # no file is there; the path as a part of an identifier
     ),
     _table(
         "git_declared",
@@ -210,7 +200,7 @@ GIT = (
         named_in=_NAME,
         named_in_bytes=_BYTES,
         command=_TEXT,
-        params=_NAMES,  # "file: name = value", sorted
+        params=_TEXTS,  # "file: name = value", sorted
         plan_path=_NAME,  # the dvc.yaml beside it, as it stood at the commit
         plan_path_bytes=_BYTES,
         plan_commit=_NAME,

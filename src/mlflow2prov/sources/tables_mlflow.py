@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlflow2prov.sources.table_kinds import Kind
 from mlflow2prov.sources.table_kinds import declared as _table
 
-_NAME, _TEXT, _BYTES, _INT, _FLOAT, _FLAG, _NAMES = Kind
+_NAME, _TEXT, _BYTES, _INT, _FLOAT, _FLAG, _TEXTS, _ = Kind
 
 MLFLOW = (
     _table(
@@ -191,14 +191,14 @@ MLFLOW = (
         owner_id=_NAME,
         path=_NAME,  # of the folder that holds MLmodel; empty for the root
         path_bytes=_BYTES,
-        flavors=_NAMES,  # sorted
+        flavors=_TEXTS,  # sorted
         signature_inputs=_TEXT,
         signature_outputs=_TEXT,
         model_uuid=_TEXT,
         mlflow_version=_TEXT,
         created_ms=_INT,
         python_version=_TEXT,
-        requirements=_NAMES,  # of requirements.txt, else conda.yaml; stripped, sorted, without comments; NULL if unknown
+        requirements=_TEXTS,  # of requirements.txt, else conda.yaml; stripped, sorted, without comments; NULL if unknown
     ),
     _table(
         "mlflow_trace_count",

@@ -1,0 +1,63 @@
+"""What a ``setup.py`` declares, in whatever form and for whatever Python it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlflow2prov.sources.git_declared import Declared, declared_in
+
+TRAIN = ("train=wine.cli:main",)
+
+CASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "a dictionary": ("setup(entry_points={'console_scripts': ['train=wine.cli:main']})", TRAIN),
+    "a call of dict": ("setup(entry_points=dict(console_scripts=['train=wine.cli:main']))", TRAIN),
+    "a text": (
+        "setup(entry_points='''\n[console_scripts]\ntrain = wine.cli:main\n[x.y]\nother = a:b\n''')",
+        TRAIN,
+    ),
+    "Python 2": ("print 'x'\nsetup(entry_points={'console_scripts': ['train=wine.cli:main']})", TRAIN),
+    "lines in one text": (
+        "E = {'gui_scripts': 'train=wine.cli:main [gpu]\\nshow = wine.gui:main'}",
+        ("show=wine.gui:main", *TRAIN),
+    ),
+    "braces beside it": (
+        "'}'; X = '''{'''  # }\nE = {'a': {'b': 1}, 'console_scripts': ['train=wine.cli:main']}",
+        TRAIN,
+    ),
+    "names to be filled in": (
+        "E = {'console_scripts': ['train=wine.cli:main', 'train%s=wine.cli:main' % 3]}",
+        TRAIN,
+    ),
+    "a comment and a text": ("# {'console_scripts': ['a=b:c']}\n'''{'console_scripts': ['a=b:c']}'''", ()),
+    "another call": ("setup(console_scripts=['a=b:c']); E.get('console_scripts', ['a=b:c'])", ()),
+    "half a file": ("setup(entry_points={'console_scripts': ['a=b:c'],", ()),
+    "closed too often": ("}}])'console_scripts'", ()),
+    "no Python": ("E = {'console_scripts': [a b]}", ()),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_setup_file_declares_its_scripts(case: str) -> None:
+    text, declared = CASES[case]
+    assert declared_in(b"setup.py", text.encode()) == tuple(Declared(*one.split("=")) for one in declared)
+
+
+TOML_CASES: dict[str, str] = {
+    "a table": "[project]\nname = 'x'\n[project.scripts] # of it\ntrain = 'wine.cli:main'\n[tool.x]\nscripts.a = 'b'\n",
+    "keys with dots": "[project]\nscripts.train = 'wine.cli:main'\n",
+    "before all tables": "project.scripts = {train = 'wine.cli:main'}\n[tool.x]\na = 1\n",
+    "quoted": "[ 'project' . \"scripts\" ]\ntrain = 'wine.cli:main'\n",
+    "escaped": '[tool.x]\na = 1\n["proj\\u0065ct"]\nscr\\u0069pts = 1\n'.replace(
+        "scr\\u0069pts = 1", '"scr\\u0069pts".train = "wine.cli:main"'
+    ),
+    "lines that look like tables": "[project]\nlist = [\n['a'],\n[2]\n]\nscripts.train = 'wine.cli:main'\n",
+    "a text like tables": '[tool.x]\na = """\n[project.scripts]\nb = "c:d"\n"""\n[project.scripts]\ntrain = "wine.cli:main"',
+    "indented": "  [project]\n  [project.gui-scripts]\n  train = 'wine.cli:main'\n",
+    "rubbish elsewhere": "[tool.x]\n= = =\n[project.scripts]\ntrain = 'wine.cli:main'\n",
+    "Flit": "[tool.flit.scripts]\ntrain = 'wine.cli:main'\n[[tool.flit.other]]\nscripts = 1",
+}
+
+
+@pytest.mark.parametrize("case", TOML_CASES)
+def test_a_pyproject_file_declares_its_scripts(case: str) -> None:
+    assert declared_in(b"pyproject.toml", TOML_CASES[case].encode()) == (Declared("train", "wine.cli:main"),)
