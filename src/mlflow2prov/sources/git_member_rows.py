@@ -112,4 +112,5 @@ def _at(values: array[int], places: Numbers) -> Numbers:
 
     if not len(values):
         return np.full(len(places), -1, "i4")
-    return np.where(places >= 0, np.frombuffer(values, "i4")[places], -1).astype("i4")
+    found = np.frombuffer(values, "i4")[np.maximum(places, 0)]
+    return np.where(places >= 0, found, -1).astype("i4")
