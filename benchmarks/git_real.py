@@ -19,10 +19,8 @@ from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, FailedError, best, environment, run
 from benchmarks.sizes import Size
 from mlflow2prov.sources.git import read_repository
-from mlflow2prov.sources.git_ahead import merges_of
 from mlflow2prov.sources.git_history import History, children_of
-from mlflow2prov.sources.git_log import Renames
-from mlflow2prov.sources.git_log_reading import reading_log
+from mlflow2prov.sources.git_log import Renames, log_arguments, read_log
 from mlflow2prov.sources.git_program import Git
 
 _MOST_TIMES = 1.5
@@ -93,10 +91,9 @@ def _live(repository: Path) -> frozenset[bytes]:
     live = frozenset[bytes]()
     with git.on_objects_alone() as alone:
         lines = alone.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=starts)
-        names = [line.split()[0] for line in lines.splitlines()]
         history = History(children_of(lines))
-        with reading_log(alone, Renames(), names, merges_of(lines)) as log:
-            for commit in log:
+        with alone.running(*log_arguments(Renames()), lines=starts) as output:
+            for commit in read_log(output):
                 state = history.add(commit)
                 history.take()
                 if commit.sha == head:

@@ -140,13 +140,15 @@ def _joined(rnd: random.Random, trees: list[Files], seen: list[Entry]) -> Files:
     return _changed(rnd, files, seen) if rnd.random() < 0.3 else files
 
 
-def history(seed: int, size: int = 40) -> list[Commit]:
+def history(seed: int, size: int = 40, most_parents: int = 5) -> list[Commit]:
     """The commits of a random history, parents first."""
     rnd = random.Random(seed)
     commits: list[Commit] = []
     seen: list[Entry] = [(PLAIN, _content(rnd))]
     for number in range(size):
-        count = min(number, rnd.choice([1, 1, 1, 1, 2, 2, 2, 3, 5])) if rnd.random() > 0.04 else 0
+        count = (
+            min(number, most_parents, rnd.choice([1, 1, 1, 1, 2, 2, 2, 3, 5])) if rnd.random() > 0.04 else 0
+        )
         near = range(max(0, number - 6), number)
         parents = rnd.sample(near, min(count, len(near)))
         olds = [commits[parent].files for parent in parents]

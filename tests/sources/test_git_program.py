@@ -16,7 +16,6 @@ from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.git import read_repository
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_log_pieces import reading_pieces
-from mlflow2prov.sources.git_narrowing import Narrowing
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_wanted import GitWanted
 
@@ -284,12 +283,12 @@ def test_attributes_make_no_other_renames(repository: Repository, tmp_path: Path
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see what runs")
 def test_a_reader_that_is_left_early_leaves_no_program_running(repository: Repository) -> None:
-    lines = [b"blob\nmark :1\ndata 1\nx", b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 0\n"]
-    lines += [b"M 100644 :1 f%d/%d" % (number % 99, number) for number in range(50_001)]
-    lines += [b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 90000\n" + b"x" * 90_000] * 100
+    tip = repository.commit({".dvc/config": "[core]\n", "x.dvc": f"outs:\n- md5: {'0' * 32}\n  path: x\n"})
+    lines = [b"commit refs/heads/main\ncommitter A <a> 1 +0000\ndata 90000\n" + b"x" * 90_000] * 100
+    lines.insert(1, b"from " + tip.encode())
     repository.git("fast-import", "--quiet", stdin=b"\n".join(lines))
-    batches = read_repository(repository.path, wanted=GitWanted(narrowing=Narrowing(since_ms=0)))
-    while next(batches)[0] != "git_revision":
+    batches = read_repository(repository.path)
+    while next(batches)[0] != "git_data":
         pass
     assert _children_named("git")
     batches.close()

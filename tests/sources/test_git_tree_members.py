@@ -171,6 +171,14 @@ def test_only_the_trees_of_runs_are_listed_whatever_bytes_their_paths_have(tmp_p
     assert state["m2p:settings"].endswith("; tree members")
 
 
+def test_folders_may_be_more_than_files(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    path = "/".join("abcdefghij") + "/train.py"
+    commit = repository.commit({path: "1\n"})
+    inside = inside_of(read_with_members(repository.path, [commit]))
+    assert len(inside) == 11 and leaves_of_rows(inside, commit) == [(path, commit)]
+
+
 def test_no_tree_is_listed_where_that_is_not_asked_for(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "r")
     one = repository.commit({"a/x": "1"})

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from git_maker import Repository, Rows
-from random_histories import make
+from both_ways import both_ways
+from git_maker import Repository
+from random_histories import history, make
 
-from mlflow2prov.sources import git_reading
 from mlflow2prov.sources.git_log import Renames, log_arguments
 from mlflow2prov.sources.git_log_columns import Piece, Pieces
 from mlflow2prov.sources.git_program import Git
 
 _HEX = "0123456789" * 4
-
-
-def _sorted(rows: Rows) -> dict[str, list[str]]:
-    return {table: sorted(map(repr, found)) for table, found in rows.items()}
-
-
-def _both(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, list[str]], ...]:
-    """What is told at once, which has to be possible, and commit by commit."""
-    told: list[object] = []
-    real = git_reading.resolved
-
-    def noted(*arguments: Any) -> Any:
-        told.append(real(*arguments))
-        return told[-1]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(git_reading, "resolved", noted)
-        at_once = _sorted(repository.read())
-        patched.setattr(git_reading, "resolved", lambda *_: None)
-        one_by_one = _sorted(repository.read())
-    return at_once, one_by_one, {"is told at once": [str(told[0] is not None)]}
 
 
 @pytest.fixture
@@ -47,10 +26,23 @@ def repository(tmp_path: Path) -> Repository:
 def test_random_histories_are_the_same_both_ways(
     tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make(tmp_path / "r", range(first, first + 25)).repository
-    at_once, one_by_one, _ = _both(made, monkeypatch)
-    assert at_once == one_by_one
+    made = make(tmp_path / "r", range(first, first + 25), partial(history, most_parents=2)).repository
+    at_once, one_by_one, is_told_at_once = both_ways(made.path, monkeypatch)
+    assert at_once == one_by_one and is_told_at_once
     assert at_once["git_merged"] and at_once["git_deletion"] and at_once["git_derivation"]
+
+
+def test_random_merges_of_many_parents_are_the_same_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[bool]()
+    for seed in range(6):
+        made = make(tmp_path / f"{seed}", range(seed, seed + 1), partial(history, size=12))
+        assert max(len(commit.parents) for commit in made.histories[seed]) > 2
+        at_once, one_by_one, is_told_at_once = both_ways(made.repository.path, monkeypatch)
+        assert at_once == one_by_one
+        told.append(is_told_at_once)
+    assert told.count(True) > 3
 
 
 def test_paths_that_look_like_entries_of_the_log_are_paths(
@@ -61,8 +53,8 @@ def test_paths_that_look_like_entries_of_the_log_are_paths(
     one = repository.commit({odd: "a\n" * 9, "b": "b\n"})
     two = repository.commit({renamed: "a\n" * 9, odd: "new\n", "b": "b\n"}, one)
     repository.commit({renamed: "a\n" * 9, "b": "c\n"}, two)
-    at_once, one_by_one, said = _both(repository, monkeypatch)
-    assert at_once == one_by_one and said == {"is told at once": ["True"]}
+    at_once, one_by_one, is_told_at_once = both_ways(repository.path, monkeypatch)
+    assert at_once == one_by_one and is_told_at_once
     paths = {row["path"] for row in repository.read()["git_revision"]}
     assert paths == {odd, renamed, "b"}
 
@@ -74,8 +66,8 @@ def test_what_is_rare_is_told_commit_by_commit(
     tips = [repository.commit({"a": "a\n", "new": f"{n}\n"}, root, branch=None) for n in range(2)]
     other = repository.commit({"a": "b\n"}, root, branch=None)
     repository.commit({"a": "c\n", "new": "merged\n"}, other, *tips)
-    at_once, one_by_one, said = _both(repository, monkeypatch)
-    assert at_once == one_by_one and said == {"is told at once": ["False"]}
+    at_once, one_by_one, is_told_at_once = both_ways(repository.path, monkeypatch)
+    assert at_once == one_by_one and not is_told_at_once
     assert len(repository.read()["git_derivation"]) == 6
 
 
@@ -90,6 +82,21 @@ def test_a_log_is_the_same_in_whatever_chunks_it_arrives(repository: Repository)
     assert sorted(changes) == ["A-1", "A-1", "A-1", "D-1", "M-1", "R95"]
     for size in (1, 7, 64, 200):
         assert _told(log, size) == whole
+
+
+def test_what_is_remembered_of_commits_is_read_as_their_log_is(repository: Repository) -> None:
+    odd = f"\n:100644 100644 {_HEX} {_HEX} R100"
+    one = repository.commit({"a": "a\n" * 20, odd: "b\n"})
+    two = repository.commit({"d": "a\n" * 20 + "x\n", odd: "b\n"}, one)
+    three = repository.commit({"d": "a\n" * 20 + "x\n", odd: "c\n"}, two, message=b"")
+    with Git(str(repository.path)).running(*log_arguments(Renames()), lines=[b"main"]) as output:
+        log = output.read()
+    pieces = Pieces(40)
+    records = [record for piece in [*pieces.add(log), *pieces.end()] for record in piece.records()]
+    assert [record[:40].decode() for record in records] == [one, two, three]
+    assert _told(b"".join(record + b"\0" for record in records), 64) == _told(log, len(log))
+    swapped = _told(b"".join(record + b"\0" for record in reversed(records)), 64)
+    assert sorted(swapped) == sorted(_told(log, len(log))) and swapped[0] == three
 
 
 def _told(log: bytes, size: int) -> list[str]:

@@ -12,7 +12,6 @@ from mlflow2prov.sources.git_signatures import Keys, Signed, signed_commit, stat
 
 _CHUNK_BYTES = 1 << 20
 _SIGNED = b"\ngpgsig"
-_MERGES = re.compile(rb"^([0-9a-f]+) [0-9a-f]+ [0-9a-f]", re.MULTILINE)
 
 
 class Ahead(NamedTuple):
@@ -73,11 +72,6 @@ def _odd_ones(output: IO[bytes], stopped: threading.Event) -> Iterator[tuple[byt
             if data.find(_SIGNED, start, end) >= 0 or (has_nul and data.find(b"\0", start, end) >= 0):
                 yield name, data[start:end]
         data = data[at:]
-
-
-def merges_of(lines: bytes) -> frozenset[bytes]:
-    """Return the commits with several parents, from ``git rev-list --parents``."""
-    return frozenset(_MERGES.findall(lines))
 
 
 def _as_utf8(message: bytes, encoding: re.Match[bytes] | None) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Self
 
 from mlflow2prov.sources.git_program import Git
+
+_CHUNK_BYTES = 1 << 20
 
 
 class Blobs:
@@ -27,6 +30,8 @@ class Blobs:
         self._git = git
         self._stack = ExitStack()
         self._talks: dict[str, tuple[IO[bytes], IO[bytes]]] = {}
+        self._expected: deque[str] = deque()
+        self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +55,34 @@ class Blobs:
         content = answer.read(size)
         answer.read(1)
         return content
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Have contents read ahead, to be taken one after the other by :meth:`in_turn`.
+
+        Nothing is held but their names: Git is as far ahead as its pipe lets it be.
+        """
+        self._expected.extend(names)
+        if self._expected:
+            lines = [name.encode() for name in self._expected]
+            running = self._git.running("cat-file", "--batch", "--buffer", lines=lines)
+            self._stream = self._stack.enter_context(running)
+
+    def in_turn(self, name: str, most_bytes: int) -> bytes | None:
+        """Return what :meth:`content` would, which is the next of the contents that are expected if any are."""
+        if self._stream is None or not self._expected or self._expected[0] != name:
+            return self.content(name, most_bytes)
+        self._expected.popleft()
+        said = self._stream.readline().split()
+        if len(said) != 3:
+            self.missing += 1
+            return None
+        size = int(said[2])
+        if size <= most_bytes:
+            return self._stream.read(size + 1)[:size]
+        self.too_large += 1
+        for start in range(0, size + 1, _CHUNK_BYTES):
+            self._stream.read(min(size + 1 - start, _CHUNK_BYTES))
+        return None
 
     def small_ones(self, names: Iterable[str], most_bytes: int) -> Iterator[tuple[str, bytes]]:
         """Yield the names and contents of those that are smaller than a number of bytes.

@@ -36,6 +36,24 @@ class Parents(NamedTuple):
         found[there] = self.all[self.first[:-1][there] + position]
         return found
 
+    @classmethod
+    def of(cls, lines: bytes) -> Parents:
+        r"""Return the parents of all commits, from ``git rev-list --parents``, parents first.
+
+        >>> Parents.of(b"a\nb a\nc b a\n").at(1).tolist()
+        [-1, -1, 0]
+        """
+        import numpy as np
+
+        number: dict[bytes, int] = {}
+        first, everyone = [0], list[int]()
+        for line in lines.splitlines():
+            name, *above = line.split()
+            everyone += map(number.__getitem__, above)
+            first.append(len(everyone))
+            number[name] = len(number)
+        return cls(np.array(first, "i4"), np.array(everyone, "i4"))
+
 
 class Changes(NamedTuple):
     """The changes of all commits, in the order of these, each against its commit's first parent.
@@ -72,6 +90,7 @@ class Resolved(NamedTuple):
         status: the byte of its letter.
         file: the number of its file.
         first: of each file its first revision.
+        stands: of each change the revision that stands at its path afterwards, or -1.
         derivations: rows of a revision, the position of the parent, and the previous revision.
         deletions: rows of a commit, the last revision, and whether its file ends with it.
         merged: rows of a merge, a path, and the revision that stands there or -1.
@@ -81,6 +100,7 @@ class Resolved(NamedTuple):
     status: Bytes
     file: Numbers
     first: Numbers
+    stands: Numbers
     derivations: Numbers
     deletions: Numbers
     merged: Numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,11 @@ class RunCode:
     def note(self, commit: str, state: State) -> None:
         """Keep the state of a commit if a run names it."""
         self._asked += [_Asked(source, roots, state) for source, roots in self._wanted.get(commit, ())]
+
+    @property
+    def commits(self) -> Collection[str]:
+        """The commits that runs name."""
+        return self._wanted.keys()
 
     def is_named(self, commit: str) -> bool:
         """Return whether a run names a commit."""

@@ -16,7 +16,8 @@ the one that sorts first by commit and path. A file that can't be read names not
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.dvc_files import MOST_BYTES, Config, Stage, read_config, read_data_file
@@ -35,6 +36,9 @@ from mlflow2prov.sources.git_data_pieces import (
     standing_at,
 )
 from mlflow2prov.sources.git_history import History, State
+
+NewOnes: TypeAlias = "Mapping[int, Sequence[int]]"
+"""Revisions that one commit made, each with its previous ones in the order of the commit's parents."""
 
 
 class DataHistory:
@@ -63,19 +67,29 @@ class DataHistory:
         self._configs: dict[tuple[str, str], Config] = {}
         self._pipelines: dict[str, dict[str, Stage]] = {}
 
-    def add(self, commit: str, state: State, history: History) -> None:
-        """Take in the commit that the history has just taken in."""
+    def new_ones(self, history: History) -> NewOnes:
+        """Return the revisions of files of DVC that the commit has made which a history has just taken in."""
         start, self._next = self._next, len(history.commit_of)
         self._sort_in(history)
         if not self._numbers or self._numbers.isdisjoint(history.path_of[start:]):
-            return
+            return {}
         made = [it for it in range(start, self._next) if history.path_of[it] in self._numbers]
-        before = _previous_of(made, start, history)
-        changes = list(self._changes(made, before, history))
+        return _previous_of(made, start, history)
+
+    def expect(self, commits: Iterable[NewOnes], history: History) -> None:
+        """Have the contents read ahead that :meth:`add` asks for, given what it is going to be given."""
+        made = (revision for new in commits for revision in _in_order(new, history))
+        names = (history.content(revision) for revision in made)
+        self._blobs.expect(name for name in names if name is not None)
+
+    def add(self, commit: str, state: State, history: History, made: NewOnes) -> None:
+        """Take in a commit whose parents were taken in, given the revisions of files of DVC that it made."""
+        self._sort_in(history)
+        changes = list(self._changes(made, history))
         if changes:
             AtCommit(self, commit, state, history, changes).take_in()
-        for revision in made:
-            self._note_named(revision, before[revision], history)
+        for revision, before in made.items():
+            self._note_named(revision, before, history)
 
     def standing(self, state: State, history: History) -> Iterator[tuple[Place, Entry]]:
         """Yield the data that the files of a state name, those of ``dvc.yaml`` last."""
@@ -93,23 +107,21 @@ class DataHistory:
                 self._numbers.add(number)
         self._seen = len(paths)
 
-    def _changes(
-        self, made: Sequence[int], before: Mapping[int, Sequence[int]], history: History
-    ) -> Iterator[Change]:
+    def _changes(self, made: NewOnes, history: History) -> Iterator[Change]:
         """Yield the revisions that can be read among new ones of files of DVC, those of ``dvc.yaml`` last."""
-        paths = {revision: history.paths.exact[history.path_of[revision]] for revision in made}
-        for revision in sorted(made, key=lambda it: order_of_file(paths[it])):
+        for revision in _in_order(made, history):
+            path_bytes = history.paths.exact[history.path_of[revision]]
             name = history.content(revision)
-            content = None if name is None else self._blobs.content(name, MOST_BYTES)
+            content = None if name is None else self._blobs.in_turn(name, MOST_BYTES)
             if content is None:
                 continue
-            file = read_data_file(paths[revision], content)
+            file = read_data_file(path_bytes, content)
             if file is None:
                 self.unread += 1
                 continue
             self.odd += file.odd
-            known = [self._standings.get(previous) for previous in before[revision]]
-            path = paths[revision].decode("utf-8", "surrogateescape")
+            known = [self._standings.get(previous) for previous in made[revision]]
+            path = path_bytes.decode("utf-8", "surrogateescape")
             standing = self._standings[revision] = Standing()
             yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
 
@@ -194,8 +206,14 @@ class DataHistory:
         return Pipeline(path, made_in, self._pipelines[name], self._standings.get(revision))
 
 
-def _previous_of(made: Sequence[int], start: int, history: History) -> dict[int, list[int]]:
-    """Return the previous revisions of those that a commit made, in the order of its parents.
+def _in_order(made: Iterable[int], history: History) -> list[int]:
+    """Return new revisions of files of DVC in the order in which they are looked at."""
+    exact, path_of = history.paths.exact, history.path_of
+    return sorted(made, key=lambda revision: order_of_file(exact[path_of[revision]]))
+
+
+def _previous_of(made: Sequence[int], start: int, history: History) -> NewOnes:
+    """Return some revisions that a commit made with their previous ones.
 
     Args:
         made: the revisions that are asked for.

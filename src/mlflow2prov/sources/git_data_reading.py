@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mlflow2prov.prov.text import text_of
 from mlflow2prov.sources.git_blobs import Blobs
-from mlflow2prov.sources.git_data import DataHistory
+from mlflow2prov.sources.git_data import DataHistory, NewOnes
 from mlflow2prov.sources.git_data_pieces import Entry, Rows
 from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import History, State
@@ -42,8 +42,23 @@ class GitData:
 
     def add(self, state: State, history: History) -> None:
         """Take in the commit that the history has just taken in, given its state."""
-        commit = history.commits[-1]
-        self._data.add(commit, state, history)
+        self.add_at(history.commits[-1], state, history, self._data.new_ones(history))
+
+    @property
+    def commits_of_datasets(self) -> Collection[str]:
+        """The commits of runs that took in a dataset."""
+        return self._matches.commits
+
+    def expect(self, commits: Iterable[NewOnes], history: History) -> None:
+        """Have contents read ahead, given the revisions of files of DVC that will be given to :meth:`add_at`."""
+        self._data.expect(commits, history)
+
+    def add_at(self, commit: str, state: State, history: History, made: NewOnes) -> None:
+        """Take in a commit after its parents, given its state and the revisions of files of DVC that it made.
+
+        Commits that made none, and at which no run took in a dataset, may be left out.
+        """
+        self._data.add(commit, state, history, made)
         if self._matches.are_at(commit):
             named = self._data.standing(state, history)
             self._note(self._matches.look_up(commit, state, history, named), history)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
@@ -75,6 +75,11 @@ class DatasetMatches:
             self._wanted.setdefault(dataset.commit, []).append(dataset)
         self._roots = roots
         self._held: list[tuple[State, DatasetOfRun, str, Found]] = []
+
+    @property
+    def commits(self) -> Collection[str]:
+        """The commits at which a run took in a dataset."""
+        return self._wanted.keys()
 
     def are_at(self, commit: str) -> bool:
         """Return whether a run at a commit took in a dataset."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO, NamedTuple, TypeAlias
 
 _CHUNK_BYTES = 1 << 20
@@ -94,25 +94,11 @@ def log_arguments(find: Renames, *, walks: bool = True, of_merges: bool = False)
     ]
 
 
-Keep: TypeAlias = "Callable[[LoggedCommit, bytes, bool], None]"
-"""What takes a commit, what the log showed of it, of which :func:`commit_of` makes the commit again, and whether
-nothing follows, so that the output may have broken off."""
-
-
-def commit_of(record: bytes) -> LoggedCommit:
-    """Return the commit that a record is of."""
-    return _commits([*record.split(b"\0"), _END])[0][0]
-
-
-def read_log(output: IO[bytes], keep: Keep | None = None) -> Iterator[LoggedCommit]:
+def read_log(output: IO[bytes]) -> Iterator[LoggedCommit]:
     """Yield the commits of a log in its order.
 
     One commit and a chunk of 1 MiB are held at a time. An output that breaks off ends the commits;
     the program's exit code says why.
-
-    Args:
-        output: of the program.
-        keep: gets every commit, too.
     """
     read = getattr(output, "read1", output.read)
     waiting: list[bytes] = []
@@ -126,21 +112,21 @@ def read_log(output: IO[bytes], keep: Keep | None = None) -> Iterator[LoggedComm
         pieces = b"".join(held).split(b"\0")
         held = [pieces.pop()]
         waiting += pieces
-        found, taken = _commits(waiting, keep)
+        found, taken = _commits(waiting)
         yield from found
         # A commit of many chunks is looked at again after twice as many.
         least = 0 if found else 2 * max(size, least)
         size = 0
         del waiting[:taken]
     waiting += b"".join(held).split(b"\0")[:-1]
-    yield from _commits([*waiting, _END], keep)[0]
+    yield from _commits([*waiting, _END])[0]
 
 
 _END = b"0"
 """What stands for the commit after the last one."""
 
 
-def _commits(tokens: list[bytes], keep: Keep | None = None) -> tuple[list[LoggedCommit], int]:
+def _commits(tokens: list[bytes]) -> tuple[list[LoggedCommit], int]:
     """Return the commits of a log cut at its NUL bytes, but the last one; and how many tokens these are.
 
     A commit is a token of what is shown of it, which begins with its name, and of each change one token that
@@ -173,10 +159,7 @@ def _commits(tokens: list[bytes], keep: Keep | None = None) -> tuple[list[Logged
                 at += 2
         if at >= count:
             return found, taken
-        commit = _commit(shown, changes)
-        found.append(commit)
-        if keep is not None:
-            keep(commit, b"\0".join(tokens[taken:at]), tokens[-1] is _END)
+        found.append(_commit(shown, changes))
         taken = at
     return found, taken
 

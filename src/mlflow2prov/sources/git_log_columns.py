@@ -6,6 +6,7 @@ the log is that of :func:`mlflow2prov.sources.git_log.log_arguments`.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mlflow2prov.sources.columns import numbers_of, places_of
@@ -42,6 +43,8 @@ class Piece(NamedTuple):
         source: the place in ``paths`` of the path that it was renamed or copied from, or -1.
         path: the place of its path.
         paths: distinct ones.
+        data: the bytes of the log.
+        starts: where each commit begins in these, and where the last one ends.
     """
 
     shown: Column
@@ -53,6 +56,13 @@ class Piece(NamedTuple):
     source: Numbers
     path: Numbers
     paths: list[bytes]
+    data: bytes
+    starts: Places
+
+    def records(self) -> Iterator[bytes]:
+        """Yield the bytes that are all that the log shows of each commit, without the NUL byte at the end."""
+        at = self.starts.tolist()
+        yield from (self.data[start : end - 1] for start, end in pairwise(at))
 
 
 class Pieces:
@@ -142,8 +152,9 @@ class _Tokens:
         places = numbers_of(found.indices)
         source = np.full(len(entries), -1, "i4")
         source[has_two] = places[len(entries) :]
+        headers = self.headers[self.headers < count]
         return Piece(
-            shown=everything.take(places_of(self.headers[self.headers < count])),
+            shown=everything.take(places_of(headers)),
             commit=(np.cumsum(self._is_header[:count], dtype="i4") - 1)[entries],
             mode=self._modes(at),
             blob=self._blobs(at),
@@ -152,6 +163,8 @@ class _Tokens:
             source=source,
             path=places[: len(entries)],
             paths=[path[:-1] for path in found.dictionary.to_pylist()],
+            data=self._data,
+            starts=self.starts[np.append(headers, count)],
         )
 
     def _everything(self) -> Column:

@@ -13,19 +13,26 @@ chooses, so that a new or other file changes one run and leaves the others as th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import TypeAlias
 from zlib import crc32
 
-from mlflow2prov.prov.text import text_of
+from immutables import Map
+
 from mlflow2prov.sources.git_history import History, State
-from mlflow2prov.sources.git_rows import batches_of_rows
+from mlflow2prov.sources.git_member_rows import MemberRows
+from mlflow2prov.sources.git_states import Step
 from mlflow2prov.sources.tables import Batches
 
 WIDE = 128
 _RUN = 64
 _DIGITS = 40
+
+Known: TypeAlias = "Map[int, int]"
+"""For each folder of a tree, by the number of its path, the number of it with what is in it."""
+
+_NOTHING: tuple[Known, frozenset[int]] = Map(), frozenset()
 
 Entry = tuple[bytes, int]
 """The exact path of what lies in a folder, and the number of its revision; of a folder -1 less its own number."""
@@ -44,8 +51,8 @@ def runs(entries: Sequence[Entry], level: int) -> list[list[Entry]]:
 class TreeMembers:
     """The rows of ``git_folder`` and ``git_member``, made as the pass comes to the commits that are asked for.
 
-    A commit costs about half a microsecond for each file of its tree. Held are 4 bytes for each row, some
-    hundred for each folder, and the rows since the last :meth:`take`.
+    A commit costs about a microsecond for each file of its tree, or of the folders that are other ones than in an
+    earlier tree. Held are 8 bytes for each path, some hundred for each folder, and the rows since the last :meth:`take`.
     """
 
     def __init__(self, history: History, commits: Collection[str]) -> None:
@@ -54,66 +61,81 @@ class TreeMembers:
         self._folder_of = array("i")
         """For each path the number of its folder; a folder's number is greater than that of the one it is in."""
         self._folders: list[bytes] = [b""]
+        self._paths_in, self._folders_in = [array("i")], [array("i")]
         self._number: dict[bytes, int] = {b"": 0}
         self._known: dict[tuple[int, bytes], int] = {}
-        self._digests: list[str] = []
         self._of: list[int] = []
-        self._new_folders: list[tuple[Any, ...]] = []
-        self._members: list[tuple[Any, ...]] = []
+        self._rows = MemberRows(history)
+        self._held: dict[int, tuple[Known, frozenset[int]]] = {}
+        """For steps that others come after, the folders of the last tree that was told, and which may differ from it."""
 
     @property
     def pending(self) -> int:
         """How many rows wait to be taken."""
-        return len(self._members)
+        return self._rows.pending
 
     def add(self, commit: str, state: State) -> None:
         """Note down what stands in a commit's tree, if that is asked for."""
-        if commit not in self._commits:
-            return
-        contents = self._contents(state)
-        inside: dict[int, list[int]] = {}
-        for folder in sorted(contents.keys() | self._around(contents), reverse=True):
-            files, folders = contents.get(folder, []), inside.get(folder, [])
+        if commit in self._commits:
+            self._tell(commit, state, Map(), self._folders_of(state))
+
+    def add_step(self, commit: str, step: Step) -> None:
+        """Note down what stands in a commit's tree, if that is asked for, given each of some commits in their order.
+
+        This costs as much for each path of the folders of which something is another one than at the step before.
+        """
+        known, open_ones = self._held.get(step.before, _NOTHING)
+        open_ones |= self._folders_of(step.paths.tolist())
+        if step.is_last:
+            del self._held[step.before]
+        if commit in self._commits:
+            known, open_ones = self._tell(commit, step.state, known, open_ones), frozenset()
+        if step.goes_on:
+            self._held[step.number] = known, open_ones
+
+    def _tell(self, commit: str, state: State, known: Known, changed: frozenset[int]) -> Known:
+        """Note down what stands in a tree, given the folders of another one, and where it differs; return its folders."""
+        made = known.mutate()
+        for folder in sorted(changed | self._around(changed), reverse=True):
+            files = [state[path] for path in self._paths_in[folder] if path in state]
+            folders = [made[inner] for inner in self._folders_in[folder] if inner in made]
             if not folder:
-                for path, thing in self._narrow(0, self._entries(files, folders)):
-                    self._members.append((commit, None, *self._member(path, thing)))
-                return
-            made = self._made(folder, files, folders)
-            inside.setdefault(self._number[_above(self._folders[folder])], []).append(made)
+                entries = self._narrow(0, self._entries(files, folders))
+                self._rows.add_tree(commit, [thing for _, thing in entries])
+            elif files or folders:
+                made[folder] = self._made(folder, files, folders)
+            else:
+                made.pop(folder, None)
+        return made.finish()
 
     def take(self) -> Batches:
         """Yield what waits, and forget it."""
-        folders, members = self._new_folders, self._members
-        self._new_folders, self._members = [], []
-        yield from batches_of_rows("git_folder", folders)
-        yield from batches_of_rows("git_member", members)
+        yield from self._rows.take()
 
-    def _contents(self, state: State) -> dict[int, list[int]]:
-        """Return the revisions of the files in each folder that has some."""
-        paths = self._history.paths.exact
-        for number in range(len(self._folder_of), len(paths)):
-            self._folder_of.append(self._folder(_above(paths[number])))
-        folder_of, contents = self._folder_of, dict[int, list[int]]()
-        for path, revision in state.items():
-            folder = folder_of[path]
-            if folder in contents:
-                contents[folder].append(revision)
-            else:
-                contents[folder] = [revision]
-        return contents
+    def _folders_of(self, paths: Iterable[int]) -> frozenset[int]:
+        """Return the folders right above some paths."""
+        exact = self._history.paths.exact
+        for number in range(len(self._folder_of), len(exact)):
+            folder = self._folder(_above(exact[number]))
+            self._folder_of.append(folder)
+            self._paths_in[folder].append(number)
+        return frozenset(map(self._folder_of.__getitem__, paths))
 
     def _folder(self, path: bytes) -> int:
         number = self._number.get(path)
         if number is None:
-            self._folder(_above(path))
+            above = self._folder(_above(path))
             number = self._number[path] = len(self._folders)
             self._folders.append(path)
+            self._paths_in.append(array("i"))
+            self._folders_in.append(array("i"))
+            self._folders_in[above].append(number)
         return number
 
-    def _around(self, contents: Collection[int]) -> set[int]:
+    def _around(self, folders: Collection[int]) -> set[int]:
         """Return the folders that some folders are in, up to the root."""
         found: set[int] = set()
-        for folder in contents:
+        for folder in folders:
             while folder and (folder := self._number[_above(self._folders[folder])]) not in found:
                 found.add(folder)
         return found | {0}
@@ -153,26 +175,17 @@ class TreeMembers:
 
     def _new(self, folder: int, entries: list[Entry]) -> int:
         """Note down a folder with its members, and return its number."""
-        number = len(self._digests)
-        members = [self._member(path, thing) for path, thing in entries]
+        history, digests = self._history, self._rows.digests
         said = sha256()
-        for (path, thing), (inner, commit, *_) in zip(entries, members, strict=True):
-            said.update(b"%s\0%s\0" % ((inner or commit).encode(), path if thing >= 0 else b"/"))
-        digest = said.hexdigest()[:_DIGITS]
-        self._digests.append(digest)
+        for path, thing in entries:
+            if thing < 0:
+                said.update(b"%s\0/\0" % digests[-1 - thing].encode())
+            else:
+                commit = history.commits[history.commit_of[thing]]
+                said.update(b"%s\0%s\0" % (commit.encode(), path))
         self._of.append(folder)
-        self._new_folders.append((digest, *text_of(self._folders[folder])))
-        self._members += [(None, digest, *member) for member in members]
-        return number
-
-    def _member(self, path: bytes, thing: int) -> tuple[Any, ...]:
-        """Return a member's columns: the digest of a folder, or the commit of a revision; path and its bytes."""
-        if thing < 0:
-            folder = -1 - thing
-            return (self._digests[folder], None, *text_of(self._folders[self._of[folder]]))
-        history, number = self._history, self._history.path_of[thing]
-        commit = history.commits[history.commit_of[thing]]
-        return (None, commit, history.paths.text[number], history.paths.odd.get(number))
+        digest = said.hexdigest()[:_DIGITS]
+        return self._rows.add_folder(self._folders[folder], digest, [thing for _, thing in entries])
 
 
 def _above(path: bytes) -> bytes:

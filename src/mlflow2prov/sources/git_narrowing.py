@@ -102,7 +102,12 @@ class Narrowing:
     @property
     def is_of_history(self) -> bool:
         """Whether not all commits and files of what the refs reach are given."""
-        return bool(self.paths) or (self.since_ms, self.until_ms) != (None, None)
+        return bool(self.paths) or self.is_of_time
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether only commits of some time are given."""
+        return (self.since_ms, self.until_ms) != (None, None)
 
     @property
     def is_everything(self) -> bool:
@@ -170,13 +175,14 @@ class Narrowing:
             state = history.add(commit)
             code.note(history.commits[-1], state)
             is_named = code.is_named(history.commits[-1])
-            noted.take(history, is_asked=self._is_in_time(commit.committed), is_named=is_named)
+            noted.take(history, is_asked=self.is_in_time(commit.committed), is_named=is_named)
         noted.code = code.named_in(git, history)
         files = None if matched is None else _files_at(matched, history)
         return noted.kept(history, files)
 
-    def _is_in_time(self, committed: bytes) -> bool:
-        if (self.since_ms, self.until_ms) == (None, None):
+    def is_in_time(self, committed: bytes) -> bool:
+        """Return whether a commit is given, by its committed time: seconds since 1970 in decimal."""
+        if not self.is_of_time:
             return True
         seconds = seconds_of(committed)
         if seconds is None:

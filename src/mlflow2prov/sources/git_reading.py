@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from mlflow2prov.sources.beside import Beside
-from mlflow2prov.sources.git_ahead import Ahead, merges_of
+from mlflow2prov.sources.git_ahead import Ahead
+from mlflow2prov.sources.git_along import Along
+from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
-from mlflow2prov.sources.git_data_pieces import is_data_file
 from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_changes
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
+from mlflow2prov.sources.git_log_pieces import Part as LogPart
 from mlflow2prov.sources.git_log_pieces import reading_pieces
-from mlflow2prov.sources.git_log_reading import reading_log
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
-from mlflow2prov.sources.git_rows import BATCH_ROWS, CommitRows
+from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_whole_history import WholeHistory
 from mlflow2prov.sources.tables import Batches
@@ -79,15 +83,13 @@ class Reading:
             self._remembered = Remembered(memory, git, self._find, parents_of(lines))
             self.unknown = self._remembered.new_or_odd(self._names)
 
-    @contextmanager
-    def _log(self, odd: set[bytes]) -> Iterator[Iterator[LoggedCommit]]:
-        """Give all commits; those that Git has to show are remembered afterwards."""
-        remembered = self._remembered
-        with reading_log(self._git, self._find, self._names, merges_of(self._lines), remembered, odd) as log:
-            yield log
-        if remembered:
-            remembered.end()
-            remembered.look()
+    def _pieces(self, some: Sequence[int], ahead: Beside[Ahead]) -> AbstractContextManager[Iterator[LogPart]]:
+        """Give some commits in columns; those that Git has to show are remembered afterwards."""
+        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
+        asked = self._git, self._find, [self._names[it] for it in some], [are_merges[it] for it in some]
+        if self._remembered is None:
+            return reading_pieces(*asked)
+        return reading_remembered_pieces(*asked, self._remembered, ahead.found().odd)
 
     def batches(self, datasets: Collection[tuple[str, str, str, str]], ahead: Beside[Ahead]) -> Batches:
         """Yield the rows; of data only where the whole history is given.
@@ -98,10 +100,10 @@ class Reading:
         """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._paths)
-        if self._remembered is None and not self._asked.wanted.narrowing.is_of_history:
-            yield from self._in_columns(data, ahead)
+        if self._asked.wanted.narrowing.is_of_history:
+            yield from self._part_in_columns(data, ahead)
         else:
-            yield from self._commit_by_commit(data, ahead.found())
+            yield from self._in_columns(data, ahead)
 
     @property
     def _paths(self) -> str:
@@ -125,43 +127,81 @@ class Reading:
                 self._paths,
             )
 
-    def _commit_by_commit(self, data: GitData, ahead: Ahead) -> Batches:
-        wanted, git = self._asked.wanted, self._git
-        narrowing, kept = wanted.narrowing, None
-        if narrowing.is_of_history:
-            with self._log(ahead.odd) as log:
-                history, matched = History(children_of(self._lines)), narrowing.matched(git, self._starts)
-                kept = narrowing.kept(git, log, matched, history, _code(self._parts, wanted))
-        with data.reading(git), self._log(ahead.odd) as log:
-            history = History(children_of(self._lines))
-            commits = CommitRows(self._mail_map, ahead.signatures)
-            noted = _noted(log, ahead.messages, commits, history, kept)
-            yield from self._followed(noted, history, data, commits, kept)
-            if kept is not None:
-                data.warn_of_a_part(history)
+    def _part_in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
+        """Yield what there is to tell of a part of a history."""
+        names, narrowing = self._names, self._asked.wanted.narrowing
+        commits = CommitColumns(names, self._mail_map, ahead)
+        whole, times = WholeHistory(names), [b""] * len(names)
+        with self._pieces(range(len(names)), ahead) as parts:
+            for part in parts:
+                whole.add(part)
+                for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
+                    times[number] = time
+                if not narrowing.is_of_time:
+                    yield from commits.batches(part.commits, part.piece.shown)
+        with data.reading(self._git):
+            history, kept, rows = self._kept(whole, times, data)
+            if narrowing.is_of_time:
+                some = [it for it, is_kept in enumerate(kept.commits) if is_kept]
+                yield from self._rows_of(commits, some, ahead)
+            yield from commits.rest()
+            yield from rows
+            data.warn_of_a_part(history)
         self._end(history, commits.undated)
+
+    def _rows_of(self, commits: CommitColumns, some: Sequence[int], ahead: Beside[Ahead]) -> Batches:
+        """Yield the rows of some commits, which are read again for that."""
+        with self._pieces(some, ahead) as parts:
+            for part in parts:
+                yield from commits.batches([some[number] for number in part.commits], part.piece.shown)
+
+    def _kept(
+        self, whole: WholeHistory, times: Sequence[bytes], data: GitData
+    ) -> tuple[History, Kept, Batches]:
+        """Return a history, what of it is given, and all rows but those of commits."""
+        git, narrowing, names = self._git, self._asked.wanted.narrowing, self._names
+        matched = narrowing.matched(git, self._starts)
+        changes, parents = whole.changes(), Parents.of(self._lines)
+        found = resolved(changes, parents)
+        code = _code(self._parts, self._asked.wanted)
+        if found is None:
+            history = History(children_of(self._lines), whole.paths)
+            pairs = zip(whole.commits(changes, parents), times, strict=True)
+            log = (commit._replace(committed=time) for commit, time in pairs)
+            kept = narrowing.kept(git, log, matched, history, code)
+            history = History(children_of(self._lines), whole.paths)
+            return history, kept, self._followed(whole.commits(changes, parents), history, data, kept)
+        made = changes.at(found.made)
+        along = Along(code, self._told, None)
+        states = along.states(names, changes, parents, whole.paths, found)
+        del changes, parents
+        history = whole.history(made, found)
+        members = list(along.batches(states, history))
+        in_time = [number for number, time in enumerate(times) if narrowing.is_in_time(time)]
+        named = [number for number, commit in enumerate(history.commits) if code.is_named(commit)]
+        kept = kept_of(history, found, in_time, named, code.named_in(git, history), matched)
+        revisions = RevisionRows(history, kept, self._first).all(made, only_kept(found, kept))
+        return history, kept, chain(members, revisions, code.batches(git, history, kept))
 
     def _followed(
         self,
         log: Iterable[LoggedCommit],
         history: History,
         data: GitData,
-        commits: CommitRows | None = None,
         kept: Kept | None = None,
         declared: Beside[Declarations] | None = None,
     ) -> Batches:
-        """Yield what there is to tell of files, from commit to commit, and the rows of commits that wait."""
+        """Yield what there is to tell of files, from commit to commit."""
         code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
         revisions = RevisionRows(history, kept, self._first)
-        sinks = [rows for rows in (commits, revisions, members, data.rows) if rows is not None]
+        sinks = (revisions, members, data.rows)
         for commit in log:
             state = history.add(commit)
             code.note(history.commits[-1], state)
             members.add(history.commits[-1], state)
             if kept is None:
                 data.add(state, history)
-            waiting = (history.pending, members.pending, data.rows.pending, commits.pending if commits else 0)
-            if max(waiting) >= BATCH_ROWS:
+            if max(history.pending, members.pending, data.rows.pending) >= BATCH_ROWS:
                 for rows in sinks:
                     yield from rows.take()
         if kept is None:
@@ -171,34 +211,33 @@ class Reading:
         yield from code.batches(self._git, history, kept, declared.found() if declared else None)
 
     def _in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
-        """Yield what there is to tell of a whole history that Git shows."""
+        """Yield what there is to tell of a whole history."""
         git, names = self._git, self._names
         commits = CommitColumns(names, self._mail_map, ahead)
         whole = WholeHistory(names)
-        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
-        with reading_pieces(git, self._find, names, are_merges) as parts:
+        with self._pieces(range(len(names)), ahead) as parts:
             for part in parts:
                 yield from commits.batches(part.commits, part.piece.shown)
                 whole.add(part)
         yield from commits.rest()
         changes, parents = whole.changes(), commits.parents()
-        is_followed = any(part.points for part in self._parts) or any(map(is_data_file, whole.paths.exact))
         asked = declaring_changes(whole.paths.exact, changes)
         with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
-            found = None if is_followed else resolved(changes, parents)
+            found = resolved(changes, parents)
             if found is None:
                 history = History(children_of(self._lines), whole.paths)
                 yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)
+                code = _code(self._parts, self._asked.wanted)
+                along = Along(code, self._told, data)
+                states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
                 history = whole.history(made, found)
                 told = RevisionRows(history, first=self._first).all(made, found)
                 del made, found
                 yield from told
-                data.finish(history)
-                yield from data.rows.take()
-                code = _code(self._parts, self._asked.wanted)
+                yield from along.batches(states, history)
                 yield from code.batches(git, history, read=declared.found())
         self._end(history, commits.undated)
 
@@ -209,21 +248,6 @@ def _load(_: threading.Event) -> None:
     import pyarrow.compute
 
     assert numpy and pyarrow.compute
-
-
-def _noted(
-    log: Iterable[LoggedCommit],
-    messages: Mapping[bytes, bytes],
-    rows: CommitRows,
-    history: History,
-    kept: Kept | None,
-) -> Iterator[LoggedCommit]:
-    """Give the commits of a log, each of which is noted down if it is to be told."""
-    for commit in log:
-        message = messages.get(commit.sha)
-        if kept is None or kept.commits[len(history.commits)]:
-            rows.add(commit if message is None else commit._replace(message=message))
-        yield commit
 
 
 def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:

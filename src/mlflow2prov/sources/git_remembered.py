@@ -7,10 +7,10 @@ the same way. All the rest, which depends on where refs point, is worked out ane
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from mlflow2prov.sources.git_log import Keep, LoggedCommit, Renames, commit_of
+from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_program import Git
 
 
@@ -61,7 +61,6 @@ class Remembered:
         self._kind = _kind(git, find)
         self._memory, self._parents = memory, parents
         self._known: dict[bytes, Known] = {}
-        self._unsure: list[tuple[bytes, Known, bytes]] = []
         self.look()
 
     def look(self) -> None:
@@ -80,28 +79,16 @@ class Remembered:
         known = self._known
         return [name for name in commits if name not in known or known[name].is_odd]
 
-    def log(self, commits: Sequence[bytes]) -> Iterator[LoggedCommit]:
-        """Yield those of some commits that are known, in their order."""
-        places = [self._known[name].place for name in commits if name in self._known]
-        yield from map(commit_of, self._memory.records(places))
+    def records(self, commits: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the records of some commits that are known, in their order."""
+        yield from self._memory.records([self._known[name].place for name in commits])
 
-    def keeper(self, odd: Collection[bytes]) -> Keep:
-        """Return what keeps the record of a commit that Git has shown; the last ones only when all went well."""
-
-        def keep(commit: LoggedCommit, record: bytes, is_last: bool) -> None:
-            known = Known(self._parents[commit.sha], commit.sha in odd, -1)
-            if is_last:
-                self._unsure.append((commit.sha, known, record))
-            else:
-                self._memory.keep(self._kind, commit.sha, known, record)
-
-        return keep
+    def keep(self, commit: bytes, is_odd: bool, record: bytes) -> None:
+        """Keep the record of a commit that Git has shown to its end."""
+        self._memory.keep(self._kind, commit, Known(self._parents[commit], is_odd, -1), record)
 
     def end(self) -> None:
-        """Keep the last records, too, since Git has ended well; forget what is no commit of the history any more."""
-        for commit, known, record in self._unsure:
-            self._memory.keep(self._kind, commit, known, record)
-        self._unsure = []
+        """Have all records kept, and forget what is no commit of the history any more."""
         self._memory.settle()
         self._memory.forget_others(self._kind, self._parents.keys())
 

@@ -112,6 +112,7 @@ class _Resolving:
         del there, self._standing  # which take a third of the memory
         return Resolved(
             made=made,
+            stands=self._revision[self._stands_for],
             status=status,
             file=self._file,
             first=_where(is_first),

@@ -78,7 +78,10 @@ class RevisionRows:
         history.take()
 
     def all(self, made: Changes, found: Resolved) -> Batches:
-        """Yield all that was found at once, and that the history was made of, given the changes of revisions."""
+        """Yield all that was found at once, and that the history was made of, given the changes of revisions.
+
+        Where not all is given, what was found must be :func:`mlflow2prov.sources.git_kept.only_kept`.
+        """
         yield from self._all_revisions(made, found.status)
         derivations, deletions, merged = found.derivations, found.deletions, found.merged
         del made, found  # so that nobody holds them while the rest is told
@@ -88,10 +91,14 @@ class RevisionRows:
         import numpy as np
 
         numbers = np.arange(len(made.commit), dtype="i4")
+        if self._kept is not None:
+            numbers = numbers[np.frombuffer(self._kept.revisions, "?")]
         yield from _batches(
             "git_revision",
             len(numbers),
-            lambda part: self._revisions(numbers[part], _told_by_columns(made.at(part), status[part])),
+            lambda part: self._revisions(
+                numbers[part], _told_by_columns(made.at(numbers[part]), status[numbers[part]])
+            ),
         )
 
     def _others(self, derivations: Numbers, deletions: Numbers, merged: Numbers) -> Batches:
