@@ -120,6 +120,12 @@ GIT = (
         signature_status=_NAME,  # of the tag object, likewise
     ),
     _table(
+        "git_abbreviation",
+        "a commit that a run names by its first digits",
+        abbreviation=_NAME,  # in lower case
+        commit=_NAME,
+    ),
+    _table(
         "git_entry_point",
         "where a file that a run names as its source stood at the run's commit",
         commit=_NAME,
