@@ -267,6 +267,7 @@ class Context:
             "git_import": f"commit IN ({commits})",
             "git_revision": revisions,
             "git_declared": revisions,
+            "git_link": revisions,
             "git_data_named": revisions,
             "git_parent": whole,
             "git_merged": whole,

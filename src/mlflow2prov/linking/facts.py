@@ -20,6 +20,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "previous_path_bytes",
         "entry_points",
         "blob",
+        "link_target",
+        "link_target_bytes",
     ),
     "DataRevision": ("path", "path_bytes", "commit", "md5", "sha256", "remote_path", "imported_from"),
     "Dataset": ("digest",),

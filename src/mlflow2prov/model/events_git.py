@@ -223,7 +223,8 @@ REVISIONS = Event(
     doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
     rows="""
         SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
-               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points, n.names_data, n.drops_data
+               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points, n.names_data, n.drops_data,
+               l.target AS link_target, l.target_bytes AS link_target_bytes
         FROM git_revision r
         JOIN commits c ON c.commit = r.commit
         LEFT JOIN (
@@ -237,6 +238,8 @@ REVISIONS = Event(
                    list(parts_of_key(data) ORDER BY data) FILTER (NOT is_named) AS drops_data
             FROM git_data_named GROUP BY ALL
         ) n ON n.commit = r.commit AND n.path_key = path_part(r.path, r.path_bytes)
+        LEFT JOIN git_link l ON l.commit = r.commit
+            AND path_part(l.path, l.path_bytes) = path_part(r.path, r.path_bytes)
         LEFT JOIN files f ON f.added_in = r.file_added_in
             AND f.path_key = path_part(r.file_path, r.file_path_bytes)
         ORDER BY c.commit_ref, path_key
@@ -257,6 +260,8 @@ REVISIONS = Event(
                 "status": text("status", always=True, ready=True),
                 "mode": text("nullif(mode, '100644')", ready=True),
                 "entry_points": text("entry_points"),
+                "link_target": text("link_target"),
+                "link_target_bytes": lexical("base64(link_target_bytes)", "xsd:base64Binary"),
                 "names_data": text("names_data", many=True),
                 "drops_data": text("drops_data", many=True),
                 "blob": text("blob", ready=True),

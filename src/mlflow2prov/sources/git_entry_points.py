@@ -75,12 +75,14 @@ class Found(NamedTuple):
         path: the number of the path of the file, where there is exactly one.
         project: likewise of the ``MLproject`` file that said to run it.
         top: the folder from which the file is imported, where it is run as a module and not as a script.
+        place: the number of the path by which it is imported then, which may go through links.
     """
 
     candidates: int
     path: int | None = None
     project: int | None = None
     top: bytes | None = None
+    place: int | None = None
 
 
 class Reading(Protocol):
@@ -109,7 +111,7 @@ class Target:
         """Yield the numbers of the paths that could be meant."""
         for path in self.exact:
             number = tree.file(path.encode())
-            if number is not None:
+            if number is not None and not tree.leads_to_folder(number):
                 yield number
                 return
         if self.tail:
@@ -171,8 +173,8 @@ class Console:
             if file_name == PROJECT:
                 continue
             for number in tree.ending_with(file_name):
-                folder = tree.index.exact[number][: -len(file_name)]
-                for one in declared(tree.state[number]):
+                folder = tree.path(number)[: -len(file_name)]
+                for one in declared(tree.revision(number)):
                     if one.name == self.name:
                         module = one.target.partition(":")[0].strip().encode()
                         yield from places_of_module(tree, module, folder)
@@ -262,12 +264,13 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
         declared: what a revision declares that can be run.
     """
     for reading in readings(asked.source, roots, asked.entry):
-        found = sorted(set(reading.files(tree, declared)))
+        found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:
+            ((path, place),) = found.items()
             if isinstance(reading, Module | Console):
                 name = reading.name.encode() if isinstance(reading, Module) else b""
-                return Found(1, found[0], top=top_of_module(tree, tree.index.exact[found[0]], name))
-            return _through_project(asked, found[0], tree, declared)
+                return Found(1, path, top=top_of_module(tree, tree.path(place), name), place=place)
+            return _through_project(asked, place, tree, declared)
         if found:
             return Found(len(found))
     return Found(0)
@@ -275,18 +278,18 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
 
 def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredAt) -> Found:
     """Return the script that a project's entry point runs, where the file found is an ``MLproject``."""
-    path = tree.index.exact[number]
-    folder, _, name = path.rpartition(b"/")
+    folder, _, name = tree.path(number).rpartition(b"/")
+    project = tree.real(number)
     if name != PROJECT:
-        return Found(1, number)
-    commands = {one.name: one.target for one in declared(tree.state[number])}
+        return Found(1, project)
+    commands = {one.name: one.target for one in declared(tree.state[project])}
     entry = asked.entry or "main"
     if entry in commands:
         run = script_of(commands[entry], tree, folder)
-        return Found(1, number) if run is None else Found(1, run[0], number, run[1])
+        return Found(1, project) if run is None else Found(1, tree.real(run[0]), project, run[1], run[0])
     # MLflow runs a script of that path, where no entry point has the name
     script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
-    return Found(1, number) if script is None else Found(1, script, number)
+    return Found(1, project) if script is None else Found(1, tree.real(script), project)
 
 
 def target_of(source: str, roots: Sequence[str]) -> Target:

@@ -31,7 +31,7 @@ def places_of_module(
         yield from (number for number in found if number is not None)
         return
     for tail in _spellings(parts, is_run=is_run):
-        numbers = [number for number in tree.ending_with(tail) if tree.index.exact[number].startswith(folder)]
+        numbers = [number for number in tree.ending_with(tail) if tree.path(number).startswith(folder)]
         yield from numbers
         if numbers:
             return
@@ -119,6 +119,15 @@ class Modules:
         """Yield the modules in a package, by the path of its ``__init__.py``, that have these names."""
         folder = package.rpartition(b"/")[0]
         yield from (number for number, _ in self._children(folder + b"/" if folder else b"", names))
+
+    def packages_between(self, top: bytes, path: bytes) -> Iterator[int]:
+        """Yield the ``__init__.py`` of those packages below a folder, nearest first, that have one."""
+        folder = path.rpartition(b"/")[0]
+        while len(folder) > len(top.removesuffix(b"/")):
+            number = self._tree.file(folder + b"/__init__.py")
+            if number is not None:
+                yield number
+            folder = folder.rpartition(b"/")[0]
 
     def packages_of(self, path: bytes) -> Iterator[int]:
         """Yield the ``__init__.py`` of every package that a module at a path lies in."""

@@ -105,6 +105,15 @@ GIT = (
         target=_TEXT,  # a command, or package.module:function
     ),
     _table(
+        "git_link",
+        "what a revision of a symbolic link says",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        target=_NAME,  # a path, from the folder in which the link is; `target_bytes` likewise to `path_bytes`
+        target_bytes=_BYTES,
+    ),
+    _table(
         "git_ref",
         "a branch, or a tag that peels to a commit",
         repository=_INT,  # the number of the one whose it is
