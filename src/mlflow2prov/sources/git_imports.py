@@ -86,8 +86,16 @@ class Walk:
         found: the numbers of the paths by which files were found, and of those that links lead to.
     """
 
-    def __init__(self, commit: str, tree: Tree, entry_point: Found, history: History) -> None:
+    def __init__(
+        self,
+        commit: str,
+        tree: Tree,
+        entry_point: Found,
+        history: History,
+        installed: Sequence[tuple[tuple[bytes, ...], bytes]] = (),
+    ) -> None:
         assert entry_point.path is not None
+        self._installed = installed
         self.commit = commit
         self.entry = entry_point.path
         self._tree = tree
@@ -95,7 +103,7 @@ class Walk:
         self._top = entry_point.top
         self._start = self.entry if self._top is None or entry_point.place is None else entry_point.place
         path = tree.path(self._start)
-        self._modules = Modules(tree, path, self._top)
+        self._modules = Modules(tree, path, self._top, installed)
         self.found: dict[int, None] = {self._start: None}
         self._starred: set[int] = set()
         self._front = [self._start]
@@ -159,7 +167,7 @@ class Walk:
                 self.found |= dict.fromkeys(links)
                 if number == self._start and self._top is None:
                     path = self._tree.path(last)
-                    self._modules = Modules(self._tree, path)
+                    self._modules = Modules(self._tree, path, None, self._installed)
             said = _NONE if kind is None else contents.imports(blob, kind)
             for one in said.imports:
                 self._note(self._modules.imported(one, path))
