@@ -29,6 +29,7 @@ def commit(repo: Repository) -> str:
             "big.bin": pointer("big"),
             "plain/small.csv": "1,2\n",
             "plain/twice.csv": "1",
+            "plain/caf\u00e9.csv": "1",
             "other/twice.csv": "2",
         },
         before,
@@ -84,8 +85,12 @@ def test_by_the_object_name_in_git(repo: Repository, commit: str) -> None:
         ("twice.csv", None),
         ("data/raw/part/1.csv", ("folder", "data/raw")),
         ("missing.csv", None),
+        ("dvc://data/wine.csv", ("path", "data/wine.csv")),
+        ("dvc:///data/raw/part/1.csv", ("folder", "data/raw")),
+        ("plain/cafe\u0301.csv", ("path", "plain/caf\u00e9.csv")),
         ("s3://elsewhere/data/wine.csv", None),
         (f"s3://bucket/store/files/md5/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
+        (f"s3a://bucket/store/files/md5/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
     ],
 )
 def test_by_the_place_that_it_came_from(

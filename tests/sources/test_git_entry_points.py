@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ CASES: list[tuple[str, int, str | None]] = [
     ("sub/folder", 1, "sub/folder/MLproject"),
     ("a#b.py", 1, "a#b.py"),
     ("Ünï cödé.py", 1, "Ünï cödé.py"),
+    (unicodedata.normalize("NFD", "Ünï cödé.py"), 1, "Ünï cödé.py"),
     ("lib/tool.py", 0, None),
     ("tool.py", 0, None),
     ("/opt/lib/ipykernel_launcher.py", 0, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What XML 1.0 (section 2.2) has no place for; the surrogates can't come out of UTF-8."""
@@ -65,6 +66,21 @@ def markdown_cell(text: str) -> str:
     line = " ".join(text.split())
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
     return re.sub(r"([\\|`*<>\[\]&])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
+
+
+def composed(text: str) -> tuple[str, ...]:
+    r"""Return a path as it is spelled, and with its letters composed, and decomposed, where that is another spelling.
+
+    macOS says decomposed ones of what Git has composed.
+
+    >>> composed("a.py"), [len(path) for path in composed("\u00e9.py")]
+    (('a.py',), [4, 5])
+    """
+    if text.isascii():
+        return (text,)
+    return tuple(
+        dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)))
+    )
 
 
 def commit_name(value: str) -> str:

@@ -18,12 +18,15 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
+_DVC = re.compile(r"^dvc:/+")
+"""What comes before a path in the repository, as the file system of DVC spells it."""
 
 
 Found: TypeAlias = "tuple[str, Sequence[Entry | int]]"
@@ -121,8 +124,8 @@ class DatasetMatches:
 
     def _by_source(self, dataset: DatasetOfRun, tree: _Tree) -> Found:
         """Return what a dataset is by its source, and what told it."""
-        source = source_of(dataset.source)
-        if source:
+        told = source_of(dataset.source)
+        for source in composed(_DVC.sub("", told)) if told else ():
             ways: tuple[tuple[str, Iterator[Entry | int]], ...] = (
                 ("remote_path", tree.by_remote_path(source)),
                 ("path", tree.by_path(source, self._roots)),
@@ -244,4 +247,4 @@ def _starts(path: str) -> list[int]:
 
 
 def _as_url(place: str) -> str:
-    return re.sub(r"^file:/+", "/", place).rstrip("/")
+    return re.sub(r"^s3[an]:", "s3:", re.sub(r"^file:/+", "/", place)).rstrip("/")

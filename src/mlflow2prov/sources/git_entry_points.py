@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
+from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_commands import script_of
 from mlflow2prov.sources.git_declared import DECLARING, PROJECT, Declared
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
@@ -263,7 +264,8 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
         roots: the absolute paths of the repository's work trees.
         declared: what a revision declares that can be run.
     """
-    for reading in readings(asked.source, roots, asked.entry):
+    spelled = composed(asked.source)
+    for reading in (one for source in spelled for one in readings(source, roots, asked.entry)):
         found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:
             ((path, place),) = found.items()
