@@ -21,6 +21,7 @@ FILES = {
     "a#b.py": "9",
     "lib/tool.py": ("160000", "1" * 40),
     "Ünï cödé.py": "10",
+    "runs/__main__.py": "11",
 }
 
 CASES: list[tuple[str, int, str | None]] = [
@@ -56,6 +57,8 @@ CASES: list[tuple[str, int, str | None]] = [
     ("Ünï cödé.py", 1, "Ünï cödé.py"),
     (unicodedata.normalize("NFD", "Ünï cödé.py"), 1, "Ünï cödé.py"),
     ("lib/tool.py", 0, None),
+    ("runs/", 1, "runs/__main__.py"),
+    ("{root}/runs", 1, "runs/__main__.py"),
     ("tool.py", 0, None),
     ("/opt/lib/ipykernel_launcher.py", 0, None),
     ("", 0, None),

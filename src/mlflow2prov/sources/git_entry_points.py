@@ -6,8 +6,8 @@ script, a notebook of a server. The file is searched in the tree of that one com
 a source can be is read in this order, and the first reading that finds any file counts:
 
 1. The exact path: a relative one as relative to the root of the repository, an absolute one where it
-   lies in one of the repository's work trees. A folder means the ``MLproject`` file in it; a project's
-   URI that of its folder, or of the root.
+   lies in one of the repository's work trees. A folder means the ``MLproject`` file in it, else its
+   ``__main__.py``; a project's URI that of its folder, or of the root.
 2. Else, unless the path lies in a work tree (where it is known what it would be): every file whose path
    is the end of the source's, and for a relative source every file whose path ends with it. A path with a
    drive finds files of another case, too, where it finds none of its own.
@@ -36,6 +36,7 @@ from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
 _PROJECT = PROJECT.decode()
+_MAIN = "__main__.py"
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://|[\w.-]+@[\w.-]+:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
@@ -301,10 +302,10 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
         source: as the run spells it.
         roots: the absolute paths of the repository's work trees.
 
-    >>> target_of("./src/train.py", [])
-    Target(exact=('src/train.py', 'src/train.py/MLproject'), tail='src/train.py', is_relative=True)
+    >>> target_of("./src/a.py", [])
+    Target(exact=('src/a.py', 'src/a.py/MLproject', 'src/a.py/__main__.py'), tail='src/a.py', is_relative=True)
     >>> target_of("file:///home/ada/wine/train.py", ["/home/ada/wine"])
-    Target(exact=('train.py', 'train.py/MLproject'), tail=None, is_relative=False)
+    Target(exact=('train.py', 'train.py/MLproject', 'train.py/__main__.py'), tail=None, is_relative=False)
     >>> target_of("C:\\wine\\train.py", [])
     Target(exact=(), tail='C:/wine/train.py', is_relative=False)
     >>> target_of("https://example.org/wine.git#sub", [])
@@ -349,7 +350,8 @@ def _path_target(source: str, roots: Sequence[str]) -> Target:
 
 
 def _as_file_or_folder(path: str) -> tuple[str, ...]:
-    return (path, f"{path}/{_PROJECT}") if path else (_PROJECT,)
+    inside = (f"{path}/{_PROJECT}", f"{path}/{_MAIN}") if path else (_PROJECT, _MAIN)
+    return (path, *inside) if path else inside
 
 
 def _slashes(source: str) -> str:
