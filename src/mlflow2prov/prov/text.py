@@ -53,21 +53,6 @@ def text_of(path: bytes) -> tuple[str, bytes | None]:
     return (clean_text(path), path) if _NOT_XML.search(text) else (text, None)
 
 
-def _shown(character: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in character[0].encode())
-
-
-def markdown_cell(text: str) -> str:
-    r"""Return a text as it stands in one line of Markdown, such as a cell of a table, without being markup.
-
-    >>> print(markdown_cell("a|b <i>"))
-    a\|b \<i\>
-    """
-    line = " ".join(text.split())
-    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-    return re.sub(r"([\\|`*<>\[\]&])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
-
-
 def composed(text: str) -> tuple[str, ...]:
     r"""Return a path as it is spelled, and with its letters composed, and decomposed, where that is another spelling.
 
@@ -81,6 +66,21 @@ def composed(text: str) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)))
     )
+
+
+def _shown(character: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character[0].encode())
+
+
+def markdown_cell(text: str) -> str:
+    r"""Return a text as it stands in one line of Markdown, such as a cell of a table, without being markup.
+
+    >>> print(markdown_cell("a|b <i>"))
+    a\|b \<i\>
+    """
+    line = " ".join(text.split())
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return re.sub(r"([\\|`*<>\[\]&])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
 
 
 def commit_name(value: str) -> str:

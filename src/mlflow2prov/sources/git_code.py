@@ -10,10 +10,9 @@ from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, de
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_imports import Walk, follow
-from mlflow2prov.sources.git_layouts import LAYING_OUT, Layout, layouts_in
-from mlflow2prov.sources.git_layouts import MOST_BYTES as MOST_BYTES_OF_LAYOUT
 from mlflow2prov.sources.git_links import link_rows, links_of
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_projects import Projects
 from mlflow2prov.sources.git_revision_rows import Kept
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_tree import PathIndex, Tree
@@ -80,7 +79,9 @@ class RunCode:
         yield from link_rows(given, history)
         index = PathIndex(history.paths.exact, history.paths.number)
         points: list[Row] = []
-        projects = Projects(git, history, index, self._asked) if self._follow else None
+        projects = None
+        if self._follow:
+            projects = Projects(git, history, index, [asked.state for asked in self._asked])
         walks: dict[tuple[str, int], Walk] = {}
         for asked in self._asked:
             tree = Tree(index, asked.state, history.is_submodule, links)
@@ -102,41 +103,6 @@ class RunCode:
                 yield from batches_of_rows("git_import", rows)
                 rows = []
         yield from batches_of_rows("git_import", rows)
-
-
-class Projects:
-    """Where the projects of some trees have their packages; each content of a project's file is read once."""
-
-    def __init__(self, git: Git, history: History, index: PathIndex, asked: Iterable[_Asked]) -> None:
-        self._history = history
-        self._numbers = sorted(number for name in LAYING_OUT for number in index.named(name))
-        self._names = {number: index.exact[number].rpartition(b"/")[2] for number in self._numbers}
-        self._known: dict[tuple[bytes, bytes], tuple[Layout, ...]] = {}
-        self._found: dict[tuple[int, ...], list[tuple[tuple[bytes, ...], bytes]]] = {}
-        wanted: dict[bytes, set[bytes]] = {}
-        for revision, name in {
-            (one.state[it], name) for one in asked for it, name in self._names.items() if it in one.state
-        }:
-            wanted.setdefault(history.blob_of(revision), set()).add(name)
-        for blob, content in git.contents(wanted, MOST_BYTES_OF_LAYOUT) if wanted else ():
-            for name in wanted[blob]:
-                self._known[blob, name] = layouts_in(name, content)
-
-    def of(self, tree: Tree) -> list[tuple[tuple[bytes, ...], bytes]]:
-        """Return the packages of a tree's projects: the parts of each one's name, and its folder."""
-        numbers = [number for number in self._numbers if tree.is_file(number)]
-        key = tuple(tree.state[number] for number in numbers)
-        if key not in self._found:
-            found: dict[tuple[tuple[bytes, ...], bytes], None] = {}
-            for number in numbers:
-                top = tree.index.exact[number].removesuffix(self._names[number])
-                blob = self._history.blob_of(tree.state[number])
-                said = self._known.get((blob, self._names[number]), ())
-                for package, folder in (*said, Layout("", "."), Layout("", "src")):
-                    place = top if folder == "." else top + folder.encode() + b"/"
-                    found[tuple(package.encode().split(b".")) if package else (), place] = None
-            self._found[key] = list(found)
-        return self._found[key]
 
 
 def _declared(git: Git, history: History) -> Iterator[tuple[int, tuple[Declared, ...]]]:
