@@ -96,6 +96,11 @@ def test_what_is_odd_says_nothing(content: bytes) -> None:
     assert [layouts_in(name.encode(), content) for name in PROJECTS] == [(), (), ()]
 
 
+@pytest.mark.parametrize("odd", ["\\ud800", "\\0"])
+def test_a_folder_that_can_not_be_says_nothing(odd: str) -> None:
+    assert layouts_in(b"setup.py", f"setup(package_dir={{'': '{odd}', '{odd}': 'a'}})".encode()) == ()
+
+
 def test_folders_outside_the_project_are_none_of_it() -> None:
     said = b"[tool.setuptools.packages.find]\nwhere = ['/usr', '../x', 'a/../..', 'a/..', 3]\n"
     assert layouts_in(b"pyproject.toml", said) == (Layout("", "."),)

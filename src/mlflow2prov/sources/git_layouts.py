@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import configparser
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from mlflow2prov.sources.python_imports import syntax_tree
 
 MOST_BYTES = 1 << 20
 """Larger files of these names are taken for something else."""
+
+_ODD = re.compile("[\ud800-\udfff\0]")
+"""What no path has."""
 
 
 class Layout(NamedTuple):
@@ -42,7 +46,9 @@ def layouts_in(name: bytes, content: bytes) -> tuple[Layout, ...]:
         return ()
     clean = (Layout(package.strip(), posixpath.normpath(folder.strip() or ".")) for package, folder in found)
     return tuple(
-        sorted(one for one in clean if not one.folder.startswith(("/", "..")) and "\0" not in one.folder)
+        sorted(
+            one for one in clean if not one.folder.startswith(("/", "..")) and not _ODD.search("".join(one))
+        )
     )
 
 
