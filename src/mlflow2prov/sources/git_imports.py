@@ -170,7 +170,8 @@ class Walk:
                     self._modules = Modules(self._tree, path, None, self._installed)
             said = _NONE if kind is None else contents.imports(blob, kind)
             for one in said.imports:
-                self._note(self._modules.imported(one, path))
+                near = [] if said.is_parsed or one.level else self._modules.beside(one, path)
+                self._note(near or self._modules.imported(one, path))
             for run in said.runs:
                 self._note(self._run(run, path))
             if number in self._starred:
