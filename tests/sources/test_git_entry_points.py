@@ -51,6 +51,8 @@ CASES: list[tuple[str, int, str | None]] = [
     ("file://{root}#sub/folder", 1, "sub/folder/MLproject"),
     ("https://example.org/wine.git#sub/folder", 1, "sub/folder/MLproject"),
     ("https://example.org/wine.git#none", 0, None),
+    ("file://C:\\wine#sub\\folder", 1, "sub/folder/MLproject"),
+    ("https://example.org/wine.git#sub%2Ffolder", 1, "sub/folder/MLproject"),
     ("git@example.org:wine.git", 1, "MLproject"),
     ("sub/folder", 1, "sub/folder/MLproject"),
     ("a#b.py", 1, "a#b.py"),

@@ -325,8 +325,10 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
 def _project_target(source: str, roots: Sequence[str]) -> Target:
     """Return where the ``MLproject`` of a project's URI with ``#folder`` stands."""
     base, _, folder = source.partition("#")
-    parts = [*_relative(base, roots), *(part for part in folder.split("/") if part not in {"", "."})]
-    return Target(("/".join([*parts, _PROJECT]),), None, False)
+    above = _relative(base, roots)
+    spelled = dict.fromkeys(_slashes(one) for one in (folder, unquote(folder)))
+    paths = [[*above, *(part for part in one.split("/") if part not in {"", "."})] for one in spelled]
+    return Target(tuple("/".join([*parts, _PROJECT]) for parts in paths), None, False)
 
 
 def _relative(base: str, roots: Sequence[str]) -> list[str]:
