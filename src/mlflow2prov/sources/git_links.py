@@ -13,7 +13,7 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.tables import Batches
 
-_MOST_BYTES = 4_096
+MOST_BYTES = 4_096
 """No system takes a longer path."""
 
 _MOST_STEPS = 40
@@ -39,7 +39,7 @@ def links_of(git: Git, history: History) -> Links:
         return Links()
     said = {
         revision: content
-        for blob, content in git.contents(by_content, _MOST_BYTES)
+        for blob, content in git.contents(by_content, MOST_BYTES)
         for revision in by_content[blob]
     }
     return Links(said, frozenset(history.path_of[revision] for revision in said))
