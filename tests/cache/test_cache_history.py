@@ -88,3 +88,12 @@ def test_the_command_line_finds_copies(tmp_path: Path) -> None:
     )
     assert '"m2p:status": "C"' in done.stdout or '"m2p:status":"C"' in done.stdout
     assert "copies: 50 %" in done.stdout
+
+
+def test_a_query_sees_what_the_latest_extraction_made_of_the_cache(store: Made) -> None:
+    for number in range(20):
+        store.insert(run(f"{number:032}"))
+    for name in ("first", "second"):
+        store.sql("UPDATE runs SET name = ? WHERE run_uuid = ?", name, "ab" * 16)
+        found = store.cached().sql(f"SELECT name FROM Run WHERE run_id = '{'ab' * 16}'").to_pylist()
+        assert found == [{"name": name}]

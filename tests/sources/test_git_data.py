@@ -171,6 +171,19 @@ def test_listed_files_are_members_and_stay_where_they_did_not_change(repo: Repos
     ]  # fmt: skip
 
 
+def test_listed_files_are_kept_by_the_same_hash_as_their_folder(repo: Repository) -> None:
+    listed = f"  files:\n  - relpath: x\n    md5: {MD5['a']}\n"
+    config = "[core]\n remote = s\n['remote \"s\"']\n url = s3://b\n"
+    files = {
+        "new.dvc": f"outs:\n- hash: md5\n  path: new\n{listed}",
+        "old.dvc": f"outs:\n- path: old\n{listed}",
+    }
+    repo.commit({".dvc/config": config, **files})
+    kept = dict(picked(repo.read()["git_data"], "path", "remote_path"))
+    digest = f"{MD5['a'][:2]}/{MD5['a'][2:]}"
+    assert (kept["new/x"], kept["old/x"]) == (f"s3://b/files/md5/{digest}", f"s3://b/{digest}")
+
+
 def test_imports_derive_from_what_they_name_and_no_password_is_kept(repo: Repository) -> None:
     text = (
         "deps:\n- path: data/x\n  repo:\n    url: https://ada:secret@example.org/r.git\n"

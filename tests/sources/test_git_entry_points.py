@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ FILES = {
     "a#b.py": "9",
     "lib/tool.py": ("160000", "1" * 40),
     "Ünï cödé.py": "10",
+    "runs/__main__.py": "11",
 }
 
 CASES: list[tuple[str, int, str | None]] = [
@@ -49,11 +51,16 @@ CASES: list[tuple[str, int, str | None]] = [
     ("file://{root}#sub/folder", 1, "sub/folder/MLproject"),
     ("https://example.org/wine.git#sub/folder", 1, "sub/folder/MLproject"),
     ("https://example.org/wine.git#none", 0, None),
+    ("file://C:\\wine#sub\\folder", 1, "sub/folder/MLproject"),
+    ("https://example.org/wine.git#sub%2Ffolder", 1, "sub/folder/MLproject"),
     ("git@example.org:wine.git", 1, "MLproject"),
     ("sub/folder", 1, "sub/folder/MLproject"),
     ("a#b.py", 1, "a#b.py"),
     ("Ünï cödé.py", 1, "Ünï cödé.py"),
+    (unicodedata.normalize("NFD", "Ünï cödé.py"), 1, "Ünï cödé.py"),
     ("lib/tool.py", 0, None),
+    ("runs/", 1, "runs/__main__.py"),
+    ("{root}/runs", 1, "runs/__main__.py"),
     ("tool.py", 0, None),
     ("/opt/lib/ipykernel_launcher.py", 0, None),
     ("", 0, None),
@@ -125,7 +132,7 @@ def test_a_commit_that_no_branch_reaches_any_more_is_read_if_it_is_there(
         rows = made.read(entry_points=[*wanted, (one, "\ud800")])
     assert [row["commit"] for row in rows["git_commit"]] == [one, lost, rebased]
     assert picked(rows["git_entry_point"], "commit", "revision_commit") == [(rebased, rebased)]
-    assert any(record.getMessage().startswith("5 of 6 ") for record in caplog.records)
+    assert any(record.getMessage().startswith("4 of 5 ") for record in caplog.records)
     assert len(made.read()["git_commit"]) == 1
 
 

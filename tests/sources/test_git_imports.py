@@ -148,6 +148,19 @@ def test_what_runs_as_a_module_imports_from_above_its_package(tmp_path: Path) ->
         assert picked(rows, "path") == ["wine/helper.py"]
 
 
+def test_python_2_looks_beside_the_importer_first(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    files = {"train.py": "import old.a, new.a", "helper.py": ""}
+    for name, text in (("old", "import helper\nprint 'x'\n"), ("new", "import helper\n")):
+        files |= {f"{name}/__init__.py": "", f"{name}/a.py": text, f"{name}/helper.py": ""}
+    sha = made.commit(files)
+    rows = made.read(entry_points=[(sha, "train.py")], wanted=GitWanted(follow_imports=True))["git_import"]
+    found = picked(rows, "path")
+    assert found == [
+        "helper.py", "new/__init__.py", "new/a.py", "old/__init__.py", "old/a.py", "old/helper.py"
+    ]  # fmt: skip
+
+
 def test_symbolic_links_are_followed_to_the_files_that_they_lead_to(tmp_path: Path) -> None:
     made = Repository(tmp_path / "r")
     link = "120000"

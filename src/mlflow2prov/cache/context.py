@@ -76,6 +76,10 @@ class Context:
             f"WHERE {_IS_COMMIT} UNION SELECT {commit_name('value')} FROM {self.scratch}.mlflow_logged_model_tag t "
             f"SEMI JOIN {self.scratch}.looked_at_logged_model u ON u.model_id = t.model_id WHERE {_IS_COMMIT}"
         )
+        store.run(
+            f"INSERT INTO {self.scratch}.named_commit SELECT DISTINCT g.commit FROM {self.scratch}.git_abbreviation g "
+            f"SEMI JOIN {self.scratch}.named_commit n ON n.commit = g.abbreviation"
+        )
 
     def _find_affected(self) -> None:
         """Those whose records are computed from a dirty unit, and those that need these in turn."""
@@ -105,6 +109,7 @@ class Context:
             ("git_import", "commit"),
             ("git_member", "tree"),
             ("git_dataset_match", "commit"),
+            ("git_abbreviation", "abbreviation"),
         ):
             columns = columns_of(table)
             sides = (
@@ -116,9 +121,11 @@ class Context:
                 ("logged_model", "model_id", "mlflow_logged_model_tag"),
             ):
                 store.run(
-                    f"INSERT INTO {self.scratch}.affected_{kind} SELECT DISTINCT t.{id_} FROM {self.scratch}.{tags} t "
-                    f"WHERE {_IS_COMMIT} AND {commit_name('t.value')} IN (SELECT {key} FROM "
-                    f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]})))"
+                    f"INSERT INTO {self.scratch}.affected_{kind} WITH other AS (SELECT {key} AS named FROM "
+                    f"(({sides[0]} EXCEPT {sides[1]}) UNION ALL ({sides[1]} EXCEPT {sides[0]}))) "
+                    f"SELECT DISTINCT t.{id_} FROM {self.scratch}.{tags} t WHERE {_IS_COMMIT} "
+                    f"AND {commit_name('t.value')} IN (FROM other UNION ALL SELECT abbreviation "
+                    f"FROM {self.scratch}.git_abbreviation WHERE commit IN (FROM other))"
                 )
 
     def _widen(self, starts: dict[str, str]) -> None:
@@ -260,12 +267,14 @@ class Context:
             "git_import": f"commit IN ({commits})",
             "git_revision": revisions,
             "git_declared": revisions,
+            "git_link": revisions,
             "git_data_named": revisions,
             "git_parent": whole,
             "git_merged": whole,
             "git_data": data,
             "git_dataset_match": "true",
             "git_repository": "true",
+            "git_abbreviation": "true",
             "mlflow_store": "true",
         }
         statements = []

@@ -49,7 +49,9 @@ class DataOfRuns:
     def look_up(self, commit: str, state: State) -> None:
         """Find the datasets of a commit's runs, given its state."""
         if self._named is not None and self._matches.are_at(commit):
-            self._note(self._matches.look_up(commit, state, self._past, self._standing(state)))
+            links = self._past.links().said
+            standing = self._standing(state)
+            self._note(self._matches.look_up(commit, state, self._past, standing, links.get))
 
     def finish(self) -> list[Row]:
         """Return what was found, when all commits were looked at."""

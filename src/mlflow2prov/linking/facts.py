@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlflow2prov.graph.graph import Graph
+from mlflow2prov.linking.abbreviations import name_commits_in_full
 from mlflow2prov.prov.namespaces import M2P
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "previous_path_bytes",
         "entry_points",
         "blob",
+        "link_target",
+        "link_target_bytes",
     ),
     "DataRevision": ("path", "path_bytes", "commit", "md5", "sha256", "remote_path", "imported_from"),
     "Dataset": ("digest",),
@@ -90,6 +93,7 @@ def read_facts(graph: Graph, schema: str) -> Facts | None:
             f"CREATE TABLE {schema}.{name} AS SELECT id, value FROM {schema}.said "
             f"WHERE type = '{type_}' AND name = '{name}'"
         )
+    name_commits_in_full(facts)
     _read_relations(facts)
     return facts
 

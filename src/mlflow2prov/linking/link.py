@@ -101,9 +101,10 @@ def _resolved(facts: Facts, wanted: list[Source]) -> tuple[list[_Point], list[Ro
     roots = _roots(facts.graph)
     data = DataOfRuns(facts, past, roots)
     index = PathIndex(past.paths.exact, past.paths.number)
+    links = past.links()
     points = []
     for commit, state in past.states():
-        tree = Tree(index, state, past.is_submodule)
+        tree = Tree(index, state, past.is_submodule, links)
         for source in by_commit[commit]:
             found = resolve(source, tree, roots, lambda made: _declared(past, made))
             files = [

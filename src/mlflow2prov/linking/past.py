@@ -17,8 +17,9 @@ from immutables import Map
 
 from mlflow2prov.linking.facts import Facts
 from mlflow2prov.sources.git_history import Paths, State
+from mlflow2prov.sources.git_links import Links
 
-_REVISION = "id, commit, path, path_bytes, mode, entry_points, blob"
+_REVISION = "id, commit, path, path_bytes, mode, entry_points, blob, link_target, link_target_bytes"
 _NAME = re.compile(r"(?:[0-9a-f]{2})+")
 
 
@@ -43,6 +44,7 @@ class Past:
         self.declared: dict[int, str] = {}
         self.unknown = 0
         self._submodules: set[int] = set()
+        self._said: dict[int, bytes] = {}
         self._facts = facts
         self._first: dict[str, str | None] = {}
         self._wanted = wanted
@@ -57,6 +59,10 @@ class Past:
     def is_submodule(self, revision: int) -> bool:
         """Return whether a revision is a pointer to a commit of another repository."""
         return revision in self._submodules
+
+    def links(self) -> Links:
+        """Return the symbolic links among the revisions."""
+        return Links(self._said, frozenset(self.path_of[revision] for revision in self._said))
 
     def content(self, revision: int) -> str | None:
         """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
@@ -141,6 +147,8 @@ class Past:
         mode: str | None,
         declared: str | None,
         blob: str | None,
+        said: str | None,
+        odd_said: str | None,
     ) -> int:
         """Take in a revision on the way, or beside it, and return its number."""
         known = self.number.get(identifier)
@@ -155,6 +163,8 @@ class Past:
             self._submodules.add(number)
         if declared:
             self.declared[number] = declared
+        if said is not None:
+            self._said[number] = exact_path(said, odd_said)
         return number
 
     def _read_deletions(self) -> dict[str, list[int]]:

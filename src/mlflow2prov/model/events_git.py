@@ -218,13 +218,20 @@ REVISIONS = Event(
     doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
     rows="""
         SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
-               f.file_ref, c.commit_ref, c.authored, c.author_ref, d.entry_points, n.names_data, n.drops_data
+               f.file_ref, c.commit_ref, c.authored, c.author_ref, n.names_data, n.drops_data,
+               d.entry_points, d.link_target, d.link_target_bytes
         FROM git_revision r
         JOIN commits c ON c.commit = r.commit
         LEFT JOIN (
             SELECT commit, path_part(path, path_bytes) AS path_key,
-                   to_json(map_from_entries(list((name, target) ORDER BY name)))::VARCHAR AS entry_points
-            FROM git_declared GROUP BY ALL
+                   CASE WHEN count(name) > 0 THEN to_json(map_from_entries(
+                       list((name, target) ORDER BY name) FILTER (name IS NOT NULL)))::VARCHAR END AS entry_points,
+                   max(link) AS link_target, max(link_bytes) AS link_target_bytes
+            FROM (
+                SELECT commit, path, path_bytes, name, target, NULL::VARCHAR AS link, NULL::BLOB AS link_bytes
+                FROM git_declared
+                UNION ALL SELECT commit, path, path_bytes, NULL, NULL, target, target_bytes FROM git_link
+            ) GROUP BY ALL
         ) d ON d.commit = r.commit AND d.path_key = path_part(r.path, r.path_bytes)
         LEFT JOIN (
             SELECT commit, path_part(path, path_bytes) AS path_key,
@@ -251,6 +258,8 @@ REVISIONS = Event(
                 "status": text("status", always=True, ready=True),
                 "mode": text("nullif(mode, '100644')", ready=True),
                 "entry_points": text("entry_points"),
+                "link_target": text("link_target", ready=True),
+                "link_target_bytes": lexical("base64(link_target_bytes)", "xsd:base64Binary"),
                 "names_data": text("names_data", many=True),
                 "drops_data": text("drops_data", many=True),
                 "blob": text("blob", ready=True),

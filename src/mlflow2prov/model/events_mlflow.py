@@ -34,9 +34,12 @@ MODEL_FACTS = Event(
     name="model_facts",
     doc="What a logged model says of the code that it came out of.",
     rows="""
-        SELECT model_id, source_run_id, commit_name(present(source_git_commit)) AS source_git_commit,
+        SELECT model_id, source_run_id,
+               coalesce(g.commit, commit_name(present(source_git_commit))) AS source_git_commit,
                CASE lower(is_dirty) WHEN 'true' THEN 'dirty' WHEN 'false' THEN 'clean' END AS work_tree
-        FROM mlflow_logged_model WHERE source_git_commit IS NOT NULL OR is_dirty IS NOT NULL
+        FROM mlflow_logged_model m
+        LEFT JOIN git_abbreviation g ON g.abbreviation = commit_name(m.source_git_commit)
+        WHERE source_git_commit IS NOT NULL OR is_dirty IS NOT NULL
     """,
 )
 
@@ -63,16 +66,19 @@ RUN_FACTS = Event(
                    max(value) FILTER (key = 'mlflow.databricks.cluster.info') AS cluster_info,
                    max(value) FILTER (key = 'mlflow.databricks.cluster.libraries') AS cluster_libraries
             FROM mlflow_tag WHERE starts_with(key, 'mlflow.') GROUP BY run_id
+        ), told AS (
+            SELECT said.* REPLACE (coalesce(g.commit, source_git_commit) AS source_git_commit)
+            FROM said LEFT JOIN git_abbreviation g ON g.abbreviation = said.source_git_commit
         ), of_models AS (
             SELECT source_run_id AS run_id, source_git_commit, max(work_tree) AS work_tree
             FROM model_facts WHERE work_tree IS NOT NULL GROUP BY ALL
         )
-        SELECT r.run_id, said.* EXCLUDE (run_id),
+        SELECT r.run_id, told.* EXCLUDE (run_id),
                CASE is_dirty WHEN 'true' THEN 'dirty' WHEN 'false' THEN coalesce(of_models.work_tree, 'clean')
                     ELSE coalesce(of_models.work_tree, 'unknown') END AS work_tree,
                nullif(coalesce(present(trim(tagged_user)), present(trim(r.user_id))), 'unknown') AS username
-        FROM mlflow_run r LEFT JOIN said ON said.run_id = r.run_id
-        LEFT JOIN of_models ON of_models.run_id = r.run_id AND of_models.source_git_commit = said.source_git_commit
+        FROM mlflow_run r LEFT JOIN told ON told.run_id = r.run_id
+        LEFT JOIN of_models ON of_models.run_id = r.run_id AND of_models.source_git_commit = told.source_git_commit
     """,
 )
 

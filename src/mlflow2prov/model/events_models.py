@@ -35,11 +35,12 @@ LOGGED_MODELS = Event(
     name="logged_models",
     doc="Logged model addition, by a run where there is one, and deletion.",
     rows="""
-        SELECT m.*, r.creation_ref AS run_creation_ref, moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
+        SELECT m.* REPLACE (c.source_git_commit AS source_git_commit), r.creation_ref AS run_creation_ref,
+               moment_ms(m.created_ms) AS created, k.step AS output_step, n.traces,
                g.not_before_ms, g.not_after_ms, g.forgotten_ms,
                m.model_id IN (SELECT id FROM mlflow_selected WHERE kind = 'beyond') AS is_beyond,
                coalesce(p.person_ref, r.user_ref) AS user_ref,
-               c.source_git_commit, c.work_tree,
+               c.work_tree,
                f.flavors, f.signature_inputs, f.signature_outputs, f.mlflow_version, f.created_ms AS written_ms,
                CASE WHEN m.lifecycle_stage = 'deleted' THEN moment_ms(m.last_updated_ms) END AS deleted
         FROM mlflow_logged_model m

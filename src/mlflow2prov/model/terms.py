@@ -138,6 +138,8 @@ ATTRIBUTES: dict[str, str] = {
     "notebook_id": "What the workspace calls the notebook.",
     "parameter": "A parameter that the run took from a file: `file: name = value`.",
     "path": "The path, with slashes: in the repository, below the run's or the model's artifacts, or in the workspace.",
+    "link_target": "The path that a symbolic link says, from the folder in which the link is.",
+    "link_target_bytes": "The exact path that a symbolic link says, where it has bytes that are no text.",
     "path_bytes": "The exact path, where it has bytes that are no text.",
     "previous_path": "The path before the rename or copy.",
     "previous_path_bytes": "The exact previous path, where it has bytes that are no text.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from urllib.parse import quote_from_bytes
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -61,6 +62,21 @@ def part(value: str | bytes) -> str:
     """
     raw = value.encode() if isinstance(value, str) else value
     return quote_from_bytes(raw, safe="").replace("-", "%2D").replace("~", "%7E").replace("%", "-")
+
+
+def composed(text: str) -> tuple[str, ...]:
+    r"""Return a path as it is spelled, and with its letters composed, and decomposed, where that is another spelling.
+
+    macOS says decomposed ones of what Git has composed.
+
+    >>> composed("a.py"), [len(path) for path in composed("\u00e9.py")]
+    (('a.py',), [4, 5])
+    """
+    if text.isascii():
+        return (text,)
+    return tuple(
+        dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)))
+    )
 
 
 def _shown(character: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -103,13 +104,17 @@ def _opened(graph: Graph, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
 _BATCH = 10_000
 
 
+_NUMBERS = count(1)
+
+
 class Tables:
     """The views of a graph as tables in a file, each written when a query first names it."""
 
     def __init__(self, graph: Graph) -> None:
-        number = graph.schema.replace(".", "-")
         self._graph, self._dialect = graph, DuckDb(graph)
-        self._file = graph.store.folder / f"query-{number}.duckdb"
+        # a schema's name may be that of an earlier graph, or of an earlier state of a cache
+        self._file = graph.store.folder / f"query-{next(_NUMBERS)}.duckdb"
+        weakref.finalize(self, self._file.unlink, missing_ok=True)
         self._filled: set[str] = set()
 
     def holding(self, sql: str) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.beside import Beside
+from mlflow2prov.sources.git_abbreviations import full_names
 from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
@@ -66,10 +67,10 @@ def read_repositories(
 
     Args:
         paths: of each a work tree or a folder in it, or a bare repository.
-        entry_points: a commit's full object name, the source that a run at that commit names, and, which
-            may be left out, the name of a project's entry point; each whose commit exists gives a row of
-            ``git_entry_point``.
-        datasets: a commit's full object name, and the name, the digest and the source (as JSON) of a dataset
+        entry_points: a commit's object name, or seven of its first digits at least, the source that a run at
+            that commit names, and, which may be left out, the name of a project's entry point; each whose commit
+            exists gives a row of ``git_entry_point``, and each abbreviation of one a row of ``git_abbreviation``.
+        datasets: a commit's name likewise, and the name, the digest and the source (as JSON) of a dataset
             that a run at that commit took in; each that is data or a file there gives a row of
             ``git_dataset_match``. Their commits must be those of ``entry_points``.
         wanted: what to read beyond what is always read, and which part to give.
@@ -79,9 +80,14 @@ def read_repositories(
         SourceError: there is no repository, Git can't read it, or there is no Git.
     """
     wanted = wanted or GitWanted()
+    gits = [Git(_folder(path)) for path in paths]
+    full = full_names(gits, (point[0] for point in entry_points))
+    yield from batches_of_rows("git_abbreviation", sorted(full.items()))
+    entry_points = list(dict.fromkeys((full.get(commit, commit), *more) for commit, *more in entry_points))
+    datasets = list(dict.fromkeys((full.get(it[0], it[0]), *it[1:]) for it in datasets))
     parts: dict[str, list[Part]] = {}
-    for number, path in enumerate(paths, 1):
-        part = part_of(number, Git(_folder(path)), entry_points, wanted)
+    for number, git in enumerate(gits, 1):
+        part = part_of(number, git, entry_points, wanted)
         parts.setdefault(part.git.object_format(), []).append(part)
     found = {pair for part in _all(parts) for pair in part.points}
     if len(found) < len(entry_points):

@@ -11,7 +11,9 @@ from mlflow2prov.sources.git_declared_files import Declarations, declarations, d
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_imports import Walk, follow
+from mlflow2prov.sources.git_links import link_rows, links_of
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_projects import Projects
 from mlflow2prov.sources.git_revision_rows import Kept
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_tree import PathIndex, Tree
@@ -70,7 +72,7 @@ class RunCode:
     def batches(
         self, git: Git, history: History, kept: Kept | None = None, read: Declarations | None = None
     ) -> Batches:
-        """Yield what files declare, the entry points of runs, and what these import.
+        """Yield what files declare, what links say, the entry points of runs, and what these import.
 
         Args:
             git: the repository.
@@ -84,18 +86,24 @@ class RunCode:
         declared = {revision: read[content] for revision, content in contents.items() if content in read}
         told = {number: found for number, found in declared.items() if kept is None or kept.revisions[number]}
         yield from batches_of_rows("git_declared", list(_declared_rows(told, history)))
+        links = links_of(git, history)
+        given = ((it, said) for it, said in links.said.items() if kept is None or kept.revisions[it])
+        yield from link_rows(given, history)
         index = PathIndex(history.paths.exact, history.paths.number)
         points: list[Row] = []
+        projects = None
+        if self._follow:
+            projects = Projects(git, history, index, [asked.state for asked in self._asked])
         walks: dict[tuple[str, int], Walk] = {}
         for asked in self._asked:
-            tree = Tree(index, asked.state, history.is_submodule)
+            tree = Tree(index, asked.state, history.is_submodule, links)
             found = resolve(asked.source, tree, asked.roots, lambda made: declared.get(made, ()))
             points.append(point_row(asked.source, found, tree, history))
             self._named.update(
                 asked.state[number] for number in (found.path, found.project) if number is not None
             )
-            if found.path is not None and self._follow:
-                walk = Walk(asked.source.commit, tree, found, history)
+            if found.path is not None and projects:
+                walk = Walk(asked.source.commit, tree, found, history, projects.of(tree))
                 key = asked.source.commit, found.path
                 walks[key] = min(walks.get(key, walk), walk, key=Walk.rank)
         yield from batches_of_rows("git_entry_point", points)
@@ -132,6 +140,6 @@ def _place(path: int, revision: int, history: History) -> tuple[str, bytes | Non
 def _import_rows(walk: Walk, history: History) -> Iterator[Row]:
     paths = history.paths
     entry = paths.text[walk.entry], paths.odd.get(walk.entry)
-    for number in sorted(walk.found):
+    for number in sorted(walk.files()):
         if number != walk.entry:
             yield (walk.commit, *entry, *_place(number, walk.revision(number), history))

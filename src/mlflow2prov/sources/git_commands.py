@@ -49,7 +49,7 @@ def _script(words: list[str], tree: Tree, place: str) -> tuple[int, bytes | None
             modules = set(places_of_module(tree, word.encode(), _bytes(root), is_run=True))
             if len(modules) == 1:
                 module = modules.pop()
-                return module, top_of_module(tree, tree.index.exact[module], word.encode())
+                return module, top_of_module(tree, tree.path(module), word.encode())
         elif not word.startswith("-") and "{" not in word and (not position or _SCRIPTS.fullmatch(word)):
             number = tree.file(_bytes(_joined(place, word)))
             if number is not None:

@@ -152,7 +152,12 @@ class AtCommit:
         self._data.note(place, change, entry, number)
         is_new = entry.key in self._new
         for listed in item.files:
-            inner = replace(listed, remote=listed.remote or item.remote, is_pushed=item.is_pushed)
+            inner = replace(
+                listed,
+                remote=listed.remote or item.remote,
+                is_pushed=item.is_pushed,
+                is_legacy=item.is_legacy and listed.is_legacy,
+            )
             below = _place(place[0], inner)
             known = self._unchanged(change, below, inner)
             part = known or self._piece(change, place[0], inner, role)

@@ -13,6 +13,7 @@ from mlflow2prov.sources.git_data_pieces import Entry, Rows
 from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_lfs import note_pointers, paths_of_lfs
+from mlflow2prov.sources.git_links import MOST_BYTES
 from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_program import Git
 
@@ -61,7 +62,14 @@ class GitData:
         self._data.add(commit, state, history, made)
         if self._matches.are_at(commit):
             named = self._data.standing(state, history)
-            self._note(self._matches.look_up(commit, state, history, named), history)
+
+            def link_of(revision: int) -> bytes | None:
+                is_link = history.is_link(revision)
+                return (
+                    self._blobs.content(history.blob_of(revision).decode(), MOST_BYTES) if is_link else None
+                )
+
+            self._note(self._matches.look_up(commit, state, history, named, link_of), history)
 
     def finish(self, history: History) -> None:
         """Take in what can be told when all commits are there, and say what was left out."""

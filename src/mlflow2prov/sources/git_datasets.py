@@ -13,18 +13,29 @@ A dataset is known by its digest and by where it came from. It is, in this order
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
+from mlflow2prov.sources.git_links import followed
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
+_MOST_LINKS = 40
+"""So many files that are links lead from one to the other."""
 
+_DVC = re.compile(r"^dvc:/+")
+"""What comes before a path in the repository, as the file system of DVC spells it."""
+
+
+LinkOf: TypeAlias = "Callable[[int], bytes | None]"
+"""What a revision says if it is a symbolic link, else None."""
 
 Found: TypeAlias = "tuple[str, Sequence[Entry | int]]"
 """What told what a dataset is, and what it is: pieces of data, or revisions of plain files."""
@@ -86,7 +97,12 @@ class DatasetMatches:
         return commit in self._wanted
 
     def look_up(
-        self, commit: str, state: State, revisions: Revisions, data: Iterable[tuple[Place, Entry]]
+        self,
+        commit: str,
+        state: State,
+        revisions: Revisions,
+        data: Iterable[tuple[Place, Entry]],
+        link_of: LinkOf,
     ) -> Iterator[Match]:
         """Yield what the datasets of a commit's runs are, but for those that may be files of LFS.
 
@@ -95,10 +111,11 @@ class DatasetMatches:
             state: its state.
             revisions: the history that the state is of.
             data: what the files of DVC in the state name; those that are to be believed first.
+            link_of: what symbolic links say.
         """
         wanted = self._wanted.get(commit)
         if wanted:
-            tree = _Tree(state, revisions, data)
+            tree = _Tree(state, revisions, data, link_of)
             for dataset in wanted:
                 yield from self._matches(dataset, tree)
 
@@ -126,8 +143,8 @@ class DatasetMatches:
 
     def _by_source(self, dataset: DatasetOfRun, tree: _Tree) -> Found:
         """Return what a dataset is by its source, and what told it."""
-        source = source_of(dataset.source)
-        if source:
+        told = source_of(dataset.source)
+        for source in composed(_DVC.sub("", told)) if told else ():
             ways: tuple[tuple[str, Iterator[Entry | int]], ...] = (
                 ("remote_path", tree.by_remote_path(source)),
                 ("path", tree.by_path(source, self._roots)),
@@ -163,8 +180,11 @@ def source_of(text: str) -> str | None:
 class _Tree:
     """What stands at a commit, by the names under which a dataset may say it."""
 
-    def __init__(self, state: State, revisions: Revisions, data: Iterable[tuple[Place, Entry]]) -> None:
+    def __init__(
+        self, state: State, revisions: Revisions, data: Iterable[tuple[Place, Entry]], link_of: LinkOf
+    ) -> None:
         self.state = state
+        self._link_of = link_of
         self._revisions = revisions
         self._by_path: dict[str, Entry] = {}
         self._by_last: dict[str, list[str]] = {}
@@ -198,7 +218,9 @@ class _Tree:
             if found is not None:
                 yield found
             return
-        places = {path for path in self._candidates(source, roots) if self._at(path) is not None}
+        places = {
+            self._followed(path) for path in self._candidates(source, roots) if self._at(path) is not None
+        }
         if len(places) == 1:
             thing = self._at(places.pop())
             assert thing is not None
@@ -208,7 +230,7 @@ class _Tree:
         """Yield the innermost tracked folder that a path is in which a source says exactly."""
         if _URL.match(source):
             return
-        for path in target_of(source, roots).exact[:1]:
+        for path in map(self._followed, target_of(source, roots).exact[:1]):
             entry = next((self._by_path[it] for it in folders_above(path) if it in self._by_path), None)
             if entry is not None:
                 yield entry
@@ -235,7 +257,28 @@ class _Tree:
             if path_bytes.endswith(exact_tail):
                 yield path_bytes.decode("utf-8", "surrogateescape")
 
+    def _followed(self, path: str) -> str:
+        """Return where the links on the way of a path lead to, and one at its end; itself if nowhere, or if it is data."""
+        place = exact(path)
+        if path in self._by_path:
+            return path
+        for _ in range(_MOST_LINKS):
+            there = followed(place, self._link_at)
+            said = None if there is None else self._link_at(there)
+            if there is None or (said is not None and said.startswith(b"/")):
+                return path
+            if said is None:
+                return there.decode("utf-8", "surrogateescape")
+            place = posixpath.join(posixpath.dirname(there), said)
+        return path
+
+    def _link_at(self, path: bytes) -> bytes | None:
+        number = self._revisions.paths.number.get(path)
+        revision = None if number is None else self.state.get(number)
+        return None if revision is None else self._link_of(revision)
+
     def _at(self, path: str) -> Entry | int | None:
+        path = self._followed(path)
         entry = self._by_path.get(path)
         if entry is not None:
             return entry
@@ -249,4 +292,4 @@ def _starts(path: str) -> list[int]:
 
 
 def _as_url(place: str) -> str:
-    return re.sub(r"^file:/+", "/", place).rstrip("/")
+    return re.sub(r"^s3[an]:", "s3:", re.sub(r"^file:/+", "/", place)).rstrip("/")

@@ -6,8 +6,8 @@ script, a notebook of a server. The file is searched in the tree of that one com
 a source can be is read in this order, and the first reading that finds any file counts:
 
 1. The exact path: a relative one as relative to the root of the repository, an absolute one where it
-   lies in one of the repository's work trees. A folder means the ``MLproject`` file in it; a project's
-   URI that of its folder, or of the root.
+   lies in one of the repository's work trees. A folder means the ``MLproject`` file in it, else its
+   ``__main__.py``; a project's URI that of its folder, or of the root.
 2. Else, unless the path lies in a work tree (where it is known what it would be): every file whose path
    is the end of the source's, and for a relative source every file whose path ends with it. A path with a
    drive finds files of another case, too, where it finds none of its own.
@@ -29,12 +29,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
+from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_commands import script_of
 from mlflow2prov.sources.git_declared import DECLARING, PROJECT, Declared
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
 _PROJECT = PROJECT.decode()
+_MAIN = "__main__.py"
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://|[\w.-]+@[\w.-]+:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
@@ -75,12 +77,14 @@ class Found(NamedTuple):
         path: the number of the path of the file, where there is exactly one.
         project: likewise of the ``MLproject`` file that said to run it.
         top: the folder from which the file is imported, where it is run as a module and not as a script.
+        place: the number of the path by which it is imported then, which may go through links.
     """
 
     candidates: int
     path: int | None = None
     project: int | None = None
     top: bytes | None = None
+    place: int | None = None
 
 
 class Reading(Protocol):
@@ -109,7 +113,7 @@ class Target:
         """Yield the numbers of the paths that could be meant."""
         for path in self.exact:
             number = tree.file(path.encode())
-            if number is not None:
+            if number is not None and not tree.leads_to_folder(number):
                 yield number
                 return
         if self.tail:
@@ -171,8 +175,8 @@ class Console:
             if file_name == PROJECT:
                 continue
             for number in tree.ending_with(file_name):
-                folder = tree.index.exact[number][: -len(file_name)]
-                for one in declared(tree.state[number]):
+                folder = tree.path(number)[: -len(file_name)]
+                for one in declared(tree.revision(number)):
                     if one.name == self.name:
                         module = one.target.partition(":")[0].strip().encode()
                         yield from places_of_module(tree, module, folder)
@@ -261,13 +265,15 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
         roots: the absolute paths of the repository's work trees.
         declared: what a revision declares that can be run.
     """
-    for reading in readings(asked.source, roots, asked.entry):
-        found = sorted(set(reading.files(tree, declared)))
+    spelled = composed(asked.source)
+    for reading in (one for source in spelled for one in readings(source, roots, asked.entry)):
+        found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:
+            ((path, place),) = found.items()
             if isinstance(reading, Module | Console):
                 name = reading.name.encode() if isinstance(reading, Module) else b""
-                return Found(1, found[0], top=top_of_module(tree, tree.index.exact[found[0]], name))
-            return _through_project(asked, found[0], tree, declared)
+                return Found(1, path, top=top_of_module(tree, tree.path(place), name), place=place)
+            return _through_project(asked, place, tree, declared)
         if found:
             return Found(len(found))
     return Found(0)
@@ -275,18 +281,18 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
 
 def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredAt) -> Found:
     """Return the script that a project's entry point runs, where the file found is an ``MLproject``."""
-    path = tree.index.exact[number]
-    folder, _, name = path.rpartition(b"/")
+    folder, _, name = tree.path(number).rpartition(b"/")
+    project = tree.real(number)
     if name != PROJECT:
-        return Found(1, number)
-    commands = {one.name: one.target for one in declared(tree.state[number])}
+        return Found(1, project)
+    commands = {one.name: one.target for one in declared(tree.state[project])}
     entry = asked.entry or "main"
     if entry in commands:
         run = script_of(commands[entry], tree, folder)
-        return Found(1, number) if run is None else Found(1, run[0], number, run[1])
+        return Found(1, project) if run is None else Found(1, tree.real(run[0]), project, run[1], run[0])
     # MLflow runs a script of that path, where no entry point has the name
     script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
-    return Found(1, number) if script is None else Found(1, script, number)
+    return Found(1, project) if script is None else Found(1, tree.real(script), project)
 
 
 def target_of(source: str, roots: Sequence[str]) -> Target:
@@ -296,10 +302,10 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
         source: as the run spells it.
         roots: the absolute paths of the repository's work trees.
 
-    >>> target_of("./src/train.py", [])
-    Target(exact=('src/train.py', 'src/train.py/MLproject'), tail='src/train.py', is_relative=True)
+    >>> target_of("./src/a.py", [])
+    Target(exact=('src/a.py', 'src/a.py/MLproject', 'src/a.py/__main__.py'), tail='src/a.py', is_relative=True)
     >>> target_of("file:///home/ada/wine/train.py", ["/home/ada/wine"])
-    Target(exact=('train.py', 'train.py/MLproject'), tail=None, is_relative=False)
+    Target(exact=('train.py', 'train.py/MLproject', 'train.py/__main__.py'), tail=None, is_relative=False)
     >>> target_of("C:\\wine\\train.py", [])
     Target(exact=(), tail='C:/wine/train.py', is_relative=False)
     >>> target_of("https://example.org/wine.git#sub", [])
@@ -319,8 +325,10 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
 def _project_target(source: str, roots: Sequence[str]) -> Target:
     """Return where the ``MLproject`` of a project's URI with ``#folder`` stands."""
     base, _, folder = source.partition("#")
-    parts = [*_relative(base, roots), *(part for part in folder.split("/") if part not in {"", "."})]
-    return Target(("/".join([*parts, _PROJECT]),), None, False)
+    above = _relative(base, roots)
+    spelled = dict.fromkeys(_slashes(one) for one in (folder, unquote(folder)))
+    paths = [[*above, *(part for part in one.split("/") if part not in {"", "."})] for one in spelled]
+    return Target(tuple("/".join([*parts, _PROJECT]) for parts in paths), None, False)
 
 
 def _relative(base: str, roots: Sequence[str]) -> list[str]:
@@ -344,7 +352,8 @@ def _path_target(source: str, roots: Sequence[str]) -> Target:
 
 
 def _as_file_or_folder(path: str) -> tuple[str, ...]:
-    return (path, f"{path}/{_PROJECT}") if path else (_PROJECT,)
+    inside = (f"{path}/{_PROJECT}", f"{path}/{_MAIN}") if path else (_PROJECT, _MAIN)
+    return (path, *inside) if path else inside
 
 
 def _slashes(source: str) -> str:

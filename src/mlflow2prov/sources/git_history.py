@@ -280,6 +280,11 @@ class History:
         """Return whether a revision is a symbolic link, whose content is the path that it leads to."""
         return self._modes.get(_LINK) == self._mode_of[revision]
 
+    def links(self) -> list[int]:
+        """Return the numbers of all revisions that are symbolic links."""
+        mode = self._modes.get(_LINK)
+        return [] if mode is None else [it for it, other in enumerate(self._mode_of) if other == mode]
+
     def content(self, revision: int) -> str | None:
         """Return the object name of a regular file's content; None of a symbolic link or a submodule."""
         if self._mode_of[revision] not in (self._modes.get(b"100644"), self._modes.get(b"100755")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
@@ -30,7 +29,6 @@ class Kind(Enum):
 
     PYTHON = "python"
     NOTEBOOK = "notebook"
-    LINK = "link"
 
 
 _NONE = Imports()
@@ -49,7 +47,6 @@ class Contents:
     def __init__(self, git: Git) -> None:
         self._git = git
         self._known: dict[tuple[bytes, Kind], Imports] = {}
-        self._links: dict[bytes, bytes] = {}
         self.unparsed = 0
         self.unread = 0
 
@@ -69,9 +66,6 @@ class Contents:
                 self._take_in(blob, kind, content)
 
     def _take_in(self, blob: bytes, kind: Kind, content: bytes) -> None:
-        if kind is Kind.LINK:
-            self._links[blob] = content
-            return
         found = self._known[blob, kind] = imports_of(content, is_notebook=kind is Kind.NOTEBOOK)
         self.unparsed += not found.is_parsed
 
@@ -79,37 +73,54 @@ class Contents:
         """Return what a content imports that was needed before."""
         return self._known.get((blob, kind), _NONE)
 
-    def link(self, blob: bytes) -> bytes:
-        """Return the path that a symbolic link says, which was needed before; empty where it is missing."""
-        return self._links.get(blob, b"")
-
 
 class Walk:
-    """The files that one entry point of one tree executes, found breadth first."""
+    """The files that one entry point of one tree executes, found breadth first.
 
-    def __init__(self, commit: str, tree: Tree, entry_point: Found, history: History) -> None:
+    A file is known by the path that it is imported by, which may go through symbolic links; so its own
+    relative imports mean what they mean to Python.
+
+    Attributes:
+        commit: the commit whose tree it is.
+        entry: the number of the path of the entry point.
+        found: the numbers of the paths by which files were found, and of those that links lead to.
+    """
+
+    def __init__(
+        self,
+        commit: str,
+        tree: Tree,
+        entry_point: Found,
+        history: History,
+        installed: Sequence[tuple[tuple[bytes, ...], bytes]] = (),
+    ) -> None:
         assert entry_point.path is not None
+        self._installed = installed
         self.commit = commit
         self.entry = entry_point.path
         self._tree = tree
         self._history = history
         self._top = entry_point.top
-        path = tree.index.exact[self.entry]
-        self._modules = Modules(tree, path, self._top)
-        self.found: dict[int, None] = {self.entry: None}
+        self._start = self.entry if self._top is None or entry_point.place is None else entry_point.place
+        path = tree.path(self._start)
+        self._modules = Modules(tree, path, self._top, installed)
+        self.found: dict[int, None] = {self._start: None}
         self._starred: set[int] = set()
-        self._front = [self.entry]
+        self._front = [self._start]
         if self._top is not None:
-            above = path[len(self._top) :].count(b"/")
-            self._note((number, False) for number in list(self._modules.packages_of(path))[:above])
+            self._note((number, False) for number in self._modules.packages_between(self._top, path))
 
     def rank(self) -> tuple[bool, bytes]:
         """Return which of two walks from one file counts: that of a script before that of a module."""
         return self._top is not None, self._top or b""
 
     def revision(self, number: int) -> int:
-        """Return the revision that stands at a path."""
-        return self._tree.state[number]
+        """Return the revision of a file."""
+        return self._tree.revision(number)
+
+    def files(self) -> set[int]:
+        """Return the numbers of the paths at which the files that were found stand."""
+        return set(map(self._tree.real, self.found))
 
     def forget(self) -> None:
         """Let go of what was held on the way."""
@@ -119,46 +130,53 @@ class Walk:
     def needed(self) -> Iterator[tuple[bytes, Kind]]:
         """Yield the contents to look at next, and what each is."""
         for number in self._front:
-            kind = self._kind(number)
+            blob, kind = self._content(number)
             if kind is not None:
-                yield self._history.blob_of(self._tree.state[number]), kind
+                yield blob, kind
 
-    def _kind(self, number: int) -> Kind | None:
-        """Return what the file at a path is, None where nothing is to be found in it."""
-        path = self._tree.index.exact[number]
-        if self._history.is_link(self._tree.state[number]):
-            return Kind.LINK
+    def _content(self, number: int) -> tuple[bytes, Kind | None]:
+        """Return the content of a file, where links lead to, and what it is; None where nothing is found in it."""
+        *_, last = self._ways(number)
+        blob = self._history.blob_of(self._tree.revision(last))
+        path = self._tree.path(last)
+        if self._history.is_link(self._tree.revision(last)):
+            return blob, None
         if path.endswith(_NOTEBOOK):
-            return Kind.NOTEBOOK
-        return Kind.PYTHON if path.endswith(_PYTHON) else None
+            return blob, Kind.NOTEBOOK
+        is_python = path.endswith(_PYTHON) or self._tree.path(number).endswith(_PYTHON)
+        return blob, Kind.PYTHON if is_python else None
+
+    def _ways(self, number: int) -> Iterator[int]:
+        """Yield a file, and the files that it leads to, one by the other, where it is a symbolic link."""
+        seen: set[int] = set()
+        place: int | None = number
+        while place is not None and self._tree.real(place) not in seen:
+            yield place
+            seen.add(self._tree.real(place))
+            target = self._tree.link(place)
+            place = None if target is None else self._tree.file(target)
 
     def advance(self, contents: Contents) -> bool:
         """Take a step along the imports; return whether there may be more."""
         front, self._front = self._front, []
         for number in front:
-            path, kind = self._tree.index.exact[number], self._kind(number)
-            blob = self._history.blob_of(self._tree.state[number])
-            if kind is Kind.LINK:
-                self._follow_link(path, contents.link(blob), is_entry=number == self.entry)
-                continue
+            path, (blob, kind) = self._tree.path(number), self._content(number)
+            *links, last = self._ways(number)
+            if links:
+                self.found[last] = None
+                self.found |= dict.fromkeys(links)
+                if number == self._start and self._top is None:
+                    path = self._tree.path(last)
+                    self._modules = Modules(self._tree, path, None, self._installed)
             said = _NONE if kind is None else contents.imports(blob, kind)
             for one in said.imports:
-                self._note(self._modules.imported(one, path))
+                near = [] if said.is_parsed or one.level else self._modules.beside(one, path)
+                self._note(near or self._modules.imported(one, path))
             for run in said.runs:
                 self._note(self._run(run, path))
             if number in self._starred:
                 self._note((child, False) for child in self._modules.exported(path, said.exported))
         return bool(self._front)
-
-    def _follow_link(self, path: bytes, link: bytes, *, is_entry: bool) -> None:
-        """Go on with the file that a symbolic link leads to; a script's modules are those beside that file."""
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) if link else b""
-        number = self._tree.file(target)
-        if number is None:
-            return
-        if is_entry and self._top is None:
-            self._modules = Modules(self._tree, target)
-        self._note([(number, False)])
 
     def _note(self, found: Iterable[tuple[int, bool]]) -> None:
         for number, is_starred in found:

@@ -31,7 +31,7 @@ def places_of_module(
         yield from (number for number in found if number is not None)
         return
     for tail in _spellings(parts, is_run=is_run):
-        numbers = [number for number in tree.ending_with(tail) if tree.index.exact[number].startswith(folder)]
+        numbers = [number for number in tree.ending_with(tail) if tree.path(number).startswith(folder)]
         yield from numbers
         if numbers:
             return
@@ -74,12 +74,26 @@ class Modules:
 
     Python looks in the script's folder first, or in the one from which it was run as a module. Where
     else it looks depends on how the project was installed; taken are the folders above that one,
-    nearest first, each with its ``src``. A module of the standard library goes before those. What an
+    nearest first, each with its ``src``, and then where the tree's projects have their packages, if just one
+    of them has the module. A module of the standard library goes before those. What an
     absolute import means is worked out once.
+
+    Args:
+        tree: the files of a commit.
+        script: the path of the script.
+        top: the folder from which it was run as a module, else None.
+        installed: where the projects have packages: a package's parts, and the folder that it is.
     """
 
-    def __init__(self, tree: Tree, script: bytes, top: bytes | None = None) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        script: bytes,
+        top: bytes | None = None,
+        installed: Sequence[tuple[tuple[bytes, ...], bytes]] = (),
+    ) -> None:
         self._tree = tree
+        self._installed = installed
         self._known: dict[Import, list[tuple[int, bool]]] = {}
         folder = (script if top is None else top).rpartition(b"/")[0]
         above = [folder]
@@ -106,6 +120,14 @@ class Modules:
             found = self._known[one] = self._absolute(one)
         yield from found
 
+    def beside(self, one: Import, importer: bytes) -> list[tuple[int, bool]]:
+        """Return the files that an absolute import executes in Python 2, which looks beside the importer first."""
+        folder = importer.rpartition(b"/")[0]
+        root = folder + b"/" if folder else b""
+        return (
+            list(self._chain(root, tuple(one.module.encode().split(b".")), one.names)) if one.module else []
+        )
+
     def _absolute(self, one: Import) -> list[tuple[int, bool]]:
         parts = tuple(one.module.encode().split(b"."))
         roots = [self._first] if parts[0] in _STANDARD else [self._first, *self._rest]
@@ -113,12 +135,38 @@ class Modules:
             found = list(self._chain(root, parts, one.names))
             if found:
                 return found
-        return []
+        return [] if parts[0] in _STANDARD or not one.module else self._of_projects(parts, one.names)
+
+    def _of_projects(self, parts: tuple[bytes, ...], names: tuple[str, ...]) -> list[tuple[int, bool]]:
+        """Return what an import executes where just one project has the module, or else its package."""
+        having: list[list[tuple[int, bool]]] = []
+        is_whole: list[bool] = []
+        for package, folder in self._installed:
+            if parts[: len(package)] != package:
+                continue
+            rest = parts[len(package) :]
+            found = list(self._chain(folder, rest, names) if rest else self._within(folder, names))
+            if found and found not in having:
+                having.append(found)
+                place = (folder + b"/".join(rest)).removesuffix(b"/")
+                is_whole.append(file_of_module(self._tree, place) is not None)
+        if sum(is_whole) == 1:
+            return having[is_whole.index(True)]
+        return having[0] if len(having) == 1 else []
 
     def exported(self, package: bytes, names: Sequence[str]) -> Iterator[int]:
         """Yield the modules in a package, by the path of its ``__init__.py``, that have these names."""
         folder = package.rpartition(b"/")[0]
         yield from (number for number, _ in self._children(folder + b"/" if folder else b"", names))
+
+    def packages_between(self, top: bytes, path: bytes) -> Iterator[int]:
+        """Yield the ``__init__.py`` of those packages below a folder, nearest first, that have one."""
+        folder = path.rpartition(b"/")[0]
+        while len(folder) > len(top.removesuffix(b"/")):
+            number = self._tree.file(folder + b"/__init__.py")
+            if number is not None:
+                yield number
+            folder = folder.rpartition(b"/")[0]
 
     def packages_of(self, path: bytes) -> Iterator[int]:
         """Yield the ``__init__.py`` of every package that a module at a path lies in."""

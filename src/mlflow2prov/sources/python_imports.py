@@ -22,7 +22,7 @@ _CONTINUED = re.compile(r"\\\r?\n[ \t]*|\(([^()]*)\)")
 _MAGIC = re.compile(r"^[ \t]*(?:%|!|\?)|\?[ \t]*$")
 _RUN = re.compile(r"^[ \t]*%run[ \t]+(?:-[a-zA-Z]+[ \t]+)*(?:\"([^\"\n]+)\"|'([^'\n]+)'|(\S+))", re.MULTILINE)
 _RUN_MAGIC_COMMENT = re.compile(r"^# MAGIC[ \t]+(?=%run\b)", re.MULTILINE)
-_CALLS = frozenset({"import_module", "__import__"})
+_CALLS = frozenset({"import_module", "__import__", "run_module"})
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -128,14 +128,26 @@ def syntax_tree(content: bytes) -> ast.Module | None:
 
 def _imports(tree: ast.Module, has_calls: bool) -> Iterator[Import]:
     """Yield the imports among all statements, and where there may be any among the calls, too."""
+    calls = {**dict.fromkeys(_CALLS), **(_aliases(tree) if has_calls else {})}
     for node in ast.walk(tree) if has_calls else _statements(tree):
         if isinstance(node, ast.Import):
             yield from (Import(0, sys.intern(alias.name)) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names = tuple(sys.intern(alias.name) for alias in node.names)
             yield Import(node.level, sys.intern(node.module or ""), names)
-        elif isinstance(node, ast.Call) and _called(node.func) in _CALLS:
-            yield from _of_call(node)
+        elif isinstance(node, ast.Call) and (called := _called(node.func)) in calls:
+            yield from _of_call(node, calls[called] or called)
+
+
+def _aliases(tree: ast.Module) -> dict[str, str]:
+    """Return other names that a text gives to what imports by being called."""
+    return {
+        alias.asname: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in {"importlib", "runpy"}
+        for alias in node.names
+        if alias.asname and alias.name in _CALLS
+    }
 
 
 def _has_calls(content: bytes) -> bool:
@@ -158,13 +170,29 @@ def _called(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _of_call(call: ast.Call) -> Iterator[Import]:
-    """Yield what ``import_module("a.b")`` imports, where its name is a text."""
-    named = call.args[0] if call.args else None
-    if isinstance(named, ast.Constant) and isinstance(named.value, str):
-        module = named.value.lstrip(".")
-        if module and all(part.isidentifier() for part in module.split(".")):
-            yield Import(len(named.value) - len(module), module)
+def _of_call(call: ast.Call, called: str) -> Iterator[Import]:
+    """Yield what ``import_module("a.b")`` and the like import, where the name is a text."""
+    name = _text_of(call, 0, "mod_name" if called == "run_module" else "name")
+    module = (name or "").lstrip(".")
+    if not name or not module or not all(part.isidentifier() for part in module.split(".")):
+        return
+    level = len(name) - len(module)
+    package = _text_of(call, 1, "package") if called == "import_module" and level else None
+    if package:
+        above = package.split(".")
+        if level <= len(above) and all(part.isidentifier() for part in above):
+            yield Import(0, ".".join([*above[: len(above) - level + 1], module]))
+        return
+    yield Import(level, module)
+    if called == "run_module":
+        yield Import(level, f"{module}.__main__")
+
+
+def _text_of(call: ast.Call, position: int, name: str) -> str | None:
+    """Return the text that a call is given at a position or by a name, if it is one."""
+    by_name = (keyword.value for keyword in call.keywords if keyword.arg == name)
+    value = call.args[position] if len(call.args) > position else next(by_name, None)
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
 
 
 def _exported(tree: ast.Module) -> tuple[str, ...]:

@@ -95,6 +95,15 @@ GIT = (
         target=_TEXT,  # a command, or package.module:function
     ),
     _table(
+        "git_link",
+        "what a revision of a symbolic link says",
+        commit=_NAME,
+        path=_NAME,
+        path_bytes=_BYTES,
+        target=_NAME,  # a path, from the folder in which the link is; `target_bytes` likewise to `path_bytes`
+        target_bytes=_BYTES,
+    ),
+    _table(
         "git_ref",
         "a branch, or a tag that peels to a commit",
         repository=_INT,  # the number of the one whose it is
@@ -108,6 +117,12 @@ GIT = (
         tagger_email=_TEXT,
         tagged_s=_INT,
         signature_status=_NAME,  # of the tag object, likewise
+    ),
+    _table(
+        "git_abbreviation",
+        "a commit that a run names by its first digits",
+        abbreviation=_NAME,  # in lower case
+        commit=_NAME,
     ),
     _table(
         "git_entry_point",
