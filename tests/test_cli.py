@@ -408,3 +408,20 @@ def test_an_interruption_while_starting_is_no_traceback(tmp_path: Path) -> None:
     done = run("--help", PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     assert (done.returncode, done.stdout) == (130, b"")
     assert done.stderr.decode() == "mlflow2prov: error: interrupted\n"
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_a_statement_that_is_interrupted_is_no_traceback(sent: str) -> None:
+    script = (
+        "import os, signal, sys, threading\n"
+        "import duckdb\n"
+        "from mlflow2prov import cli\n"
+        "def endless(**_):\n"
+        f"    threading.Timer(0.2, os.kill, (os.getpid(), signal.{sent})).start()\n"
+        "    duckdb.connect().execute('CREATE TABLE t AS SELECT sum(a.range) FROM range(100_000) a, range(1_000_000_000)')\n"
+        "cli.group.main = endless\n"
+        "cli.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + getattr(signal, sent)
+    assert done.stderr.strip() == "mlflow2prov: error: interrupted"

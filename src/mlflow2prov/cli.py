@@ -53,7 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for one in signals:
         if signal.getsignal(one) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(one, terminate)
-    code = run(arguments)
+    try:
+        code = run(arguments)
+    except Exception:
+        if not terminated:
+            raise
+        _complain("interrupted")  # whatever was under way calls it something else, such as a failed query
+        code = 130
     for one in signals if terminated else ():
         signal.signal(one, signal.SIG_IGN)  # which lasts until the very end
     sys.exit(128 + terminated[0] if terminated else code)

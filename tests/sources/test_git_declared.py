@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from mlflow2prov.sources.git_declared import Declared, declared_in
@@ -61,3 +64,32 @@ TOML_CASES: dict[str, str] = {
 @pytest.mark.parametrize("case", TOML_CASES)
 def test_a_pyproject_file_declares_its_scripts(case: str) -> None:
     assert declared_in(b"pyproject.toml", TOML_CASES[case].encode()) == (Declared("train", "wine.cli:main"),)
+
+
+HOSTILE: dict[str, tuple[bytes, str, str]] = {
+    "quotes that are escaped": (b"setup.py", "_scripts", '\\"'),
+    "texts that end nowhere": (b"setup.py", "_scripts", "'\\"),
+    "texts like lists": (b"setup.py", "", '_scripts]"'),
+    "dictionaries in dictionaries": (b"setup.py", "(" * 60, '{"console_scripts": (('),
+    "spaces in a line": (b"setup.py", "{'console_scripts': ['''a", " "),
+    "empty lines": (b"setup.py", "setup(entry_points='''[console_scripts]", "\n"),
+    "quotes in TOML": (b"pyproject.toml", '"""scripts"""', '\\"'),
+    "a name of many parts": (b"pyproject.toml", "project.scripts.", "a."),
+    "wrong lines": (b"setup.cfg", "[options.entry_points]\nconsole_scripts =\n", "}\n"),
+    "spaces in a value": (b"setup.cfg", "[options.entry_points]\nconsole_scripts =\n  a = b", " "),
+    "lists in lists": (b"MLproject", "entry_points:\n  main: ", "["),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_takes_no_longer_than_its_size_says(case: str) -> None:
+    name, start, again = HOSTILE[case]
+    script = (  # the limit is of the time of the processor: what took minutes or hours before
+        "import resource, sys\n"
+        "from mlflow2prov.sources.git_declared import declared_in\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n"
+        "text = sys.argv[2] + sys.argv[3] * ((2**20 - 100 - len(sys.argv[2])) // len(sys.argv[3]))\n"
+        "for end in ('', \"'''])\", '\\n}'):\n"
+        "    declared_in(sys.argv[1].encode(), (text + end).encode())\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, name.decode(), start, again], check=True)

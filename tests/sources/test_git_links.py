@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_maker import Repository, picked
+from git_maker import Repository, picked, read
 from tests.sources.joined import linked, of_run, records, store_of
 
 from mlflow2prov import extract
@@ -169,3 +169,30 @@ def test_links_are_known_where_documents_are_joined(made: tuple[Repository, str]
 def test_a_path_leads_to_where_its_links_do(path: bytes, end: bytes | None) -> None:
     links = {b"in": b"a", b"up": b"./a/..", b"far": b"../..", b"root": b"/a", b"loop": b"loop"}
     assert followed(path, links.get) == end
+
+
+def test_a_partial_clone_says_that_links_are_missing(
+    made: tuple[Repository, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository, sha = made
+    repository.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", "--bare", "--filter=blob:none", f"file://{repository.path}", str(clone))
+    datasets = [(sha, "d", str(number), '{"uri": "app/pkg/mod.py"}') for number in range(3)]
+    points = [(sha, "current/train.py"), (sha, "app/train.py")]
+    rows = read(clone, entry_points=points, datasets=datasets, wanted=GitWanted(follow_imports=True))
+    assert picked(rows["git_entry_point"], "source", "path") == [
+        ("app/train.py", "app/train.py"),
+        ("current/train.py", None),
+    ]
+    links = {os.fsencode(value[1]) for value in FILES.values() if isinstance(value, tuple)}
+    assert f"{len(links)} symbolic links are missing" in caplog.text
+    assert "may tell of data" not in caplog.text
+
+
+def test_links_do_not_lead_to_a_path_without_end() -> None:
+    further = b"x/" * 1_000
+    links = {b"a": further + b"a"}
+    for _ in range(30):
+        links[max(links, key=len)[:-1] + further + b"a"] = further + b"a"
+    assert followed(b"a/train.py", links.get) is None

@@ -32,6 +32,7 @@ class Blobs:
         self._talks: dict[str, tuple[IO[bytes], IO[bytes]]] = {}
         self._expected: deque[str] = deque()
         self._stream: IO[bytes] | None = None
+        self._links: dict[str, bytes | None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -50,11 +51,14 @@ class Blobs:
         if size > most_bytes:
             self.too_large += 1
             return None
-        answer = self._ask("--batch", name)
-        answer.readline()
-        content = answer.read(size)
-        answer.read(1)
-        return content
+        return self._read(name, size)
+
+    def link(self, name: str, most_bytes: int) -> bytes | None:
+        """Return what :meth:`content` would of a symbolic link, of which none is counted; it is held from then on."""
+        if name not in self._links:
+            size = self._size(name)
+            self._links[name] = None if size is None or size > most_bytes else self._read(name, size)
+        return self._links[name]
 
     def expect(self, names: Iterable[str]) -> None:
         """Have contents read ahead, to be taken one after the other by :meth:`in_turn`.
@@ -104,6 +108,13 @@ class Blobs:
     def _size(self, name: str) -> int | None:
         said = self._ask("--batch-check", name).readline().split()
         return int(said[2]) if len(said) == 3 else None
+
+    def _read(self, name: str, size: int) -> bytes:
+        answer = self._ask("--batch", name)
+        answer.readline()
+        content = answer.read(size)
+        answer.read(1)
+        return content
 
     def _ask(self, how: str, name: str) -> IO[bytes]:
         if how not in self._talks:

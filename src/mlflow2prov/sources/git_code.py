@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,15 @@ from mlflow2prov.sources.git_declared_files import Declarations, declarations, d
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
 from mlflow2prov.sources.git_imports import Walk, follow
-from mlflow2prov.sources.git_links import link_rows, links_of
+from mlflow2prov.sources.git_links import MOST_BYTES, link_rows, links_of
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_projects import Projects
 from mlflow2prov.sources.git_revision_rows import Kept
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_tree import PathIndex, Tree
 from mlflow2prov.sources.tables import Batches
+
+_LOG = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 
@@ -44,6 +47,7 @@ class RunCode:
         self, wanted: Iterable[tuple[Source, Sequence[str]]], *, follow_imports: bool = False
     ) -> None:
         self._named: set[int] = set()
+        self._is_said = False
         self._wanted: dict[str, list[tuple[Source, Sequence[str]]]] = {}
         for asked, roots in wanted:
             self._wanted.setdefault(asked.commit, []).append((asked, roots))
@@ -89,6 +93,7 @@ class RunCode:
         links = links_of(git, history)
         given = ((it, said) for it, said in links.said.items() if kept is None or kept.revisions[it])
         yield from link_rows(given, history)
+        self._say(links.unread)
         index = PathIndex(history.paths.exact, history.paths.number)
         points: list[Row] = []
         projects = None
@@ -115,6 +120,17 @@ class RunCode:
                 yield from batches_of_rows("git_import", rows)
                 rows = []
         yield from batches_of_rows("git_import", rows)
+
+    def _say(self, unread: int) -> None:
+        """Warn, once, of symbolic links that can't be read."""
+        if unread and not self._is_said:
+            _LOG.warning(
+                "%d symbolic links are missing, as in a partial clone, or longer than %d bytes: where they lead to"
+                " is left out, and what runs name or import by them; give a clone with all contents.",
+                unread,
+                MOST_BYTES,
+            )
+        self._is_said |= bool(unread)
 
 
 def _declared_rows(declared: dict[int, tuple[Declared, ...]], history: History) -> Iterator[Row]:

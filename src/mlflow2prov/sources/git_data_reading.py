@@ -64,10 +64,9 @@ class GitData:
             named = self._data.standing(state, history)
 
             def link_of(revision: int) -> bytes | None:
-                is_link = history.is_link(revision)
-                return (
-                    self._blobs.content(history.blob_of(revision).decode(), MOST_BYTES) if is_link else None
-                )
+                if not history.is_link(revision):
+                    return None
+                return self._blobs.link(history.blob_of(revision).decode(), MOST_BYTES)
 
             self._note(self._matches.look_up(commit, state, history, named, link_of), history)
 

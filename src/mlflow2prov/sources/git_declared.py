@@ -19,6 +19,9 @@ from mlflow2prov.sources.python_imports import syntax_tree
 MOST_BYTES = 1 << 20
 """Larger files of these names are taken for something else."""
 
+MOST_LINES = 5_000
+"""A longer ``setup.cfg`` likewise: what reads it takes as long as the square of the number of its wrong lines."""
+
 PROJECT = b"MLproject"
 
 
@@ -49,13 +52,10 @@ def declared_in(name: bytes, content: bytes) -> tuple[Declared, ...]:
 
 
 def _of_project(text: str) -> Iterator[Declared]:
-    import yaml
+    from mlflow2prov.sources.mlflow.model_file import yaml_mapping
 
-    try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return
-    points = read.get("entry_points") if isinstance(read, dict) else None
+    read = yaml_mapping(text.encode(), MOST_BYTES)
+    points = read.get("entry_points") if read else None
     for name, point in points.items() if isinstance(points, dict) else ():
         command = point.get("command") if isinstance(point, dict) else point
         if isinstance(name, str) and isinstance(command, str):
@@ -76,11 +76,18 @@ def _of_pyproject(text: str) -> Iterator[Declared]:
                 yield Declared(name, named.strip())
 
 
+_MOST_DOTS = 2_000
+"""A line with more is no part of a TOML document: names take as long as the square of the number of their parts."""
+
 _HEADER = re.compile(r"^[ \t]*\[\[?([^\[\]\n]+)\]\]?[ \t]*(?:#.*)?$", re.MULTILINE)
 _TOML_TEXT = re.compile(
-    r"""\#[^\n]* | \"{3}(?:\\.|[^\\])*?\"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\\n])*" | '[^'\n]*'""",
+    r"""\#[^\n]*+
+    | \"{3}(?:\\.|[^\\])*?(?:\"{3}|\\?\Z) | '{3}.*?(?:'{3}|\Z)
+    | "(?:\\.|[^"\\\n])*+"? | '[^'\n]*+'?""",
     re.VERBOSE | re.DOTALL,
 )
+"""Comments and texts; one that does not end goes to the end of the line or file, so that none is read twice."""
+
 _TELLING = re.compile(r"tool|(project|tool\.poetry|tool\.flit)(\.(gui-)?scripts(\..*)?)?")
 _GOES_ON = re.compile(r"[,\[][ \t\r]*(?:#[^\n]*)?(?:\n[ \t\r]*(?:#[^\n]*)?)*$")
 """What stands before a line of an array."""
@@ -88,12 +95,10 @@ _GOES_ON = re.compile(r"[,\[][ \t\r]*(?:#[^\n]*)?(?:\n[ \t\r]*(?:#[^\n]*)?)*$")
 
 def _read_toml(text: str) -> dict[str, Any]:
     """Return a TOML document, of which tables may be left out that have no scripts."""
-    import tomllib
-
     try:
         return _read_telling(_telling_tables(text))
-    except tomllib.TOMLDecodeError:  # such as of a line of an array that looked like a table's first one
-        return tomllib.loads(text)
+    except ValueError:  # such as of a line of an array that looked like a table's first one
+        return toml_of(text)
 
 
 def _masked(text: re.Match[str]) -> str:
@@ -104,8 +109,19 @@ def _masked(text: re.Match[str]) -> str:
 @lru_cache(64)
 def _read_telling(text: str) -> dict[str, Any]:
     """Return what tables say; most revisions of a file say the same."""
+    return toml_of(text)
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """Return a TOML document.
+
+    Raises:
+        ValueError: it is none, or has names of so many parts that reading them would take forever.
+    """
     import tomllib
 
+    if max(line.count(".") for line in text.split("\n")) > _MOST_DOTS:
+        raise ValueError("a line with too many dots")
     return tomllib.loads(text)
 
 
@@ -132,7 +148,7 @@ def _telling_tables(text: str) -> str:
 
 
 def _of_setup_cfg(text: str) -> Iterator[Declared]:
-    if "_scripts" not in text.lower():
+    if "_scripts" not in text.lower() or text.count("\n") > MOST_LINES:
         return
     read = configparser.RawConfigParser(strict=False)
     read.read_string(text)
@@ -143,13 +159,20 @@ def _of_setup_cfg(text: str) -> Iterator[Declared]:
 
 _KINDS = {"console_scripts", "gui_scripts"}
 _PYTHON_TOKEN = re.compile(
-    r"""\#[^\n]*
-    | (?P<text>(?P<triple>\"{3}|'{3})(?:\\.|[^\\])*?(?P=triple) | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*')
+    r"""\#[^\n]*+
+    | (?P<text>(?P<triple>\"{3}|'{3})(?:\\.|[^\\])*?(?:(?P=triple)|\\?\Z)
+      | "(?:\\.|[^"\\\n])*+"? | '(?:\\.|[^'\\\n])*+'?)
     | \b(?:console|gui)_scripts(?=\s*=[^=])
     | (?P<open>[({[]) | (?P<close>[])}])""",
     re.VERBOSE | re.DOTALL,
 )
 """What may have a bracket in it that is none, what names a kind of scripts, and brackets."""
+
+_NEAR = 200
+"""So many characters are looked at before a text or a bracket."""
+
+_MOST_TIMES = 4
+"""What is written down is read no more often, in brackets around brackets."""
 
 
 def _of_setup_py(text: str) -> Iterator[Declared]:
@@ -165,7 +188,7 @@ def _written_around(text: str) -> Iterator[str]:
     Reading these alone takes a tenth of the time of the whole file, and the rest may be of another Python.
     """
     opened: list[int] = []
-    wanted, last = -1, text.rfind("_scripts")
+    wanted, last, left = -1, text.rfind("_scripts"), _MOST_TIMES * len(text)
     for token in _PYTHON_TOKEN.finditer(text, _statement_before(text, text.find("_scripts"))):
         if token.start() > last and wanted < 0:
             return
@@ -174,11 +197,15 @@ def _written_around(text: str) -> Iterator[str]:
         elif token["close"] and opened:
             start = opened.pop()
             if wanted > start:
-                before = "dict" if text[:start].rstrip().endswith("dict") else ""
+                left -= token.end() - start
+                if left < 0:
+                    return
+                before = "dict" if text[max(0, start - _NEAR) : start].rstrip().endswith("dict") else ""
                 yield f"({before}{text[start : token.end()]})"
                 wanted = -1
         elif token["text"] and "_scripts]" in token[0]:
-            if re.search(r"\bentry_points[\"']?\s*[=:]\s*[rRuU]?$", text[: token.start()]):
+            near = text[max(0, token.start() - _NEAR) : token.start()]
+            if re.search(r"\bentry_points[\"']?\s*[=:]\s*[rRuU]?$", near):
                 yield f"({{'': {token[0]}}})"
         elif token[0].strip("\"'") in _KINDS:
             wanted = token.start()
@@ -206,17 +233,20 @@ def _of_node(node: ast.AST) -> Iterator[Declared]:
     elif isinstance(node, ast.Call):
         pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
     for key, value in pairs:
-        texts = [
-            it.value for it in ast.walk(value) if isinstance(it, ast.Constant) and isinstance(it.value, str)
-        ]
-        if key in _KINDS:
-            yield from _of_lines(line for one in texts for line in one.splitlines())
-        elif key == "":
-            yield from _of_sections("".join(texts))
+        if key == "":
+            yield from _of_sections("".join(_texts_in(value)))
+        elif isinstance(key, str) and key in _KINDS:
+            yield from _of_lines(line for one in _texts_in(value) for line in one.splitlines())
+
+
+def _texts_in(node: ast.expr) -> Iterator[str]:
+    for it in ast.walk(node):
+        if isinstance(it, ast.Constant) and isinstance(it.value, str):
+            yield it.value
 
 
 def _of_sections(text: str) -> Iterator[Declared]:
-    for section in re.split(r"(?m)^\s*(?=\[)", text):
+    for section in re.split(r"(?m)^[^\S\n]*+(?=\[)", text):
         header, *lines = section.splitlines() or [""]
         if header.strip(" \t[]") in _KINDS:
             yield from _of_lines(lines)
@@ -225,9 +255,10 @@ def _of_sections(text: str) -> Iterator[Declared]:
 def _of_lines(lines: Iterable[str]) -> Iterator[Declared]:
     """Yield what lines such as ``train = wine.cli:main`` declare."""
     for line in lines:
-        found = re.fullmatch(r"\s*([^=#%{\s][^=%{]*?)\s*=\s*([\w.]+(?::[\w.]+)?)\s*(?:\[.*\])?\s*", line)
-        if found:
-            yield Declared(found[1], found[2])
+        name, _, rest = (it.strip() for it in line.partition("="))
+        found = re.fullmatch(r"([\w.]++(?::[\w.]++)?+)\s*+(?:\[.*\])?", rest)
+        if found and name and name[0] != "#" and not {"%", "{"} & set(name):
+            yield Declared(name, found[1])
 
 
 DECLARING: dict[bytes, Callable[[str], Iterator[Declared]]] = {

@@ -14,10 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mlflow2prov.sources.git_declared import MOST_BYTES, MOST_LINES, toml_of
 from mlflow2prov.sources.python_imports import syntax_tree
-
-MOST_BYTES = 1 << 20
-"""Larger files of these names are taken for something else."""
 
 _ODD = re.compile("[\ud800-\udfff\0]")
 """What no path has."""
@@ -53,9 +51,7 @@ def layouts_in(name: bytes, content: bytes) -> tuple[Layout, ...]:
 
 
 def _of_pyproject(text: str) -> Iterator[Layout]:
-    import tomllib
-
-    tool = tomllib.loads(text).get("tool")
+    tool = toml_of(text).get("tool")
     yield from _of_map(_at(tool, "setuptools", "package-dir"))
     yield from _of_folders(_at(tool, "setuptools", "packages", "find", "where"))
     for one in _list(_at(tool, "poetry", "packages")):
@@ -76,6 +72,8 @@ def _of_pyproject(text: str) -> Iterator[Layout]:
 
 
 def _of_setup_cfg(text: str) -> Iterator[Layout]:
+    if text.count("\n") > MOST_LINES:
+        return
     read = configparser.RawConfigParser(strict=False)
     read.read_string(text)
     lines = read.get("options", "package_dir", fallback="") or ""

@@ -21,10 +21,17 @@ _MOST_STEPS = 40
 
 
 class Links(NamedTuple):
-    """Symbolic links: what they say, by the numbers of their revisions; and the numbers of their paths."""
+    """Symbolic links.
+
+    Attributes:
+        said: what they say, by the numbers of their revisions.
+        paths: the numbers of their paths.
+        unread: how many contents of such are missing, or longer than a path can be.
+    """
 
     said: Mapping[int, bytes] = MappingProxyType({})
     paths: frozenset[int] = frozenset()
+    unread: int = 0
 
 
 def links_of(git: Git, history: History) -> Links:
@@ -37,12 +44,10 @@ def links_of(git: Git, history: History) -> Links:
         by_content.setdefault(history.blob_of(revision), []).append(revision)
     if not by_content:
         return Links()
-    said = {
-        revision: content
-        for blob, content in git.contents(by_content, MOST_BYTES)
-        for revision in by_content[blob]
-    }
-    return Links(said, frozenset(history.path_of[revision] for revision in said))
+    contents = dict(git.contents(by_content, MOST_BYTES))
+    said = {revision: content for blob, content in contents.items() for revision in by_content[blob]}
+    paths = frozenset(history.path_of[revision] for revision in said)
+    return Links(said, paths, len(by_content) - len(contents))
 
 
 def link_rows(links: Iterable[tuple[int, bytes]], history: History) -> Batches:
@@ -87,7 +92,7 @@ def followed(path: bytes, link_at: Callable[[bytes], bytes | None]) -> bytes | N
             done = place
             continue
         steps += 1
-        if steps > _MOST_STEPS or said.startswith(b"/"):
+        if steps > _MOST_STEPS or said.startswith(b"/") or len(place) > MOST_BYTES:
             return None
         waiting += said.split(b"/")[::-1]
     return done

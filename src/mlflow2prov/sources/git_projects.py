@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mlflow2prov.sources.git_declared import MOST_BYTES
 from mlflow2prov.sources.git_history import History, State
-from mlflow2prov.sources.git_layouts import LAYING_OUT, MOST_BYTES, Layout, layouts_in
+from mlflow2prov.sources.git_layouts import LAYING_OUT, Layout, layouts_in
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_tree import PathIndex, Tree
 
