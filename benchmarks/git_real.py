@@ -69,16 +69,21 @@ def mlflow2prov_says(repository: Path) -> Counts:
     """What a reading of the history tells; a merge makes no change that it has not from a parent's side."""
     commits, parents = 0, Counter[str]()
     changes = list[tuple[str, bytes | str]]()
+    paths: dict[int, bytes | str] = {}
     for table, batch in read_repository(repository):
         match table:
             case "git_commit":
                 commits += batch.num_rows
             case "git_parent":
                 parents.update(batch["commit"].to_pylist())
-            case "git_revision" | "git_deletion":
-                columns = (batch[name].to_pylist() for name in ("commit", "path", "path_bytes"))
-                told = {(commit, exact or path) for commit, path, exact in zip(*columns, strict=True)}
-                changes += told
+            case "git_revision":
+                columns = (batch[name].to_pylist() for name in ("revision", "commit", "path", "path_bytes"))
+                for revision, commit, path, exact in zip(*columns, strict=True):
+                    paths[revision] = exact or path
+                    changes.append((commit, paths[revision]))
+            case "git_deletion":
+                pairs = zip(batch["commit"].to_pylist(), batch["revision"].to_pylist(), strict=True)
+                changes += {(commit, paths[revision]) for commit, revision in pairs}
     made = sum(parents[commit] < 2 for commit, _ in changes)
     return Counts(commits=commits, changes=made, live=_live(repository))
 
