@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlflow2prov.prov.text import is_clean
 from mlflow2prov.sources.beside import Beside
 from mlflow2prov.sources.columns import column, numbers_of, places_of, taken, without
 from mlflow2prov.sources.git_ahead import Ahead
-from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_log import message_of
 from mlflow2prov.sources.git_people import MailMap, Person, people_of
 from mlflow2prov.sources.git_rows import BATCH_ROWS, LAST_S, batches_of_rows, known, seconds_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
 
-    Numbers: TypeAlias = npt.NDArray[np.int32]
     Column: TypeAlias = Any  # pyarrow does not say of an array that it is of bytes
 
 _FIELDS = 10
@@ -38,10 +34,9 @@ _OF_TRAILERS = "ed-"
 class CommitColumns:
     """Makes rows of ``git_commit``, ``git_parent`` and ``git_trailer`` of what a log shows of many commits at once.
 
-    Held are everyone whom a commit has named, some 20 bytes for each parent, and the rows of 20,000 commits.
+    Held are everyone whom a commit has named, and the rows of 20,000 commits.
 
     Args:
-        names: the object names of all commits.
         mail_map: says how people are called.
         ahead: looks for signatures, and for messages that have a NUL byte; what is shown before it is done waits.
 
@@ -50,45 +45,35 @@ class CommitColumns:
             years 1 to 9999.
     """
 
-    def __init__(
-        self,
-        names: Sequence[bytes],
-        mail_map: MailMap,
-        ahead: Beside[Ahead],
-    ) -> None:
+    def __init__(self, mail_map: MailMap, ahead: Beside[Ahead]) -> None:
         self.undated = 0
-        self._number = {name: number for number, name in enumerate(names)}
         self._mail_map = mail_map
         self._ahead = ahead
-        self._early: list[tuple[Sequence[int], Column]] = []
+        self._early: list[Column] = []
         self._shown: dict[bytes, tuple[str | None, str | None]] = {}
         self._waiting: dict[str, list[pa.RecordBatch]] = {}
         self._waiting_trailers: list[tuple[Any, ...]] = []
-        self._parents: list[tuple[Numbers, Numbers, Numbers]] = []
 
-    def batches(self, commits: Sequence[int], shown: Column) -> Batches:
+    def batches(self, shown: Column) -> Batches:
         """Yield the rows of some commits.
 
         Args:
-            commits: their numbers.
             shown: what a log shows of each, with a NUL byte behind it.
         """
         if len(shown):
-            self._early.append((commits, shown))
+            self._early.append(shown)
         if self._ahead.is_done or len(self._early) > _MOST_EARLY:
             yield from self._known()
 
     def _known(self) -> Batches:
         """Yield the rows of what was shown, once all is known of it."""
         early, self._early = self._early, []
-        found = self._ahead.found() if early else None
-        self._signatures, self._messages = (found.signatures, found.messages) if found else ({}, {})
-        for commits, shown in early:
-            self._add(commits, shown)
+        for shown in early:
+            self._add(shown, self._ahead.found())
             if sum(batch.num_rows for batch in self._waiting["git_commit"]) >= _ENOUGH:
                 yield from self._waiting_rows()
 
-    def _add(self, commits: Sequence[int], shown: Column) -> None:
+    def _add(self, shown: Column, known: Ahead) -> None:
         import pyarrow as pa
 
         flat, count = _compute().split_pattern(shown, b"\n", max_splits=_FIELDS - 1).flatten(), len(shown)
@@ -98,7 +83,7 @@ class CommitColumns:
         )
         instants = [_instants(authored), _instants(committed)]
         self.undated += _compute().add(*instants).null_count
-        told = self._with_whole_messages(sha, message)
+        told = _with_whole_messages(sha, message, known.messages)
         columns = [
             sha.cast(pa.string()),
             tree.cast(pa.string()),
@@ -107,10 +92,10 @@ class CommitColumns:
             *self._people(c_name, c_email),
             instants[1],
             _texts(told),
-            self._statuses(sha),
+            _statuses(sha, known.signatures),
         ]
         self._note("git_commit", columns)
-        self._note("git_parent", self._parent_rows(commits, columns[0], parents))
+        self._note("git_parent", _parent_rows(columns[0], parents))
         self._waiting_trailers += self._trailers(sha, told)
 
     def rest(self) -> Batches:
@@ -134,46 +119,6 @@ class CommitColumns:
         batch = pa.RecordBatch.from_arrays(columns, schema=SOURCE_TABLES[table].schema())
         self._waiting.setdefault(table, []).append(batch)
 
-    def parents(self) -> Parents:
-        """Return the parents of all commits, once all were given."""
-        import numpy as np
-
-        counts = np.zeros(len(self._number), "i4")
-        for commits, _, _ in self._parents:
-            counts += np.bincount(commits, minlength=len(counts)).astype("i4")
-        first = np.concatenate([np.zeros(1, "i4"), np.cumsum(counts, dtype="i4")])
-        everyone = np.zeros(first[-1], "i4")
-        for commits, numbers, positions in self._parents:
-            everyone[first[commits] + positions] = numbers
-        return Parents(first, everyone)
-
-    def _parent_rows(self, commits: Sequence[int], sha: Column, parents: Column) -> list[Column]:
-        """The rows of parents, which are kept by their numbers, too."""
-        import numpy as np
-        import pyarrow as pa
-
-        named = _compute().split_pattern(parents, b" ")
-        has_some = numbers_of(_compute().binary_length(parents)) > 0
-        counts = np.where(has_some, numbers_of(_compute().list_value_length(named)), 0)
-        names = named.flatten()
-        names = names.take(places_of(np.flatnonzero(numbers_of(_compute().binary_length(names)))))
-        places = np.repeat(np.arange(len(counts), dtype="i4"), counts)
-        positions = (np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)).astype("i4")
-        numbers = np.array(list(map(self._number.__getitem__, names.to_pylist())), "i4")
-        self._parents.append((np.array(commits, "i4")[places], numbers, positions))
-        return [taken(sha, places), column(positions.tolist(), pa.int64()), names.cast(pa.string())]
-
-    def _with_whole_messages(self, sha: Column, message: Column) -> Column:
-        """The messages, those with a NUL byte whole."""
-        if not self._messages:
-            return message
-        whole = [self._messages.get(name) for name in sha.to_pylist()]
-        if not any(whole):
-            return message
-        raw = message.to_pylist()
-        told = [shown if text is None else text + _NUL for text, shown in zip(whole, raw, strict=True)]
-        return column(told, message.type)
-
     def _people(self, name: Column, email: Column) -> tuple[Column, Column]:
         """The names and addresses of people as the mail map calls them."""
         import pyarrow as pa
@@ -193,13 +138,6 @@ class CommitColumns:
             shown = self._shown[spelled] = known(called[0]), known(called[1])
         return shown
 
-    def _statuses(self, sha: Column) -> Column:
-        import pyarrow as pa
-
-        if not self._signatures:
-            return pa.nulls(len(sha), pa.string())
-        return column(list(map(self._signatures.get, sha.to_pylist())), pa.string())
-
     def _trailers(self, sha: Column, message: Column) -> list[tuple[Any, ...]]:
         """The rows of people that trailers name, of the messages that may have such."""
         has_some = _compute().match_substring(message, _OF_TRAILERS, ignore_case=True)
@@ -212,6 +150,40 @@ class CommitColumns:
             for position, (role, person) in enumerate(people):
                 rows.append((name.decode(), position, role, *map(known, person)))
         return rows
+
+
+def _parent_rows(sha: Column, parents: Column) -> list[Column]:
+    import numpy as np
+    import pyarrow as pa
+
+    named = _compute().split_pattern(parents, b" ")
+    has_some = numbers_of(_compute().binary_length(parents)) > 0
+    counts = np.where(has_some, numbers_of(_compute().list_value_length(named)), 0)
+    names = named.flatten()
+    names = names.take(places_of(np.flatnonzero(numbers_of(_compute().binary_length(names)))))
+    places = np.repeat(np.arange(len(counts), dtype="i4"), counts)
+    positions = (np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)).astype("i4")
+    return [taken(sha, places), column(positions.tolist(), pa.int64()), names.cast(pa.string())]
+
+
+def _with_whole_messages(sha: Column, message: Column, messages: Mapping[bytes, bytes]) -> Column:
+    """The messages, those with a NUL byte whole."""
+    if not messages:
+        return message
+    whole = [messages.get(name) for name in sha.to_pylist()]
+    if not any(whole):
+        return message
+    raw = message.to_pylist()
+    told = [shown if text is None else text + _NUL for text, shown in zip(whole, raw, strict=True)]
+    return column(told, message.type)
+
+
+def _statuses(sha: Column, signatures: Mapping[bytes, str]) -> Column:
+    import pyarrow as pa
+
+    if not signatures:
+        return pa.nulls(len(sha), pa.string())
+    return column(list(map(signatures.get, sha.to_pylist())), pa.string())
 
 
 def _compute() -> Any:

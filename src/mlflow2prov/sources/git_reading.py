@@ -130,7 +130,7 @@ class Reading:
     def _part_in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
         """Yield what there is to tell of a part of a history."""
         names, narrowing = self._names, self._asked.wanted.narrowing
-        commits = CommitColumns(names, self._mail_map, ahead)
+        commits = CommitColumns(self._mail_map, ahead)
         whole, times = WholeHistory(names), [b""] * len(names)
         with self._pieces(range(len(names)), ahead) as parts:
             for part in parts:
@@ -138,7 +138,7 @@ class Reading:
                 for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
                     times[number] = time
                 if not narrowing.is_of_time:
-                    yield from commits.batches(part.commits, part.piece.shown)
+                    yield from commits.batches(part.piece.shown)
         with data.reading(self._git):
             history, kept, rows = self._kept(whole, times, data)
             if narrowing.is_of_time:
@@ -153,7 +153,7 @@ class Reading:
         """Yield the rows of some commits, which are read again for that."""
         with self._pieces(some, ahead) as parts:
             for part in parts:
-                yield from commits.batches([some[number] for number in part.commits], part.piece.shown)
+                yield from commits.batches(part.piece.shown)
 
     def _kept(
         self, whole: WholeHistory, times: Sequence[bytes], data: GitData
@@ -213,14 +213,14 @@ class Reading:
     def _in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
         """Yield what there is to tell of a whole history."""
         git, names = self._git, self._names
-        commits = CommitColumns(names, self._mail_map, ahead)
+        commits = CommitColumns(self._mail_map, ahead)
         whole = WholeHistory(names)
         with self._pieces(range(len(names)), ahead) as parts:
             for part in parts:
-                yield from commits.batches(part.commits, part.piece.shown)
+                yield from commits.batches(part.piece.shown)
                 whole.add(part)
         yield from commits.rest()
-        changes, parents = whole.changes(), commits.parents()
+        changes, parents = whole.changes(), Parents.of(self._lines)
         asked = declaring_changes(whole.paths.exact, changes)
         with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
             found = resolved(changes, parents)
