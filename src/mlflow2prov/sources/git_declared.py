@@ -67,9 +67,7 @@ def _of_pyproject(text: str) -> Iterator[Declared]:
         return
     read = _read_toml(text)
     for place in ("project.scripts", "project.gui-scripts", "tool.poetry.scripts", "tool.flit.scripts"):
-        table: Any = read
-        for key in place.split("."):
-            table = table.get(key) if isinstance(table, dict) else None
+        table = value_at(read, *place.split("."))
         for name, target in table.items() if isinstance(table, dict) else ():
             named = target.get("callable", target.get("reference")) if isinstance(target, dict) else target
             if isinstance(named, str):
@@ -125,6 +123,26 @@ def toml_of(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
+def value_at(document: Any, *keys: str) -> Any:
+    """Return what stands in tables in tables of a document, or None."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def config_of(text: str) -> configparser.RawConfigParser:
+    """Return a document such as ``setup.cfg``.
+
+    Raises:
+        ValueError, configparser.Error: it has too many lines, or is none.
+    """
+    if text.count("\n") > MOST_LINES:
+        raise ValueError("too many lines")
+    read = configparser.RawConfigParser(strict=False)
+    read.read_string(text)
+    return read
+
+
 def _telling_tables(text: str) -> str:
     r"""Return the tables that may have scripts.
 
@@ -148,10 +166,9 @@ def _telling_tables(text: str) -> str:
 
 
 def _of_setup_cfg(text: str) -> Iterator[Declared]:
-    if "_scripts" not in text.lower() or text.count("\n") > MOST_LINES:
+    if "_scripts" not in text.lower():
         return
-    read = configparser.RawConfigParser(strict=False)
-    read.read_string(text)
+    read = config_of(text)
     for kind in ("console_scripts", "gui_scripts"):
         lines = read.get("options.entry_points", kind, fallback="")
         yield from _of_lines((lines or "").splitlines())

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mlflow2prov.sources.git_declared import MOST_BYTES, MOST_LINES, toml_of
+from mlflow2prov.sources.git_declared import MOST_BYTES, config_of, toml_of, value_at
 from mlflow2prov.sources.python_imports import syntax_tree
 
 _ODD = re.compile("[\ud800-\udfff\0]")
@@ -52,14 +52,14 @@ def layouts_in(name: bytes, content: bytes) -> tuple[Layout, ...]:
 
 def _of_pyproject(text: str) -> Iterator[Layout]:
     tool = toml_of(text).get("tool")
-    yield from _of_map(_at(tool, "setuptools", "package-dir"))
-    yield from _of_folders(_at(tool, "setuptools", "packages", "find", "where"))
-    for one in _list(_at(tool, "poetry", "packages")):
-        yield from _of_folders(_at(one, "from"))
+    yield from _of_map(value_at(tool, "setuptools", "package-dir"))
+    yield from _of_folders(value_at(tool, "setuptools", "packages", "find", "where"))
+    for one in _list(value_at(tool, "poetry", "packages")):
+        yield from _of_folders(value_at(one, "from"))
     for packages in (
-        _at(tool, "hatch", "build", "targets", "wheel", "packages"),
-        _at(tool, "hatch", "build", "packages"),
-        _at(tool, "scikit-build", "wheel", "packages"),
+        value_at(tool, "hatch", "build", "targets", "wheel", "packages"),
+        value_at(tool, "hatch", "build", "packages"),
+        value_at(tool, "scikit-build", "wheel", "packages"),
     ):
         yield from _of_folders([posixpath.dirname(one) for one in _list(packages) if isinstance(one, str)])
     for keys in (
@@ -68,14 +68,11 @@ def _of_pyproject(text: str) -> Iterator[Layout]:
         ("uv", "build-backend", "module-root"),
         ("maturin", "python-source"),
     ):
-        yield from _of_folders(_at(tool, *keys))
+        yield from _of_folders(value_at(tool, *keys))
 
 
 def _of_setup_cfg(text: str) -> Iterator[Layout]:
-    if text.count("\n") > MOST_LINES:
-        return
-    read = configparser.RawConfigParser(strict=False)
-    read.read_string(text)
+    read = config_of(text)
     lines = read.get("options", "package_dir", fallback="") or ""
     pairs = [line.split("=", 1) for line in lines.replace(",", "\n").splitlines() if "=" in line]
     yield from _of_map(dict(pairs))
@@ -115,12 +112,6 @@ def _of_folders(folders: Any) -> Iterator[Layout]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _at(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 LAYING_OUT: Mapping[bytes, Callable[[str], Iterable[Layout]]] = {
