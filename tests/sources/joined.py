@@ -62,6 +62,20 @@ def of_run(name: str, commit: str, source: str, **more: str) -> Iterator[Row]:
     yield from tags(name, **named, **more)
 
 
+def own_model(commit: str, diff: str) -> Iterator[Row]:
+    """The rows of a logged model of no run, as Git model versioning makes it in a dirty work tree."""
+    yield "logged_models", {
+        "model_id": "m-own", "experiment_id": 7, "name": "n", "artifact_location": "/m", "status": 2,
+        "creation_timestamp_ms": 5, "last_updated_timestamp_ms": 6, "lifecycle_stage": "active",
+    }  # fmt: skip
+    for key, value in (("commit", commit), ("dirty", "true"), ("diff", diff)):
+        named = f"mlflow.source.git.{key}"
+        yield (
+            "logged_model_tags",
+            {"model_id": "m-own", "experiment_id": 7, "tag_key": named, "tag_value": value},
+        )
+
+
 def taking_in(datasets: Iterable[tuple[str, str, str]], *runs: str) -> Iterator[Row]:
     """The rows of datasets (name, digest, source) that runs took in, all of them each of the runs."""
     for number, (name, digest, source) in enumerate(datasets):

@@ -11,7 +11,7 @@ import pytest
 from git_maker import Repository, text
 from tests.cache.test_cache import Made, told
 from tests.model.made_stores import run, tags
-from tests.sources.joined import linked, of_run, records, store_of, taking_in
+from tests.sources.joined import linked, of_run, own_model, records, store_of, taking_in
 
 from mlflow2prov import Graph, extract, merge
 
@@ -68,17 +68,7 @@ def test_the_digits_stand_for_the_whole_name(made: Repository, tmp_path: Path) -
         "changed", two[:9], "train.py", mlflow__source__git__dirty="true", mlflow__source__git__diff="+1"
     )
     rows += taking_in([("wine", "d1", '{"uri": "wine.csv"}')], "seven", "padded")
-    model = {"model_id": "m-own", "experiment_id": 7, "name": "n", "artifact_location": "/m", "status": 2,
-        "creation_timestamp_ms": 5, "last_updated_timestamp_ms": 6, "lifecycle_stage": "active"}  # fmt: skip
-    rows.append(("logged_models", model))
-    for key, value in (("commit", two[:10]), ("dirty", "true"), ("diff", "-2")):
-        tag = {
-            "model_id": "m-own",
-            "experiment_id": 7,
-            "tag_key": f"mlflow.source.git.{key}",
-            "tag_value": value,
-        }
-        rows.append(("logged_model_tags", tag))
+    rows += own_model(two[:10], "-2")
     url = store_of(tmp_path, *rows)
     expected = {"seven": one, "capitals": one, "padded": two, "full": two, "changed": two}
     with extract(made.path, url) as together:

@@ -10,7 +10,7 @@ from git_maker import Repository
 from random_histories import make
 from tests.conftest import DemoProject
 from tests.model.made_stores import Row
-from tests.sources.joined import linked, of_run, records, store_of
+from tests.sources.joined import linked, of_run, own_model, records, store_of
 
 from mlflow2prov import Graph, extract, merge
 from mlflow2prov.cli import run as run_command
@@ -48,16 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     rows += of_run(
         "dirty", merged, "cli.py", mlflow__source__git__dirty="true", mlflow__source__git__diff="+1"
     )
-    rows += [("logged_models", {"model_id": "m-own", "experiment_id": 7, "name": "n", "artifact_location": "/m",
-        "creation_timestamp_ms": 5, "last_updated_timestamp_ms": 6, "status": 2, "lifecycle_stage": "active"})]  # fmt: skip
-    for key, value in (("commit", main_), ("dirty", "true"), ("diff", "-2")):
-        tag = {
-            "model_id": "m-own",
-            "experiment_id": 7,
-            "tag_key": f"mlflow.source.git.{key}",
-            "tag_value": value,
-        }
-        rows.append(("logged_model_tags", tag))
+    rows += own_model(main_, "-2")
     return made.path, store_of(folder, *rows)
 
 
