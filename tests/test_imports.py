@@ -12,8 +12,9 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "mlflow2prov"
 LAYERS = {
     "errors": set(),
+    "interruption": set(),
     "prov": {"errors"},
-    "graph": {"errors", "prov"},
+    "graph": {"errors", "interruption", "prov"},
     "sources": {"errors", "prov", "graph"},
     "model": {"errors", "prov", "graph"},
     "formats": {"errors", "prov", "graph"},
@@ -57,6 +58,7 @@ LAYERS = {
         "errors",
         "prov",
         "graph",
+        "interruption",
         "commands",
         "config",
         "pipeline",

@@ -19,6 +19,7 @@ from mlflow2prov import __version__
 from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Step, check_chain, step
 from mlflow2prov.commands.declared import Command, Option
 from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
+from mlflow2prov.interruption import interrupt_statements
 
 if TYPE_CHECKING:
     from mlflow2prov.graph.statistics import Statistics
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for one in signals:  # once is enough: no second one disturbs the cleaning up
             signal.signal(one, lambda *_: None)
         terminated.append(number)
+        interrupt_statements()
         raise KeyboardInterrupt
 
     for one in signals:

@@ -144,7 +144,7 @@ class Context:
         keys = theirs if is_back else mine
         target = f"affected_{need.kind}" if is_back else f"context_{need.needed}"
         same = " AND ".join(f"u.{key} = p.{name}" for key, name in zip(keys, known, strict=True))
-        cursor = store.connection.cursor()
+        cursor = store.cursor()
         try:
             cursor.execute(f"SET search_path = '{self.scratch}'")
             cursor.execute(

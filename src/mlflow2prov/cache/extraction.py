@@ -371,7 +371,7 @@ class _Extraction:
         """What is told of one state; to be called in a thread of its own."""
         looked, rows = side.looked, side.rows
         views = looked.before if side.name == "before" else looked.after
-        cursor = self._store.connection.cursor()
+        cursor = self._store.cursor()
         try:
             looked.copy(rows, side.name, cursor)
             state = self._meta.get("store_state", "") if side.name == "before" else None

@@ -52,7 +52,7 @@ def may_recover(store: Store, *views: str) -> bool:
 
 def recover(store: Store, views: str, names: Names) -> None:
     """Make the tables of the facts of recovery, and ``recovered``, in a schema with views of all source tables."""
-    cursor = store.connection.cursor()
+    cursor = store.cursor()
     try:
         cursor.execute(f"SET search_path = '{views}'")
         settle(cursor, names)

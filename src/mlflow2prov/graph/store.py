@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow2prov.errors import GraphError
+from mlflow2prov.interruption import watched
 from mlflow2prov.prov.records import MAX_REFERENCES
 
 if TYPE_CHECKING:
@@ -134,14 +135,16 @@ class Store:
         self._folder = tempfile.mkdtemp(prefix="mlflow2prov-", dir=parent)
         self._numbers = iter(range(1, 2**31))
         self._lock = threading.RLock()
-        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": settings.memory_limit,
-                "temp_directory": str(Path(self._folder) / "spill"),
-                "autoload_known_extensions": "false",
-                "autoinstall_known_extensions": "false",
-            },
+        self.connection: duckdb.DuckDBPyConnection = watched(
+            duckdb.connect(
+                ":memory:",
+                config={
+                    "memory_limit": settings.memory_limit,
+                    "temp_directory": str(Path(self._folder) / "spill"),
+                    "autoload_known_extensions": "false",
+                    "autoinstall_known_extensions": "false",
+                },
+            )
         )
         self.connection.execute("SET preserve_insertion_order = true")
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -158,6 +161,10 @@ class Store:
         """Drop everything that lives in the store, also on disk."""
         self.connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of its own to the store, for a thread or for rows that are read bit by bit."""
+        return watched(self.connection.cursor())
 
     @property
     def folder(self) -> Path:
@@ -186,7 +193,7 @@ class Store:
 
     def batches(self, sql: str, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as Arrow batches, in order, without holding them all."""
-        cursor = self.connection.cursor()
+        cursor = self.cursor()
         try:
             with _told():
                 reader = cursor.sql(sql).to_arrow_reader(rows)

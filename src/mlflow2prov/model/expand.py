@@ -194,7 +194,7 @@ class _Interpreter:
         self._graph = graph
         self._lanes = lanes
         self._sources = sources
-        self._cursor = graph.store.connection.cursor()
+        self._cursor = graph.store.cursor()
         self._cursor.execute(f"SET search_path = '{sources}'")
         self._next_id = 1
         self._keys = dict(keys)

@@ -62,7 +62,7 @@ class Lanes:
 
     def _cursor(self, table: str) -> DuckDBPyConnection:
         if table not in self._cursors:
-            self._cursors[table] = self._store.connection.cursor()
+            self._cursors[table] = self._store.cursor()
             self._cursors[table].execute(f"SET search_path = '{self._schema}'")
         return self._cursors[table]
 

@@ -155,7 +155,7 @@ def report_unmapped(store: Store, sources: str) -> dict[str, int]:
 
 def count_unmapped(store: Store, sources: str) -> dict[str, int]:
     """Return how much of each sort no event took up, in the schema that was expanded."""
-    cursor = store.connection.cursor()
+    cursor = store.cursor()
     try:
         cursor.execute(f"SET search_path = '{sources}'")
         counts = [

@@ -42,7 +42,7 @@ def take_in(
     """
     counts: Counter[str] = Counter()
     statements = {table.name: _insert(schema, table, redaction) for table in SOURCE_TABLES.values()}
-    cursor = store.connection.cursor()
+    cursor = store.cursor()
     try:
         if at_once:
             cursor.execute("BEGIN")
