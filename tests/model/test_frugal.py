@@ -13,7 +13,9 @@ from tests.sources.git_maker import Repository, text
 from tests.sources.mlflow.stores import fill_schema, insert
 
 from mlflow2prov import extract
+from mlflow2prov.errors import GraphError
 from mlflow2prov.graph import store
+from mlflow2prov.model import bulk
 from mlflow2prov.model import expand as interpreter
 
 
@@ -79,8 +81,8 @@ def test_a_step_that_lacks_memory_gets_more(
 
         def tried() -> Any:
             tries[0] += 1
-            limits.add(mine.scalar("SELECT current_setting('memory_limit')"))
-            if tries[0] == 1:
+            limits.add(limit := mine.scalar("SELECT current_setting('memory_limit')"))
+            if tries[0] == 1 and limit != "1.0 GiB":
                 raise duckdb.OutOfMemoryException("short of memory")
             return work()
 
@@ -88,4 +90,53 @@ def test_a_step_that_lacks_memory_gets_more(
 
     monkeypatch.setattr(store.Store, "roomy", short)
     assert saved(tmp_path, **given) == usual
-    assert len(limits) > 1 and "1.0 GiB" in limits
+    assert len(limits) > 3 and "1.0 GiB" in limits
+
+
+def test_a_step_that_lacks_memory_with_all_of_it_says_so() -> None:
+    limits: list[str] = []
+
+    def short() -> None:
+        limits.append(mine.scalar("SELECT current_setting('memory_limit')"))
+        raise duckdb.OutOfMemoryException("short of memory")
+
+    mine = store.Store(store.StoreSettings(memory_limit="500MiB"))
+    with (
+        pytest.raises(GraphError, match="not enough memory or disk for this: short of memory"),
+        mine.frugal(1),
+    ):
+        mine.roomy(short)
+    assert limits[-1] == "500.0 MiB" == mine.scalar("SELECT current_setting('memory_limit')")
+    assert len(limits) == len(set(limits)) > 1
+    mine.close()
+
+
+def test_what_merges_took_is_told_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces are cut by values and by rows; merges without any, and a piece without merges, are among them."""
+    repository = Repository(tmp_path / "code")
+    tip = repository.commit({"a": text(0)})
+    files = {"a": text(0)}
+    for number in range(1, 7):
+        taken = {f"{number}/{name}": text(10 * number + name) for name in range(number)}
+        side = repository.commit(files | taken, tip, branch=None)
+        files = files | {"b": text(number)} | (taken if number == 3 else {})
+        own = repository.commit(files, tip)
+        files |= taken
+        tip = repository.commit(files, own, side)
+    usual = saved(tmp_path, repository_path=repository.path)
+    assert usual.count(b"m2p:merged") >= 4
+    told: list[int] = []
+
+    def noting(*asked: Any) -> tuple[list[str], int]:
+        found, count = bulk.pieces(*asked)
+        told.append(len(found))
+        return found, count
+
+    monkeypatch.setattr(interpreter, "pieces", noting)
+    monkeypatch.setattr(interpreter, "_LARGE", 1)
+    for most, rows in ((1, 1), (4, 100), (1000, 5), (1000, 1000)):
+        with monkeypatch.context() as patched:
+            patched.setattr(bulk, "_MOST_VALUES", most)
+            patched.setattr(bulk, "ROW_GROUP", rows)
+            assert saved(tmp_path, repository_path=repository.path) == usual
+    assert told[0] > told[1] > told[3] == 1 and told[2] > 1

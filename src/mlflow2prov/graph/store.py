@@ -83,6 +83,8 @@ _BYTES_A_THREAD = 32 * 2**20
 _BYTES_A_ROW = 64
 _LEAST_BYTES_TO_APPEND = 48 * 2**20
 """With less than this, sorts and joins have too little room for what can't go to the disk."""
+_MORE = 1.5
+"""So many times as much memory gets a statement that found too little."""
 
 _WHILE_WRITING = (
     # Measured: a quarter less CPU than the default choice, and a file of the same size.
@@ -154,6 +156,7 @@ class Store:
             self.connection.execute(f"SET threads = {int(settings.threads)}")
         self._ordered = False
         self._memory_limit = settings.memory_limit
+        self._most_bytes = self._limit()
         self._threads = int(self.scalar("SELECT current_setting('threads')"))
         self.connection.execute("ATTACH ':memory:' AS graphs (COMPRESS)")
 
@@ -291,7 +294,7 @@ class Store:
         """
         least = _LEAST_BYTES if rows else _LEAST_BYTES_TO_APPEND
         wanted = max(least + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
-        if wanted < _bytes_of(self.scalar("SELECT current_setting('memory_limit')")):
+        if wanted < self._limit():
             with suppress(GraphError):  # other graphs hold more than that
                 self.run(f"SET memory_limit = '{wanted}B'")
         try:
@@ -301,15 +304,23 @@ class Store:
                 self.run(f"SET memory_limit = '{self._memory_limit}'")
 
     def roomy(self, work: Callable[[], _T]) -> _T:
-        """Do what fails where memory is short, such as one statement; once more with all of it if so."""
+        """Do what fails where memory is short, such as one statement; again with more of it if so, and at last with all."""
         import duckdb
 
-        try:
-            return work()
-        except duckdb.OutOfMemoryException:
-            self.run(f"SET memory_limit = '{self._memory_limit}'")
+        while (limit := self._limit()) < self._most_bytes:
+            try:
+                return work()
+            except duckdb.OutOfMemoryException:
+                more = int(limit * _MORE)
+                if more >= self._most_bytes:
+                    self.run(f"SET memory_limit = '{self._memory_limit}'")
+                elif self._limit() < more:  # nobody else has raised it meanwhile
+                    self.run(f"SET memory_limit = '{more}B'")
         with _told():
             return work()
+
+    def _limit(self) -> float:
+        return _bytes_of(self.scalar("SELECT current_setting('memory_limit')"))
 
     @contextmanager
     def in_order(self, rows: int | None = None) -> Iterator[None]:

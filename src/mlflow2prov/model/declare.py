@@ -120,6 +120,21 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bulky:
+    """A column of lists that some rows of an event have, which may be megabytes each.
+
+    Attributes:
+        column: its name, as elements' attributes read it; nothing else does.
+        source: the source table that it comes from.
+        rows: SQL of the column, and of the number ``n`` of the row of ``{rows}`` that it belongs to.
+    """
+
+    column: str
+    source: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One kind of thing that happened, or that is there.
 
@@ -128,6 +143,7 @@ class Event:
         doc: what it says, in one sentence.
         rows: SQL of its rows, in a fixed order; source tables are there under their own names.
         view: SQL that widens ``{rows}`` by what need not be kept for each row.
+        bulky: a column that is too wide for ``rows``; not together with a ``view``.
         elements: what each row stands for, by the name of the identifier column.
         relations: likewise.
     """
@@ -136,6 +152,7 @@ class Event:
     doc: str
     rows: str
     view: str | None = None
+    bulky: Bulky | None = None
     elements: Mapping[str, Element] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
 

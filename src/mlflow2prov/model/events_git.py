@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mlflow2prov.model.declare import (
     REPOSITORY,
+    Bulky,
     Element,
     Event,
     associated,
@@ -85,17 +86,21 @@ COMMITS = Event(
     doc="A commit is an activity of its author and its committer.",
     rows="""
         SELECT c.*, title_of(c.message) AS title, instant_s(c.authored_s) AS authored,
-               a.person_ref AS author_ref, k.person_ref AS committer_ref, m.first_parent, o.merged
+               a.person_ref AS author_ref, k.person_ref AS committer_ref, m.first_parent
         FROM git_commit c
         LEFT JOIN (
             SELECT commit, max(parent) FILTER (position = 0) AS first_parent FROM git_parent
             GROUP BY commit HAVING count(*) > 1
         ) m ON m.commit = c.commit
-        LEFT JOIN git_merged o ON o.commit = c.commit
         LEFT JOIN people a ON a.person_key = person(c.author_email, NULL, c.author_name)
         LEFT JOIN people k ON k.person_key = person(c.committer_email, NULL, c.committer_name)
         ORDER BY c.committed_s NULLS FIRST, c.commit
     """,
+    bulky=Bulky(
+        column="merged",
+        source="git_merged",
+        rows="SELECT c.n, o.merged FROM git_merged o JOIN {rows} c ON c.commit = o.commit",
+    ),
     elements={
         "commit_ref": Element(
             kind="activity",

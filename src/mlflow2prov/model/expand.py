@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.model.bulk import pieces, table_of
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
 from mlflow2prov.model.driven import has_no_rows
 from mlflow2prov.model.events_code import CODE_EVENTS
@@ -294,10 +295,10 @@ class _Interpreter:
         with self._one_thread(count) if event.view else nullcontext():
             for alias, element in event.elements.items():
                 self._insert_name(event.name, alias, element)
-                if event.name not in self._same:
-                    self._insert_element(event.name, alias, element, None if event.view else count)
-            for relation in () if event.name in self._same else event.relations:
-                self._insert_relation(event.name, relation)
+            if event.name not in self._same:
+                self._insert_elements(event, None if event.view else count)
+                for relation in event.relations:
+                    self._insert_relation(event.name, relation)
         if event.elements:
             log.info("%s: %s rows", event.name.replace("_", " "), f"{count:,}")
 
@@ -330,31 +331,48 @@ class _Interpreter:
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
         self._insert("name", f"SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}")
 
-    def _insert_element(self, view: str, alias: str, element: Element, count: int | None) -> None:
+    def _insert_elements(self, event: Event, count: int | None) -> None:
+        """Tell what the rows of an event stand for, so many where it is known."""
+        pieces = self._pieces(event)
+        column = event.bulky.column if event.bulky else None
+        for alias, element in event.elements.items():
+            attributes = [pair for pair in _attributes(element) if pieces or pair[1].sql != column]
+            listed = self._attribute_list(self._settled(event.name, count, attributes, column))
+            for rows in pieces or [event.name]:
+                self._insert_element(rows, alias, element, listed)
+        if pieces:
+            self._lanes.run("element", f"DROP TABLE {table_of(event)}")
+
+    def _pieces(self, event: Event) -> list[str]:
+        """Return what selects the rows of an event with its wide column; nothing where there is none."""
+        if event.bulky is None or event.bulky.source in self._empty:
+            return []
+        found, count = pieces(event, f"{event.name}_rows", self._cursor, self._run)
+        if count >= _LARGE:
+            self._large.add(event.bulky.source)
+        return found
+
+    def _insert_element(self, rows: str, alias: str, element: Element, listed: str) -> None:
         where = f" WHERE {element.when}" if element.when else ""
-        attributes: list[tuple[str, Attribute]] = [
-            *(("prov:type", _qualified_name(name)) for name in element.types),
-            ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
-            *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
-        ]
-        listed = self._attribute_list(self._settled(view, count, attributes))
         self._insert(
             "element",
             f"SELECT 0, {KIND_BY_NAME[element.kind].number}, {alias}, "
             f"{element.start or 'NULL'}, {element.end or 'NULL'}, {listed} "
-            f"FROM {view}{where}",
+            f"FROM {rows}{where}",
         )
 
     def _settled(
-        self, view: str, count: int | None, attributes: list[tuple[str, Attribute]]
+        self, view: str, count: int | None, attributes: list[tuple[str, Attribute]], wide: str | None
     ) -> list[tuple[str, Attribute]]:
         """The attributes, those marked as always there that are never NULL in a large event, or rarely something else.
 
-        Those that are always NULL there are left out.
+        Those that are always NULL there are left out. The wide column is not looked at.
 
         Looking first costs less than looking at each of millions of attribute lists.
         """
-        open_ones = [position for position, (_, attribute) in enumerate(attributes) if not attribute.always]
+        open_ones = [
+            position for position, (_, it) in enumerate(attributes) if not it.always and it.sql != wide
+        ]
         total = 0
         if open_ones:
             total = self._count(view) if count is None else count
@@ -414,6 +432,15 @@ class _Interpreter:
     def _pair(self, name: str, attribute: Attribute) -> str:
         key = self._keys.setdefault((name, attribute.datatype), len(self._keys) + 1)
         return f"{{k: {key}::INTEGER, v: {attribute.expression}}}"
+
+
+def _attributes(element: Element) -> list[tuple[str, Attribute]]:
+    """The attributes of an element by their names, with its types and its label."""
+    return [
+        *(("prov:type", _qualified_name(name)) for name in element.types),
+        ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
+        *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
+    ]
 
 
 def _settled(attribute: Attribute, share: float) -> Attribute:

@@ -17,7 +17,7 @@ def words_of(sql: str) -> frozenset[str]:
 
 def words_read_by(event: Event) -> frozenset[str]:
     """Return the words of all SQL of an event."""
-    parts: list[str | None] = [event.rows, event.view]
+    parts: list[str | None] = [event.rows, event.view, event.bulky.rows if event.bulky else None]
     things: tuple[Element | Relation, ...] = (*event.elements.values(), *event.relations)
     for thing in things:
         parts += [thing.when, *thing.types, *(attribute.sql for attribute in thing.attributes.values())]

@@ -46,7 +46,9 @@ def declaring_changes(paths: Sequence[bytes], changes: Changes) -> list[tuple[by
     import numpy as np
 
     names = _declaring(paths)
-    there = np.isin(changes.path, np.array(list(names), "i4"))
+    is_declaring = np.zeros(len(paths), "?")
+    is_declaring[list(names)] = True
+    there = is_declaring[changes.path]
     there &= (changes.mode != _SUBMODULE) & (changes.status != ord("D"))
     places = np.flatnonzero(there)
     pairs = zip(changes.blob[places], changes.path[places].tolist(), strict=True)

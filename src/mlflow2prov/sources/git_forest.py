@@ -91,10 +91,13 @@ class Standing:
         import numpy as np
 
         self._forest = forest
-        keys = paths.astype("i8") * len(forest) + forest.slot[commits]
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._changes = keys[order], changes[order]
+        keys = paths.astype("i8")
+        keys *= len(forest)
+        keys += forest.slot[commits]
+        order = np.argsort(keys, kind="stable").astype("i4" if len(keys) < 2**31 else "i8")
+        self._keys = keys[order]
         del keys
+        self._changes = changes[order]
         again = np.flatnonzero(self._keys[1:] == self._keys[:-1])
         self.has_repeated = bool(((order[again] >= first) & (order[again + 1] >= first)).any())
 

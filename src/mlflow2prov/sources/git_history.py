@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from immutables import Map
 
 from mlflow2prov.prov.text import text_of
+from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_log import Change, LoggedCommit
 
 if TYPE_CHECKING:
@@ -326,10 +327,11 @@ def _one_per_path(changes: list[Change]) -> list[Change]:
     return changes if len(by_path) == len(changes) else list(by_path.values())
 
 
-def children_of(lines: bytes) -> dict[bytes, int]:
-    """Return how many commits have each commit as a parent, from ``git rev-list --parents``."""
-    counts: dict[bytes, int] = {}
-    for line in lines.splitlines():
-        for parent in set(line.split()[1:]):
-            counts[parent] = counts.get(parent, 0) + 1
-    return counts
+def children_of(names: Sequence[bytes], parents: Parents) -> dict[bytes, int]:
+    """Return how many commits have each commit as a parent, where any has."""
+    import numpy as np
+
+    children = np.repeat(np.arange(len(names), dtype="i8"), parents.counts())
+    pairs = np.unique(children * len(names) + parents.all)  # a commit may name a parent twice
+    counts = np.bincount(pairs % len(names)).tolist() if len(pairs) else []
+    return {name: count for name, count in zip(names, counts, strict=False) if count}

@@ -75,7 +75,9 @@ class Reading:
             with Beside(_load):
                 lines = git.output("rev-list", *order, lines=starts)
         self._lines = lines
+        self._known_parents: Parents | None = None
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
+        self._are_merges = [line.count(b" ") > 1 for line in lines.splitlines()]
         self.revisions = 0
         self._remembered: Remembered | None = None
         self.unknown: Sequence[bytes] = self._names
@@ -83,10 +85,15 @@ class Reading:
             self._remembered = Remembered(memory, git, self._find, parents_of(lines))
             self.unknown = self._remembered.new_or_odd(self._names)
 
+    def _parents(self) -> Parents:
+        """Return the parents of all commits; what says them is forgotten."""
+        if self._known_parents is None:
+            self._known_parents, self._lines = Parents.of(self._lines), b""
+        return self._known_parents
+
     def _pieces(self, some: Sequence[int], ahead: Beside[Ahead]) -> AbstractContextManager[Iterator[LogPart]]:
         """Give some commits in columns; those that Git has to show are remembered afterwards."""
-        are_merges = [line.count(b" ") > 1 for line in self._lines.splitlines()]
-        asked = self._git, self._find, [self._names[it] for it in some], [are_merges[it] for it in some]
+        asked = self._git, self._find, [self._names[it] for it in some], [self._are_merges[it] for it in some]
         if self._remembered is None:
             return reading_pieces(*asked)
         return reading_remembered_pieces(*asked, self._remembered, ahead.found().odd)
@@ -161,15 +168,15 @@ class Reading:
         """Return a history, what of it is given, and all rows but those of commits."""
         git, narrowing, names = self._git, self._asked.wanted.narrowing, self._names
         matched = narrowing.matched(git, self._starts)
-        changes, parents = whole.changes(), Parents.of(self._lines)
+        changes, parents = whole.changes(), self._parents()
         found = resolved(changes, parents)
         code = _code(self._parts, self._asked.wanted)
         if found is None:
-            history = History(children_of(self._lines), whole.paths)
+            history = History(children_of(names, parents), whole.paths)
             pairs = zip(whole.commits(changes, parents), times, strict=True)
             log = (commit._replace(committed=time) for commit, time in pairs)
             kept = narrowing.kept(git, log, matched, history, code)
-            history = History(children_of(self._lines), whole.paths)
+            history = History(children_of(names, parents), whole.paths)
             return history, kept, self._followed(whole.commits(changes, parents), history, data, kept)
         made = changes.at(found.made)
         along = Along(code, self._told, None)
@@ -216,16 +223,17 @@ class Reading:
         commits = CommitColumns(self._mail_map, ahead)
         whole = WholeHistory(names)
         with self._pieces(range(len(names)), ahead) as parts:
+            parents = self._parents()  # while Git begins
             for part in parts:
                 yield from commits.batches(part.piece.shown)
                 whole.add(part)
         yield from commits.rest()
-        changes, parents = whole.changes(), Parents.of(self._lines)
+        changes = whole.changes()
         asked = declaring_changes(whole.paths.exact, changes)
         with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
             found = resolved(changes, parents)
             if found is None:
-                history = History(children_of(self._lines), whole.paths)
+                history = History(children_of(names, parents), whole.paths)
                 yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)

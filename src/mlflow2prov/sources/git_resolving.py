@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_PARENTS = 8
 _AT_ONCE = 200_000
-"""So many contents are compared at a time."""
+"""So many contents are compared, and so many files looked for, at a time."""
 
 _ADDED, _COPIED, _DELETED, _RENAMED = (ord(letter) for letter in "ACDR")
 
@@ -94,32 +94,42 @@ class _Resolving:
         if previous is None:
             return None
         made = _where(is_made)
-        roots = ends(previous)[made]
-        is_first = roots == made
-        number = np.full(len(changes.commit), -1, "i4")
-        number[made[is_first]] = np.arange(is_first.sum(), dtype="i4")
-        self._file = number[roots]
-        self._other_paths = _OtherPaths(self._moves(made), int(is_first.sum()))
+        del is_made
+        first = self._number_files(previous, made)
+        del previous
+        self._other_paths = _OtherPaths(self._moves(made), len(first))
         status = changes.status[made].copy()
         merges, known = self._merges(merged, there)
         status[self._revision[merges]] = np.where(known, ord("M"), _ADDED)
         derived = before >= 0
         plain_rows = _rows(self._revision[plain[derived]], 0, self._revisions_at(before[derived]))
+        del plain, before, derived
         derivations = np.concatenate([plain_rows, *self._derivations(merged, there)])
         gone, last = self._gone()
         of_merges = self._deletions_of_merges(merged, there[0] if there else None, gone, last)
         deletions = np.concatenate([*self._deletions(), of_merges])
-        del there, self._standing  # which take a third of the memory
+        del there, self._standing, self._is_merge, self._is_deletion  # which take a third of the memory
         return Resolved(
             made=made,
             stands=self._revision[self._stands_for],
             status=status,
             file=self._file,
-            first=_where(is_first),
+            first=first,
             derivations=derivations,
             deletions=deletions,
             merged=self._merged(merged, gone),
         )
+
+    def _number_files(self, previous: Numbers, made: Numbers) -> Numbers:
+        """Find the file of each revision, given where each change leads to; return the first revision of each file."""
+        import numpy as np
+
+        roots = ends(previous)[made]
+        is_first = roots == made
+        number = np.full(len(previous), -1, "i4")
+        number[made[is_first]] = np.arange(is_first.sum(), dtype="i4")
+        self._file = number[roots]
+        return _where(is_first)
 
     # ---- What stands where ---------------------------------------------------------------------------
 
@@ -189,10 +199,9 @@ class _Resolving:
 
     def _revisions_at(self, places: Numbers) -> Numbers:
         """Return the revisions that places stand for; -1 at -1."""
-        import numpy as np
-
         found = self._revision[self._stands_for[places]]
-        return np.where(places >= 0, found, -1).astype("i4")
+        found[places < 0] = -1
+        return found
 
     def _moves(self, made: Numbers) -> list[tuple[int, int, int]]:
         """Return the files that were renamed, from where and to where, in the order of the commits."""
@@ -205,6 +214,15 @@ class _Resolving:
 
     def _file_at(self, paths: Numbers, files: Numbers, commits: Numbers) -> Numbers:
         """Return the revisions at which files stand in commits, at their path or at any other; else -1."""
+        import numpy as np
+
+        found = np.empty(len(paths), "i4")
+        for start in range(0, len(paths), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            found[part] = self._some_at(paths[part], files[part], commits[part])
+        return found
+
+    def _some_at(self, paths: Numbers, files: Numbers, commits: Numbers) -> Numbers:
         import numpy as np
 
         found = self._revisions_at(self._standing.at(commits, paths))
@@ -267,11 +285,8 @@ class _Resolving:
 
         changes = self._changes
         if there is not None:
-            first = self._revisions_at(there)
-            now = self._revisions_at(merged)
-            displaced = np.flatnonzero((first >= 0) & (self._file[first] != self._file[now]))
-            gone = np.concatenate([gone, merged[displaced]])
-            last = np.concatenate([last, first[displaced]])
+            displaced, first = self._displaced(merged, there)
+            gone, last = np.concatenate([gone, displaced]), np.concatenate([last, first])
         commit, path, file = changes.commit[gone], changes.path[gone], self._file[last]
         is_held = self._file_at(path, file, commit) < 0
         for position in range(1, int(self._counts[commit].max(initial=0))):
@@ -279,6 +294,19 @@ class _Resolving:
             asked = np.flatnonzero(is_held & (at >= 0))
             is_held[asked] = self._file_at(path[asked], file[asked], at[asked]) >= 0
         return _rows(commit[is_held], last[is_held], 1)
+
+    def _displaced(self, merged: Numbers, there: Numbers) -> tuple[Numbers, Numbers]:
+        """Return the changes of merges that gave a path to another file, and the revisions that stood there before."""
+        import numpy as np
+
+        found: list[tuple[Numbers, Numbers]] = [(merged[:0], merged[:0])]
+        for start in range(0, len(merged), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            first, now = self._revisions_at(there[part]), self._revisions_at(merged[part])
+            others = np.flatnonzero((first >= 0) & (self._file[first] != self._file[now]))
+            found.append((merged[part][others], first[others]))
+        places, revisions = zip(*found, strict=True)
+        return np.concatenate(places), np.concatenate(revisions)
 
     def _gone(self) -> tuple[Numbers, Numbers]:
         """Return the deletions of merges, and the revisions that stood there at their first parents."""
