@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,7 +128,6 @@ def extract(
     if tree_members and not (repository_path and mlflow_url):
         raise UsageError("tree members are those of the trees that runs name: give a repository and a store")
     surroundings = surroundings or Surroundings()
-    store = surroundings.store or default_store()
     wanted = Wanted(
         skip=parts_to_skip(frozenset(skip), traces=traces),
         selection=selection,
@@ -154,11 +153,15 @@ def extract(
     )
     given = Given(paths=listed(repository_path), wanted=history, clones=clones)
     if cache is not None:
+        store = surroundings.store or default_store()
         made = _extract_with_cache(Path(cache), given, mlflow_url, iris, wanted, ways)
         made = made if database is None else Graph.open(made.keep(database), store)
         made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
         return made
     with ExitStack() as stack:
+        # Git begins while the engine starts, where no run tells what to look for.
+        begun = stack.enter_context(_reading(given)) if given.paths and not mlflow_url else None
+        store = surroundings.store or default_store()
         if database is None:
             graph = Graph.empty(store)
         else:
@@ -170,7 +173,9 @@ def extract(
         sources = stack.enter_context(store.scratch("sources"))
         batches = store_batches(mlflow_url, wanted, ways) if mlflow_url else None
         with _room(store, sources, mlflow_url):
-            names = _take_in_sources(store, sources, given, mlflow_url, batches, selection, surroundings)
+            names = _take_in_sources(
+                store, sources, given, begun, mlflow_url, batches, selection, surroundings
+            )
         with _room(store, sources, mlflow_url):
             _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
     made = graph if database is None else Graph.open(database, store)
@@ -219,16 +224,18 @@ def _take_in_sources(
     store: Store,
     sources: str,
     given: Given,
+    history: Batches | None,
     mlflow_url: str | None,
     batches: Batches | None,
     selection: Selection,
     surroundings: Surroundings,
 ) -> _Namespaces:
-    """Fill the source tables; the store comes first, since its runs name commits and files."""
-    from mlflow2prov.cache.ahead import Ahead
+    """Fill the source tables; the store comes first, since its runs name commits and files.
+
+    A ``history`` is one that is being read already.
+    """
     from mlflow2prov.model.ids import store_namespace
     from mlflow2prov.prov.credentials import redaction_sql
-    from mlflow2prov.sources.git_points import datasets_of_runs_sql, points_sql
     from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
     from mlflow2prov.sources.mlflow.selected import keep_selected
 
@@ -250,13 +257,8 @@ def _take_in_sources(
     if given.paths:
         import pyarrow
 
-        asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
-        points = store.run(f"{asked} ORDER BY ALL")
-        tables = (f"{sources}.{name}" for name in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
-        datasets = store.run(f"{datasets_of_runs_sql(*tables)} ORDER BY ALL")
-        with given.at_hand() as repositories, Ahead() as ahead:
-            history = ahead.batches(repositories.read(points, datasets))
-            watched = watched_batches("Git history", history, surroundings.report)
+        with nullcontext(history) if history is not None else _reading(given, store, sources) as told:
+            watched = watched_batches("Git history", told, surroundings.report)
             counts = take_in(store, sources, watched, redaction_sql)
         pyarrow.default_memory_pool().release_unused()
         log.info(
@@ -265,6 +267,23 @@ def _take_in_sources(
         found = f"SELECT remote, path FROM {sources}.git_repository ORDER BY repository"
         repository_iris = _repository_iris(store.run(found), surroundings.host)
     return _Namespaces(repository_iris, store_iri)
+
+
+@contextmanager
+def _reading(given: Given, store: Store | None = None, sources: str = "") -> Iterator[Batches]:
+    """The source tables of repositories, which are being read; what runs of a store name is looked for."""
+    from mlflow2prov.cache.ahead import Ahead
+    from mlflow2prov.sources.git_points import datasets_of_runs_sql, points_sql
+
+    points: Sequence[tuple[str, ...]] = ()
+    datasets: Sequence[tuple[str, str, str, str]] = ()
+    if store is not None:
+        asked = points_sql(f"{sources}.mlflow_tag", f"{sources}.mlflow_logged_model_tag")
+        points = store.run(f"{asked} ORDER BY ALL")
+        tables = (f"{sources}.{name}" for name in ("mlflow_tag", "mlflow_dataset_input", "mlflow_dataset"))
+        datasets = store.run(f"{datasets_of_runs_sql(*tables)} ORDER BY ALL")
+    with given.at_hand() as repositories, Ahead() as ahead:
+        yield ahead.batches(repositories.read(points, datasets))
 
 
 def _repository_iris(found: Sequence[tuple[str | None, str]], host: str) -> tuple[str, ...]:

@@ -39,9 +39,12 @@ class Ahead:
         self._queue.join()
 
     def batches(self, source: Batches) -> Batches:
-        """The batches of a source; what it raises is raised here."""
+        """The batches of a source, which begins at once; what it raises is raised where they are taken."""
         self._thread = threading.Thread(target=self._read, args=(source,), daemon=True)
         self._thread.start()
+        return self._taken()
+
+    def _taken(self) -> Batches:
         while True:
             found = self._queue.get()
             try:

@@ -307,17 +307,19 @@ class Store:
         """Do what fails where memory is short, such as one statement; again with more of it if so, and at last with all."""
         import duckdb
 
-        while (limit := self._limit()) < self._most_bytes:
+        while True:
+            limit = self._limit()
             try:
                 return work()
             except duckdb.OutOfMemoryException:
                 more = int(limit * _MORE)
+                if limit >= self._most_bytes:
+                    with _told():
+                        raise
                 if more >= self._most_bytes:
                     self.run(f"SET memory_limit = '{self._memory_limit}'")
                 elif self._limit() < more:  # nobody else has raised it meanwhile
                     self.run(f"SET memory_limit = '{more}B'")
-        with _told():
-            return work()
 
     def _limit(self) -> float:
         return _bytes_of(self.scalar("SELECT current_setting('memory_limit')"))
