@@ -20,6 +20,7 @@ from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_changes
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_hosting import Hosting, Origin
 from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_pieces import Part as LogPart
@@ -99,11 +100,21 @@ class Reading:
             ahead: looks at the unknown commits.
         """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
-        data = GitData(datasets, roots, self._paths)
+        data = GitData(datasets, roots, self._hosting, self._paths)
         if self._asked.wanted.narrowing.is_of_history:
             yield from self._part_in_columns(data, ahead)
         else:
             yield from self._in_columns(data, ahead)
+
+    @property
+    def _hosting(self) -> Hosting:
+        return Hosting(
+            (
+                Origin(part.remote, part.heads, {point.commit for point in part.points})
+                for part in self._parts
+            ),
+            lambda: (name.decode() for name in self._names),
+        )
 
     @property
     def _paths(self) -> str:
