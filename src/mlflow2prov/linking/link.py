@@ -107,7 +107,7 @@ def _resolved(facts: Facts, wanted: list[Source]) -> tuple[list[_Point], list[Ro
     for commit, state in past.states():
         tree = Tree(index, state, past.is_submodule, links)
         for source in by_commit.get(commit, ()):
-            found = resolve(source, tree, roots, lambda made: _declared(past, made))
+            found = resolve(source, tree, roots, hosting, lambda made: _declared(past, made))
             files = [
                 None if number is None else past.element[state[number]]
                 for number in (found.path, found.project)

@@ -11,6 +11,7 @@ from mlflow2prov.sources.git_declared import Declared
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_revisions
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_hosting import Hosting
 from mlflow2prov.sources.git_imports import Walk, follow
 from mlflow2prov.sources.git_links import MOST_BYTES, link_rows, links_of
 from mlflow2prov.sources.git_program import Git
@@ -40,12 +41,18 @@ class RunCode:
 
     Args:
         wanted: what runs name, each with the absolute paths of the work trees that it may lie in.
+        hosting: the repositories, as URLs of their files name them.
         follow_imports: whether to find what entry points import.
     """
 
     def __init__(
-        self, wanted: Iterable[tuple[Source, Sequence[str]]], *, follow_imports: bool = False
+        self,
+        wanted: Iterable[tuple[Source, Sequence[str]]],
+        hosting: Hosting,
+        *,
+        follow_imports: bool = False,
     ) -> None:
+        self._hosting = hosting
         self._named: set[int] = set()
         self._is_said = False
         self._wanted: dict[str, list[tuple[Source, Sequence[str]]]] = {}
@@ -102,7 +109,9 @@ class RunCode:
         walks: dict[tuple[str, int], Walk] = {}
         for asked in self._asked:
             tree = Tree(index, asked.state, history.is_submodule, links)
-            found = resolve(asked.source, tree, asked.roots, lambda made: declared.get(made, ()))
+            found = resolve(
+                asked.source, tree, asked.roots, self._hosting, lambda made: declared.get(made, ())
+            )
             points.append(point_row(asked.source, found, tree, history))
             self._named.update(
                 asked.state[number] for number in (found.path, found.project) if number is not None

@@ -22,10 +22,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
-from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
 from mlflow2prov.sources.git_hosting import Hosted, Hosting
 from mlflow2prov.sources.git_links import followed
+from mlflow2prov.sources.git_source_paths import target_of
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")

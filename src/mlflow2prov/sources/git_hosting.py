@@ -20,15 +20,17 @@ from mlflow2prov.prov.credentials import without_credentials
 _VIEWS = (
     "{host}/{path}/-/raw/",
     "{host}/{path}/-/blob/",
+    "{host}/{path}/-/tree/",
     "{host}/{path}/raw/",
     "{host}/{path}/blob/",
+    "{host}/{path}/tree/",
     "{host}/{path}/src/",
     "{host}/{path}/media/",
     "{host}/{path}/resolve/",
     "{host}/raw/{path}/",
     "raw.{host}/{path}/",
 )
-"""How URLs begin that show a file of the repository at a path of a host; behind it comes the revision."""
+"""How URLs begin that show a file or folder of the repository at a path of a host; behind it comes the revision."""
 
 _VIEWS_ELSEWHERE = {
     "github.com": (

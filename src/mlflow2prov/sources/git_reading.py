@@ -174,7 +174,7 @@ class Reading:
         matched = narrowing.matched(git, self._starts)
         changes, parents = whole.changes(), Parents.of(self._lines)
         found = resolved(changes, parents)
-        code = _code(self._parts, self._asked.wanted)
+        code = _code(self._parts, self._hosting, self._asked.wanted)
         if found is None:
             history = History(children_of(self._lines), whole.paths)
             pairs = zip(whole.commits(changes, parents), times, strict=True)
@@ -203,7 +203,10 @@ class Reading:
         declared: Beside[Declarations] | None = None,
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit."""
-        code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
+        code, members = (
+            _code(self._parts, self._hosting, self._asked.wanted),
+            TreeMembers(history, self._told),
+        )
         revisions = RevisionRows(history, kept, self._first)
         sinks = (revisions, members, data.rows)
         for commit in log:
@@ -240,7 +243,7 @@ class Reading:
                 yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)
-                code = _code(self._parts, self._asked.wanted)
+                code = _code(self._parts, self._hosting, self._asked.wanted)
                 along = Along(code, self._told, data)
                 states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
@@ -261,11 +264,11 @@ def _load(_: threading.Event) -> None:
     assert numpy and pyarrow.compute
 
 
-def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:
+def _code(parts: Sequence[Part], hosting: Hosting, wanted: GitWanted) -> RunCode:
     """Return the sources of runs, each with the work trees of the repositories that have its commit."""
     roots = [roots_of(part.git, part.layout) if part.points else [] for part in parts]
     having: dict[Source, list[str]] = {}
     for part, own in zip(parts, roots, strict=True):
         for source in part.points:
             having.setdefault(source, []).extend(own)
-    return RunCode(having.items(), follow_imports=wanted.follow_imports)
+    return RunCode(having.items(), hosting, follow_imports=wanted.follow_imports)
