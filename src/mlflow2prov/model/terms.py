@@ -66,6 +66,8 @@ ATTRIBUTES: dict[str, str] = {
     "added_in": "The full object name of the commit that added the file.",
     "aliases": "The aliases that point at the version.",
     "artifact_location": "Where the artifacts lie.",
+    "artifact_name": "What a dvc.yaml calls the data, in the commit that made it or a later one.",
+    "artifact_type": "What a dvc.yaml says that the data is, such as model.",
     "artifact_uri": "Where the artifacts of the run lie.",
     "assessment_type": "feedback, of what came out; or expectation, of what should have.",
     "attempt": "The number of the attempt, from 1 on, where a job was tried again.",

@@ -197,6 +197,13 @@ GIT = (
         is_named=_FLAG,  # false of what it names no more
     ),
     _table(
+        "git_data_artifact",
+        "a name that a dvc.yaml gives to a piece of data; see git_data",
+        data=_NAME,
+        name=_NAME,
+        type=_NAME,
+    ),
+    _table(
         "git_data_link",
         "what a piece of data has to do with another one, or with a file of the tree",
         data=_NAME,
