@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cache.test_cache import Made, told
+from tests.model.made_stores import Row
 from tests.sources.data_files import oid, pointer
 from tests.sources.git_maker import Repository
 from tests.sources.joined import of_run, records, store_of, taking_in
@@ -175,12 +177,12 @@ def test_a_commit_or_tag_says_which_revision_it_is(
 
 
 def test_a_digest_goes_before_what_a_url_says_of_another_commit(project: Project) -> None:
-    for digest, told in (
+    for digest, expected in (
         ("big", ("digest", "big.bin", "{run}")),
         ("gone", ("path", "data/wine.csv", "{old}")),
     ):
         url = f"{GITHUB}/raw/{{old}}/data/wine.csv"
-        assert found(project, "git@github.com:ada/wine.git", url, oid(digest)[:36]) == [told]
+        assert found(project, "git@github.com:ada/wine.git", url, oid(digest)[:36]) == [expected]
 
 
 def matches(repositories: Sequence[Repository], commit: str, url: str) -> list[Any]:
@@ -237,6 +239,39 @@ def test_documents_that_were_made_apart_are_linked_alike(project: Project, tmp_p
         assert records(together) == records(apart)
         matched = "SELECT count(*) FROM {graph}.relation WHERE kind = 42"
         assert together.query(matched) == [(14,)]
+
+
+def test_a_cache_follows_what_urls_name(tmp_path: Path) -> None:
+    project, store = Project(tmp_path / "r"), Made(tmp_path)
+    made = project.repository
+    made.git("remote", "add", "origin", "git@github.com:ada/wine.git")
+    options = {"repository_path": made.path}
+    for number in range(20):
+        store.insert(*of_run(f"{number:032}", project.new if number else project.run, "p.py"))
+    urls = [
+        project.spelled(f"{RAW}/{rest}")
+        for rest in ("{old}/data/wine.csv", "v1/data/wine.csv", "later/only.csv")
+    ]
+    store.insert(*taking_in([(url, "d", json.dumps({"url": url})) for url in urls[:1]], f"{0:032}"))
+    assert told(store.cached(**options)) == told(store.extract(**options))
+    store.insert(*of_run("ab" * 15, project.run, "p.py"))
+    more = [(url, "e", json.dumps({"url": url})) for url in urls[1:]]
+    store.insert(*(_named(row, "more") for row in taking_in(more, "ab" * 15)))
+    assert told(store.cached(**options)) == told(store.extract(**options))
+    made.git("tag", "later", project.new)
+    graph = store.cached(**options)
+    assert told(graph) == told(store.extract(**options))
+    assert graph.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42") == [(5,)]
+    store.connection.close()
+    store.store.close()
+
+
+def _named(row: Row, name: str) -> Row:
+    """The row of a dataset or an input with another identifier."""
+    keys = {key: f"{name}-{row[1][key]}" for key in ("dataset_uuid", "input_uuid") if key in row[1]}
+    if "source_id" in row[1]:
+        keys["source_id"] = f"{name}-{row[1]['source_id']}"
+    return row[0], {**row[1], **keys}
 
 
 def test_documents_of_several_repositories_are_linked_alike(tmp_path: Path) -> None:

@@ -236,14 +236,15 @@ DATASET_PLACES = Event(
 
 DATASET_MATCHES = Event(
     name="dataset_matches",
-    doc="A dataset that a run took in is an alternate of the data, or of the file, that it is at the run's commit.",
+    doc="A dataset that a run took in is an alternate of the data, or of the file, that it is: at the run's commit, or at "
+    "one that its URL names.",
     rows="SELECT DISTINCT dataset_ref, matched_ref FROM dataset_places ORDER BY ALL",
     relations=(alternate("dataset_ref", "matched_ref"),),
 )
 
 DATA_INPUTS = Event(
     name="data_inputs",
-    doc="A run used the data, or the file, that a dataset of it is at the run's commit.",
+    doc="A run used the data, or the file, that a dataset of it is at its commit, or at one that the dataset's URL names.",
     rows="""
         SELECT DISTINCT r.creation_ref, p.matched_ref
         FROM dataset_places p

@@ -256,7 +256,8 @@ ROLES: dict[str, str] = {
     "File": "A file that a commit added.",
     "Job": "The Databricks job that executed a run.",
     "ImportedModule": "A file of the repository that a run's entry point imports, as it stood at the run's commit.",
-    "InputData": "Data or a file of the repository that a dataset of a run is, as it stood at the run's commit.",
+    "InputData": "Data or a file of the repository that a dataset of a run is, as it stood at the run's commit, or at "
+    "one that the dataset's URL names.",
     "LoggedModelAuthor": "The user who made a logged model outside any run.",
     "ModelInput": "A logged model that a run took in.",
     "ModifiedRevision": "A revision of a file that was there before.",

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from mlflow2prov.sources.git_commands import SCRIPTS, simple_commands, without_assignments
@@ -167,6 +168,7 @@ _LOOKS = re.compile(r"\s(?:--?[A-Za-z][\w-]*|/\S+)(?=[\s=]|$)")
 """What stands in a command line rather than in a path: an option, or an absolute path behind something else."""
 
 
+@lru_cache(1024)
 def script_named(source: str) -> tuple[Named, ...] | None:
     r"""Return what a command line runs, if just one thing can be meant; None of what is no command line.
 

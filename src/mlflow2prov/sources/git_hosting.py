@@ -61,7 +61,7 @@ _REFS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
 
 _WEB_PORTS = {"http": 80, "https": 443}
 _SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([^@/:\s]{2,}):(?![:\\]|//)(\S.*)", re.DOTALL)
-_COMMIT = re.compile(r"(?:commit/)?([0-9a-f]{7,64})/(.+)", re.DOTALL | re.IGNORECASE)
+_COMMIT = re.compile(r"(?:commit/)?([0-9a-f]{7,64})(?:/(.*))?", re.DOTALL | re.IGNORECASE)
 _MOST_PARTS = 16
 """No name of a revision has more parts between slashes, if it is not known."""
 
@@ -81,7 +81,7 @@ class Origin(NamedTuple):
 
 
 class Hosted(NamedTuple):
-    """A file that a URL shows: the commit at which it is, and the path, which is one of these."""
+    """A file that a URL shows: the commit at which it is, and the path, which is one of these; empty is the root."""
 
     commit: str
     paths: tuple[str, ...]
@@ -110,7 +110,7 @@ class _Place:
         for view in (*own, *_VIEWS_ELSEWHERE.get(self.host, ())):
             begin = view.format(host=self.host, path=self.path)
             if shown[: len(begin)].casefold() == begin.casefold():
-                yield shown[len(begin) :]
+                yield shown[len(begin) :].rstrip("/")
 
 
 class Hosting:
@@ -150,16 +150,16 @@ class Hosting:
     def _readings(self, number: int, rest: str, commit: str) -> Iterator[tuple[str, str]]:
         """Yield the commits and paths that what follows the beginning of a URL may mean."""
         parts = rest.split("/", _MOST_PARTS)
-        splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts))]
+        splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
         revisions = self._revisions_of(number)
         has_commit = commit in self._origins[number][1].commits
         known = [(at, path) for name, path in splits for at in revisions.get(name, ())]
         exact = None if known else _COMMIT.fullmatch(rest)
         if exact:
             at = self._in_full(exact[1].lower())
-            known = [(at, exact[2])] if at else []
+            known = [(at, exact[2] or "")] if at else []
         elif not known:
-            known = [(None, path) for _, path in splits]
+            known = [(None, path) for _, path in splits[: max(1, len(parts) - 1)]]
         for at, path in known:
             if at is not None:
                 yield at, path

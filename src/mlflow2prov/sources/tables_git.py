@@ -239,7 +239,7 @@ GIT = (
     ),
     _table(
         "git_dataset_match",
-        "a dataset of a run that is data or a file of the repository at the run's commit",
+        "a dataset of a run that is data or a file of the repository, at the run's commit or at one that its URL names",
         commit=_NAME,  # of the run
         name=_NAME,
         digest=_NAME,
