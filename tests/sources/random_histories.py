@@ -347,8 +347,6 @@ def check(
 ) -> Counter[str]:
     """Compare what is read of some histories with the walk; return what was seen in them.
 
-    Those in which no commit has more than two parents are read in columns.
-
     Raises:
         AssertionError: they differ; a note says in which history.
     """

@@ -136,6 +136,26 @@ def test_digits_are_looked_for_in_all_repositories(made: Repository, tmp_path: P
         assert sorted(commits_of(graph).values()) == sorted([there, wide])
 
 
+def test_forty_digits_are_a_part_of_a_name_of_sixty_four(made: Repository, tmp_path: Path) -> None:
+    old = made.commit({"train.py": text(1)})
+    modern = Repository(tmp_path / "modern", "--object-format=sha256")
+    wide = modern.commit({"train.py": text(2)})
+    named = {"full": old, "forty": wide[:40], "more": wide[:63], "all": wide, "none": wide[:39] + "g"}
+    rows = [row for name, commit in named.items() for row in of_run(name, commit, "train.py")]
+    url = store_of(tmp_path, *rows, *of_run("other", wide[1:41], "train.py"))
+    expected = {"full": old, "forty": wide, "more": wide, "all": wide}
+    paths = [made.path, modern.path]
+    with (
+        extract(paths, url) as together,
+        extract(paths) as git,
+        extract(mlflow_url=url) as store,
+        merge([store, git]) as both,
+        both.link() as apart,
+    ):
+        assert commits_of(together) == commits_of(apart) == expected
+        assert records(together) == records(apart)
+
+
 def test_a_cache_follows_what_digits_mean(tmp_path: Path) -> None:
     store = Made(tmp_path)
     made = Repository(tmp_path / "code")

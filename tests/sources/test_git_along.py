@@ -20,7 +20,7 @@ from mlflow2prov.sources.git_wanted import GitWanted
 
 _EVERYTHING = GitWanted(tree_members=True, follow_imports=True)
 _TOLD_OF_DATA = (
-    *("git_data", "git_data_link", "git_data_named", "git_stage_run", "git_stage_data"),
+    *("git_data", "git_data_artifact", "git_data_link", "git_data_named", "git_stage_run", "git_stage_data"),
     *("git_dataset_match", "git_entry_point", "git_import", "git_declared", "git_folder", "git_member"),
 )
 
@@ -49,6 +49,7 @@ def _with_data(files: Files) -> Files:
             made[name.replace("a.py", "dvc.lock")] = PLAIN, lock(told).encode()
         elif name in {"b.py", "src/b.py"}:
             defined = f"stages:\n  train:\n    cmd: python a.py\n    outs: [model.bin, {letter}.csv]\n"
+            defined += f"artifacts:\n  {letter}: {{path: model.bin, type: model}}\n  data: {{path: ../a}}\n"
             made[name.replace("b.py", "dvc.yaml")] = PLAIN, defined.encode()
             made["params.yaml"] = PLAIN, b"rate: 1\n"
             made["setup.cfg"] = (

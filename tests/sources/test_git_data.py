@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from tests.sources.data_files import MD5, lock, oid, pointer, stage, tracked
 from tests.sources.git_maker import Repository, Rows, picked, read
+
+from mlflow2prov import extract
 
 
 @pytest.fixture
@@ -338,3 +341,52 @@ def test_random_histories_of_data_have_no_circles_and_no_loose_ends(repo: Reposi
             break
         left = kept
     assert not left
+
+
+def artifacts(*named: tuple[str, str, str | None]) -> str:
+    """A ``dvc.yaml`` that names artifacts, by name, path and type."""
+    told = {name: {"path": path, **({"type": kind} if kind else {})} for name, path, kind in named}
+    return json.dumps({"artifacts": told})
+
+
+def called(rows: Rows, *commits: str) -> list[tuple[Any, ...]]:
+    shas = {sha: str(number) for number, sha in enumerate(commits, 1)}
+    return sorted((short(row["data"], shas), row["name"], row["type"]) for row in rows["git_data_artifact"])
+
+
+def test_data_is_called_what_a_dvc_yaml_says_when_it_is_made_or_later(repo: Repository) -> None:
+    files: dict[str | bytes, Any] = {"m/x.dvc": tracked("x", "a"), "y.dvc": tracked("y", "b")}
+    one = repo.commit(files)
+    named = artifacts(("net", "m/x", "model"), ("same", "m/x", None), ("lost", "z", "data"))
+    two = repo.commit({**files, "dvc.yaml": named}, one)
+    three = repo.commit({**files, "m/x.dvc": tracked("x", "c"), "dvc.yaml": named}, two)
+    below = {"m/dvc.yaml": artifacts(("other", "../y", "dataset"), ("open", "${x}", "model"))}
+    four = repo.commit({**files, **below}, three)
+    five = repo.commit({**files, **below, "y.dvc": tracked("y", "d")}, four)
+    rows = repo.read()
+    assert called(rows, one, two, three, four, five) == [
+        ("1:m/x", "net", "model"), ("1:m/x", "same", None), ("1:y", "other", "dataset"),
+        ("3:m/x", "net", "model"), ("3:m/x", "same", None), ("5:y", "other", "dataset"),
+    ]  # fmt: skip
+
+
+def test_artifacts_of_another_form_are_counted(repo: Repository, caplog: pytest.LogCaptureFixture) -> None:
+    odd: dict[str, Any] = {
+        "a": 1,
+        "b": {},
+        "c": {"path": ["x"]},
+        "d": {"path": "x", "type": {}},
+        "": {"path": "x"},
+    }
+    sha = repo.commit({"x.dvc": tracked("x", "a"), "dvc.yaml": json.dumps({"artifacts": odd})})
+    rows = repo.read()
+    assert called(rows, sha) == [("1:x", "d", None)]
+    assert "5 things in files of DVC" in caplog.text
+
+
+def test_the_names_of_artifacts_stand_at_the_data(repo: Repository) -> None:
+    named = artifacts(("net", "x", "model"), ("old", "x", "model"))
+    repo.commit({"x.dvc": tracked("x", "a"), "dvc.yaml": named})
+    with extract(repo.path) as graph:
+        (row,) = graph.sql("SELECT artifact_name, artifact_type FROM DataRevision").to_pylist()
+    assert row == {"artifact_name": ["net", "old"], "artifact_type": ["model"]}

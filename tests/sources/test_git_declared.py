@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from git_maker import Repository, read
 
 from mlflow2prov.sources.git_declared import Declared, declared_in
+from mlflow2prov.sources.git_narrowing import Narrowing
+from mlflow2prov.sources.git_wanted import GitWanted
 
 TRAIN = ("train=wine.cli:main",)
 
@@ -93,3 +97,25 @@ def test_a_hostile_file_takes_no_longer_than_its_size_says(case: str) -> None:
         "    declared_in(sys.argv[1].encode(), (text + end).encode())\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", script, name.decode(), start, again], check=True)
+
+
+@pytest.mark.parametrize("paths", [(), ("*.py", "setup.cfg", "MLproject")])
+def test_a_partial_clone_says_once_that_files_that_declare_something_are_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, paths: tuple[str, ...]
+) -> None:
+    made = Repository(tmp_path / "made")
+    files = {"setup.py": "a", "b/setup.cfg": "b", "MLproject": "c", "d/setup.py": "a", "train.py": "1"}
+    old = made.commit(files)
+    sha = made.commit({**files, "pyproject.toml": "x = 1\n" * (1 << 18), "MLproject": "d"}, old)
+    made.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    made.git("clone", "-q", "--bare", "--filter=blob:none", f"file://{made.path}", str(clone))
+    narrowing = Narrowing.of((), paths, None, None)
+    for path, count in ((made.path, 0), (clone, 1)):
+        caplog.clear()
+        read(path, entry_points=[(sha, "train.py")], wanted=GitWanted(narrowing=narrowing))
+        said = [it.getMessage() for it in caplog.records if "declare what can be run" in it.getMessage()]
+        assert len(said) == count
+        assert all(
+            it.startswith("5 contents of files") and "MLproject, pyproject.toml, setup" in it for it in said
+        )

@@ -228,6 +228,7 @@ def content(rnd: random.Random, name: str) -> Entry:
         )
     elif name.endswith("yaml"):
         text = "stages:\n" + "".join(f"  {it}:\n    outs: {json.dumps(list(outs()))}\n" for it in "st")
+        text += f"artifacts:\n  {rnd.choice('nm')}: {{path: {rnd.choice(DATA)}, type: model}}\n"
     elif name.endswith(".dvc"):
         text = tracked(rnd.choice(DATA), rnd.choice("abcd"))
     else:

@@ -272,6 +272,7 @@ class Context:
             "git_parent": whole,
             "git_merged": whole,
             "git_data": data,
+            "git_data_artifact": f"data IN (SELECT data FROM {schema}.git_data)",
             "git_dataset_match": "true",
             "git_repository": "true",
             "git_abbreviation": "true",

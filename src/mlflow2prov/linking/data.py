@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from immutables import Map
@@ -14,6 +14,7 @@ from mlflow2prov.linking.past import Past, exact_path
 from mlflow2prov.sources.git_data_pieces import Entry, Place, is_data_file, order_of_file
 from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import State
+from mlflow2prov.sources.git_hosting import Hosting
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,36 +34,40 @@ class DataOfRuns:
     begins or ceases to name a piece; nothing where no run at a known commit took a dataset in.
     """
 
-    def __init__(self, facts: Facts, past: Past, roots: Sequence[str]) -> None:
+    def __init__(self, facts: Facts, roots: Sequence[str], hosting: Hosting) -> None:
         self._facts = facts
-        self._past = past
         self._rows: list[Row] = []
         self._seen = 0
         self._files: list[int] = []
         self._pointer: dict[int, int] = {}
         wanted = list(self._wanted())
-        self._matches = DatasetMatches(wanted, roots)
+        self._matches = DatasetMatches(wanted, roots, hosting)
         self._named = _NamedData(facts) if wanted else None
         if wanted:
             self._pointer = dict(self._run("SELECT id, data FROM {s}.pointer ORDER BY ALL"))
 
-    def look_up(self, commit: str, state: State) -> None:
-        """Find the datasets of a commit's runs, given its state."""
-        if self._named is not None and self._matches.are_at(commit):
-            links = self._past.links().said
-            standing = self._standing(state)
-            self._note(self._matches.look_up(commit, state, self._past, standing, links.get))
+    @property
+    def commits(self) -> Collection[str]:
+        """The commits at which datasets are looked up."""
+        return self._matches.commits
 
-    def finish(self) -> list[Row]:
+    def look_up(self, commit: str, state: State, past: Past) -> None:
+        """Find the datasets that are looked up at a commit, given its state."""
+        if self._named is not None and self._matches.are_at(commit):
+            links = past.links().said
+            standing = self._standing(state, past)
+            self._note(self._matches.look_up(commit, state, past, standing, links.get), past)
+
+    def finish(self, past: Past) -> list[Row]:
         """Return what was found, when all commits were looked at."""
         if self._named is not None:
             pointers: dict[str, list[int]] = {}
             sums = dict(self._run("SELECT id, sha256 FROM {s}.datarevision WHERE sha256 IS NOT NULL"))
             for revision, data in self._pointer.items():
-                number = self._past.number.get(revision)
+                number = past.number.get(revision)
                 if number is not None and data in sums:
                     pointers.setdefault(sums[data], []).append(number)
-            self._note(self._matches.finish(self._past, pointers))
+            self._note(self._matches.finish(past, pointers), past)
         return self._rows
 
     def _wanted(self) -> Iterator[DatasetOfRun]:
@@ -78,22 +83,22 @@ class DataOfRuns:
         for commit, dataset, digest, source in rows:
             yield DatasetOfRun(commit, str(dataset), digest, source)
 
-    def _standing(self, state: State) -> Iterator[tuple[Place, Entry]]:
+    def _standing(self, state: State, past: Past) -> Iterator[tuple[Place, Entry]]:
         """Yield the data that the files of a state name, those of ``dvc.yaml`` last."""
         assert self._named is not None
-        exact = self._past.paths.exact
+        exact = past.paths.exact
         self._files += [number for number in range(self._seen, len(exact)) if is_data_file(exact[number])]
         self._seen = len(exact)
         for number in sorted(self._files, key=lambda it: order_of_file(exact[it])):
             if number in state:
-                yield from self._named.by(self._past.element[state[number]])
+                yield from self._named.by(past.element[state[number]])
 
-    def _note(self, found: Iterable[Match]) -> None:
+    def _note(self, found: Iterable[Match], past: Past) -> None:
         for dataset, way, thing in found:
             if isinstance(thing, Entry):
                 matched = int(thing.key)
             else:
-                revision = self._past.element[thing]
+                revision = past.element[thing]
                 matched = self._pointer.get(revision, revision)
             self._rows.append((dataset.commit, int(dataset.name), way, matched))
 

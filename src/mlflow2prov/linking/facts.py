@@ -25,7 +25,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "DataRevision": ("path", "path_bytes", "commit", "md5", "sha256", "remote_path", "imported_from"),
     "Dataset": ("digest",),
-    "Repository": ("settings",),
+    "Repository": ("remote", "settings"),
     "SourceTree": ("commit",),
     "Run": ("source_git_commit", "source_name", "source_entry_point", "work_tree", "unresolved_source"),
     "LoggedModel": ("source_git_commit", "work_tree"),
@@ -38,6 +38,7 @@ _LISTS: tuple[tuple[str, str], ...] = (
     ("Dataset", "source"),
     ("FileRevision", "names_data"),
     ("FileRevision", "drops_data"),
+    ("Repository", "heads"),
 )
 """Likewise those that have several values; each becomes a table of its own, named by the attribute."""
 

@@ -11,6 +11,7 @@ from mlflow2prov.graph.duplicates import eliminate_duplicates
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.linking.data import DataOfRuns, Row
 from mlflow2prov.linking.facts import Facts, read_facts
+from mlflow2prov.linking.hosting import hosting_of
 from mlflow2prov.linking.past import Past
 from mlflow2prov.linking.records import Records
 from mlflow2prov.sources.git_declared import Declared
@@ -97,29 +98,29 @@ def _resolved(facts: Facts, wanted: list[Source]) -> tuple[list[_Point], list[Ro
     by_commit: dict[str, list[Source]] = {}
     for source in wanted:
         by_commit.setdefault(source.commit, []).append(source)
-    past = Past(facts, set(by_commit))
-    roots = _roots(facts.graph)
-    data = DataOfRuns(facts, past, roots)
+    roots, hosting = _roots(facts.graph), hosting_of(facts)
+    data = DataOfRuns(facts, roots, hosting)
+    past = Past(facts, {*by_commit, *data.commits})
     index = PathIndex(past.paths.exact, past.paths.number)
     links = past.links()
     points = []
     for commit, state in past.states():
         tree = Tree(index, state, past.is_submodule, links)
-        for source in by_commit[commit]:
-            found = resolve(source, tree, roots, lambda made: _declared(past, made))
+        for source in by_commit.get(commit, ()):
+            found = resolve(source, tree, roots, hosting, lambda made: _declared(past, made))
             files = [
                 None if number is None else past.element[state[number]]
                 for number in (found.path, found.project)
             ]
             points.append(_Point(source, found.candidates, *files))
-        data.look_up(commit, state)
+        data.look_up(commit, state, past)
     if past.unknown:
         _LOG.warning(
             "left out: entry points and data of runs at commits of which a merge does not say what it took from where,"
             " since an earlier version of mlflow2prov wrote that (%d commits)",
             past.unknown,
         )
-    return points, data.finish()
+    return points, data.finish(past)
 
 
 def _roots(graph: Graph) -> list[str]:

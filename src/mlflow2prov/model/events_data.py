@@ -38,10 +38,16 @@ DATA_REVISIONS = Event(
                    coalesce(max(remote_path) FILTER (tool = 'dvc'), max(remote_path)) AS remote_path,
                    first(size_bytes ORDER BY tool, size_bytes) AS size_bytes
             FROM git_data GROUP BY data
+        ), called AS (
+            SELECT data, list_sort(list(DISTINCT name)) AS artifact_names,
+                   list_sort(list(DISTINCT type)) AS artifact_types
+            FROM git_data_artifact GROUP BY data
         )
-        SELECT s.*, parts_of_key(s.data) AS data_key, r.revision_ref AS named_in_ref, c.commit_ref, c.authored,
+        SELECT s.*, n.artifact_names, n.artifact_types,
+               parts_of_key(s.data) AS data_key, r.revision_ref AS named_in_ref, c.commit_ref, c.authored,
                c.author_ref, l.revision_ref AS pointer_ref
         FROM said s
+        LEFT JOIN called n ON n.data = s.data
         JOIN commits c ON c.commit = s.commit
         LEFT JOIN revisions r ON r.commit = s.commit
             AND r.path_key = path_part(s.named_in, s.named_in_bytes)
@@ -70,6 +76,8 @@ DATA_REVISIONS = Event(
                 "version_id": text("version_id"),
                 "imported_from": text("imported_from"),
                 "rev_lock": text("rev_lock"),
+                "artifact_name": text("coalesce(artifact_names, [])", many=True),
+                "artifact_type": text("coalesce(artifact_types, [])", many=True),
             },
         )
     },
@@ -228,14 +236,15 @@ DATASET_PLACES = Event(
 
 DATASET_MATCHES = Event(
     name="dataset_matches",
-    doc="A dataset that a run took in is an alternate of the data, or of the file, that it is at the run's commit.",
+    doc="A dataset that a run took in is an alternate of the data, or of the file, that it is: at the run's commit, or at "
+    "one that its URL names.",
     rows="SELECT DISTINCT dataset_ref, matched_ref FROM dataset_places ORDER BY ALL",
     relations=(alternate("dataset_ref", "matched_ref"),),
 )
 
 DATA_INPUTS = Event(
     name="data_inputs",
-    doc="A run used the data, or the file, that a dataset of it is at the run's commit.",
+    doc="A run used the data, or the file, that a dataset of it is at its commit, or at one that the dataset's URL names.",
     rows="""
         SELECT DISTINCT r.creation_ref, p.matched_ref
         FROM dataset_places p

@@ -66,6 +66,8 @@ ATTRIBUTES: dict[str, str] = {
     "added_in": "The full object name of the commit that added the file.",
     "aliases": "The aliases that point at the version.",
     "artifact_location": "Where the artifacts lie.",
+    "artifact_name": "What a dvc.yaml calls the data, in the commit that made it or a later one.",
+    "artifact_type": "What a dvc.yaml says that the data is, such as model.",
     "artifact_uri": "Where the artifacts of the run lie.",
     "assessment_type": "feedback, of what came out; or expectation, of what should have.",
     "attempt": "The number of the attempt, from 1 on, where a job was tried again.",
@@ -254,7 +256,8 @@ ROLES: dict[str, str] = {
     "File": "A file that a commit added.",
     "Job": "The Databricks job that executed a run.",
     "ImportedModule": "A file of the repository that a run's entry point imports, as it stood at the run's commit.",
-    "InputData": "Data or a file of the repository that a dataset of a run is, as it stood at the run's commit.",
+    "InputData": "Data or a file of the repository that a dataset of a run is, as it stood at the run's commit, or at "
+    "one that the dataset's URL names.",
     "LoggedModelAuthor": "The user who made a logged model outside any run.",
     "ModelInput": "A logged model that a run took in.",
     "ModifiedRevision": "A revision of a file that was there before.",

@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlflow2prov.prov.credentials import without_credentials
 from mlflow2prov.prov.text import clean_text
@@ -88,11 +88,20 @@ class Stage:
     param_files: tuple[str, ...] = ()
 
 
+class Artifact(NamedTuple):
+    """A name that a ``dvc.yaml`` gives to data at a path, and the type that it says that is."""
+
+    path: str
+    name: str
+    type: str | None
+
+
 @dataclass(slots=True)
 class DvcFile:
-    """The stages of a file, and how many things in it are not of the expected form."""
+    """The stages of a file, its named artifacts, and how many things in it are not of the expected form."""
 
     stages: list[Stage] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
     odd: int = 0
     seen: int = 0
 
@@ -179,6 +188,12 @@ def _pipeline(document: dict[Any, Any], found: DvcFile) -> None:
         outs = [out for kind in kinds for out in _defined(inner.get(kind), found)]
         folder = _words(inner.get("wdir"), found) or ""
         found.stages.append(Stage(name=name, command=None, folder=folder, outs=tuple(outs)))
+    for name, body in _pairs(document.get("artifacts"), found):
+        path = _words(body.get("path"), found) if isinstance(body, dict) else None
+        if path is None:
+            found.odd += not isinstance(body, dict) or body.get("path") is None
+        elif "${" not in path and "://" not in path:
+            found.artifacts.append(Artifact(path, name, _words(body.get("type"), found)))
 
 
 def read_config(content: bytes, folder: str) -> Config:

@@ -23,7 +23,7 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_reading import Asked, Reading
 from mlflow2prov.sources.git_refs import detached_head, ref_rows
 from mlflow2prov.sources.git_remembered import Memory, known_in
-from mlflow2prov.sources.git_rows import batches_of_rows, known
+from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.tables import Batches
@@ -189,12 +189,8 @@ def _settings(layout: Layout, asked: Asked, mail_map: str | None, signatures: st
 
 
 def _repository_rows(part: Part, settings: list[str]) -> Batches:
-    remotes = part.git.answer("config", "-z", "--get-all", "remote.origin.url")
-    remote = remotes.partition(b"\0")[0] if remotes else b""
-    heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in part.refs]
-    heads += [f"{part.head.decode()} HEAD"] if part.head else []
     path = clean_text(os.fsencode(part.layout.path))
-    row = (part.number, path, known(remote), sorted(heads), part.layout.is_shallow, settings)
+    row = (part.number, path, part.remote, part.heads, part.layout.is_shallow, settings)
     yield from batches_of_rows("git_repository", [row])
 
 

@@ -17,6 +17,9 @@ LEAST_DIGITS = 7
 ABBREVIATED = f"[0-9a-f]{{{LEAST_DIGITS},63}}"
 """What an abbreviation is, as a regular expression."""
 
+_DIGITS = {"sha1": 40, "sha256": 64}
+"""How many digits the name of an object has, by the algorithm."""
+
 _AT_ONCE = 1_000
 """So many names fit on a command line."""
 
@@ -26,7 +29,8 @@ _SHOWN = 3
 def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
     """Return the object names of the commits that abbreviated names mean, in all repositories together.
 
-    An abbreviation means the one commit that begins with it. Where several do, those count that branches, tags
+    An abbreviation means the one commit that begins with it; so may 40 digits, which are a whole name only where objects
+    are named by SHA-1. Where several do, those count that branches, tags
     or a detached ``HEAD`` reach; where these are still several, it means none, and a warning says so. What names
     no commit is left out.
 
@@ -34,7 +38,7 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
         gits: of each repository.
         named: what runs name as their commits, full names among them.
     """
-    asked = sorted({name for name in named if re.fullmatch(ABBREVIATED, name) and len(name) != 40})
+    asked = sorted({name for name in named if re.fullmatch(ABBREVIATED, name)})
     if not asked:
         return {}
     having = [(git, _commits(git, asked)) for git in gits]
@@ -55,10 +59,12 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
 
 
 def _commits(git: Git, asked: Sequence[str]) -> set[bytes]:
-    """Return the commits of a repository that begin with one of some abbreviations."""
+    """Return the commits of a repository that begin with one of some names, and are not called so."""
+    digits = _DIGITS.get(git.object_format(), 0) if any(len(name) >= 40 for name in asked) else 40
+    short = [name for name in asked if len(name) < digits]
     names: list[bytes] = []
-    for start in range(0, len(asked), _AT_ONCE):
-        options = [f"--disambiguate={name}" for name in asked[start : start + _AT_ONCE]]
+    for start in range(0, len(short), _AT_ONCE):
+        options = [f"--disambiguate={name}" for name in short[start : start + _AT_ONCE]]
         names += git.output("rev-parse", *options).split()
     if not names:
         return set()

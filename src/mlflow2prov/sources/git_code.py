@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow2prov.sources.git_declared import Declared
+from mlflow2prov.sources.git_declared import DECLARING, Declared
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_revisions
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_hosting import Hosting
 from mlflow2prov.sources.git_imports import Walk, follow
 from mlflow2prov.sources.git_links import MOST_BYTES, link_rows, links_of
 from mlflow2prov.sources.git_program import Git
@@ -40,12 +41,18 @@ class RunCode:
 
     Args:
         wanted: what runs name, each with the absolute paths of the work trees that it may lie in.
+        hosting: the repositories, as URLs of their files name them.
         follow_imports: whether to find what entry points import.
     """
 
     def __init__(
-        self, wanted: Iterable[tuple[Source, Sequence[str]]], *, follow_imports: bool = False
+        self,
+        wanted: Iterable[tuple[Source, Sequence[str]]],
+        hosting: Hosting,
+        *,
+        follow_imports: bool = False,
     ) -> None:
+        self._hosting = hosting
         self._named: set[int] = set()
         self._is_said = False
         self._wanted: dict[str, list[tuple[Source, Sequence[str]]]] = {}
@@ -87,13 +94,14 @@ class RunCode:
         contents = dict(declaring_revisions(history))
         if read is None:
             read = declarations(git, dict.fromkeys(contents.values()))
-        declared = {revision: read[content] for revision, content in contents.items() if content in read}
+        made = read.found
+        declared = {revision: made[content] for revision, content in contents.items() if content in made}
         told = {number: found for number, found in declared.items() if kept is None or kept.revisions[number]}
         yield from batches_of_rows("git_declared", list(_declared_rows(told, history)))
         links = links_of(git, history)
         given = ((it, said) for it, said in links.said.items() if kept is None or kept.revisions[it])
         yield from link_rows(given, history)
-        self._say(links.unread)
+        self._say(links.unread, read.missing)
         index = PathIndex(history.paths.exact, history.paths.number)
         points: list[Row] = []
         projects = None
@@ -102,7 +110,9 @@ class RunCode:
         walks: dict[tuple[str, int], Walk] = {}
         for asked in self._asked:
             tree = Tree(index, asked.state, history.is_submodule, links)
-            found = resolve(asked.source, tree, asked.roots, lambda made: declared.get(made, ()))
+            found = resolve(
+                asked.source, tree, asked.roots, self._hosting, lambda made: declared.get(made, ())
+            )
             points.append(point_row(asked.source, found, tree, history))
             self._named.update(
                 asked.state[number] for number in (found.path, found.project) if number is not None
@@ -121,8 +131,15 @@ class RunCode:
                 rows = []
         yield from batches_of_rows("git_import", rows)
 
-    def _say(self, unread: int) -> None:
-        """Warn, once, of symbolic links that can't be read."""
+    def _say(self, unread: int, missing: int) -> None:
+        """Warn, once, of symbolic links that can't be read, and of files that are missing."""
+        if missing and not self._is_said:
+            _LOG.warning(
+                "%d contents of files that declare what can be run (%s) are missing, as in a partial clone: what they"
+                " declare is left out, and what runs name by it; give a clone with all contents.",
+                missing,
+                ", ".join(sorted(name.decode() for name in DECLARING)),
+            )
         if unread and not self._is_said:
             _LOG.warning(
                 "%d symbolic links are missing, as in a partial clone, or longer than %d bytes: where they lead to"
@@ -130,7 +147,7 @@ class RunCode:
                 unread,
                 MOST_BYTES,
             )
-        self._is_said |= bool(unread)
+        self._is_said |= bool(unread or missing)
 
 
 def _declared_rows(declared: dict[int, tuple[Declared, ...]], history: History) -> Iterator[Row]:

@@ -10,7 +10,9 @@ from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
 _SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "\n"})
-_SCRIPTS = re.compile(r".*\.(?:py|ipynb|sh|bash|r|jl|scala|pl|js)", re.IGNORECASE)
+SCRIPTS = re.compile(r".*\.(?:py|ipynb|sh|bash|r|jl|scala|pl|js)", re.IGNORECASE)
+"""The names of files that are run."""
+
 _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 
@@ -30,9 +32,7 @@ def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | Non
     """
     found: dict[int, bytes | None] = {}
     place = folder.decode("utf-8", "surrogateescape")
-    for words in _simple_commands(command):
-        while words and _ASSIGNMENT.fullmatch(words[0]):
-            words = words[1:]
+    for words in map(without_assignments, simple_commands(command)):
         if words[:1] == ["cd"]:
             place = _joined(place, words[1] if len(words) > 1 else "")
             continue
@@ -50,20 +50,32 @@ def _script(words: list[str], tree: Tree, place: str) -> tuple[int, bytes | None
             if len(modules) == 1:
                 module = modules.pop()
                 return module, top_of_module(tree, tree.path(module), word.encode())
-        elif not word.startswith("-") and "{" not in word and (not position or _SCRIPTS.fullmatch(word)):
+        elif not word.startswith("-") and "{" not in word and (not position or SCRIPTS.fullmatch(word)):
             number = tree.file(_bytes(_joined(place, word)))
             if number is not None:
                 return number, None
     return None
 
 
-def _simple_commands(command: str) -> Iterator[list[str]]:
-    """Yield the words of each simple command."""
+def without_assignments(words: list[str]) -> list[str]:
+    """Return the words of a simple command without the variables that are set for it."""
+    start = next((place for place, word in enumerate(words) if not _ASSIGNMENT.fullmatch(word)), len(words))
+    return words[start:]
+
+
+def simple_commands(command: str, *, escapes: bool = True) -> Iterator[list[str]]:
+    """Yield the words of each simple command.
+
+    Args:
+        command: of a shell.
+        escapes: whether a backslash stands before a sign that is to be taken as it is, and not in a path of Windows.
+    """
     lexer = shlex.shlex(
         command.replace("\\\n", " ").replace("\n", " ; "), posix=True, punctuation_chars="();|&"
     )
     lexer.whitespace_split = True
     lexer.commenters = ""
+    lexer.escape = lexer.escape if escapes else ""
     try:
         words = list(lexer)
     except ValueError:

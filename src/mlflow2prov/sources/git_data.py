@@ -11,6 +11,9 @@ So nothing derives from what a later commit, or a cycle among the stages of one,
 
 What a revision of a file names is noted down as the difference to its previous revision; of several, to
 the one that sorts first by commit and path. A file that can't be read names nothing.
+
+A ``dvc.yaml`` may give names to data (``artifacts``). Data has those that such files give to its path at the commit that
+made it, and those that a later revision of one gives, at its commit, to what stands there then.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from mlflow2prov.prov.text import text_of
-from mlflow2prov.sources.dvc_files import MOST_BYTES, Config, Stage, read_config, read_data_file
+from mlflow2prov.sources.dvc_files import MOST_BYTES, Artifact, Config, Stage, read_config, read_data_file
 from mlflow2prov.sources.git_blobs import Blobs
 from mlflow2prov.sources.git_data_commit import AtCommit
 from mlflow2prov.sources.git_data_pieces import (
@@ -66,6 +69,9 @@ class DataHistory:
         self._inside: dict[str, set[str]] = {}
         self._configs: dict[tuple[str, str], Config] = {}
         self._pipelines: dict[str, dict[str, Stage]] = {}
+        self._artifacts: dict[int, dict[str, list[Artifact]]] = {}
+        self._naming_artifacts: set[int] = set()
+        self._named_artifacts: set[tuple[str, str, str | None]] = set()
 
     def new_ones(self, history: History) -> NewOnes:
         """Return the revisions of files of DVC that the commit has made which a history has just taken in."""
@@ -123,6 +129,10 @@ class DataHistory:
             known = [self._standings.get(previous) for previous in made[revision]]
             path = path_bytes.decode("utf-8", "surrogateescape")
             standing = self._standings[revision] = Standing()
+            for artifact in file.artifacts:
+                at = posixpath.normpath(posixpath.join(posixpath.dirname(path), artifact.path))
+                self._artifacts.setdefault(revision, {}).setdefault(at, []).append(artifact)
+                self._naming_artifacts.add(history.path_of[revision])
             yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
 
     def _note_named(self, revision: int, before: Sequence[int], history: History) -> None:
@@ -175,6 +185,25 @@ class DataHistory:
             for above in folders_above(path):
                 self._inside.setdefault(above, set()).add(path)
         self._naming.setdefault(path, set()).add(number)
+
+    def name_artifacts(self, entry: Entry, path: str, state: State) -> None:
+        """Note down what the files of a state call the data at a path."""
+        for number in self._naming_artifacts:
+            for artifact in self._artifacts.get(state.get(number, -1), {}).get(path, ()):
+                self._note_artifact(entry, artifact)
+
+    def name_artifacts_of(self, revision: int, state: State) -> None:
+        """Note down what a new revision of a file calls the data that stands in a state."""
+        for path, artifacts in self._artifacts.get(revision, {}).items():
+            for entry in self.named((path, None), state):
+                for artifact in artifacts:
+                    self._note_artifact(entry, artifact)
+
+    def _note_artifact(self, entry: Entry, artifact: Artifact) -> None:
+        row = entry.key, artifact.name, artifact.type
+        if row not in self._named_artifacts:
+            self._named_artifacts.add(row)
+            self.rows.add("git_data_artifact", *row)
 
     def config(self, folder: str, state: State, history: History) -> Config:
         """Return the configuration of the innermost repository of DVC that a folder is in."""

@@ -62,6 +62,8 @@ class AtCommit:
             else:
                 self._make(change)
             change.end()
+        for change in self._changes:
+            self._data.name_artifacts_of(change.revision, self._state)
         for making in self._makings:
             making.deps = list(dict.fromkeys(self._dependencies(making)))
         self._note_makings()
@@ -199,6 +201,7 @@ class AtCommit:
             self._rows.add("git_data_link", key, "revision", other, None, None, None)
         if url is None:
             self._link_to_file(key, path)
+            self._data.name_artifacts(entry, path, self._state)
         return entry
 
     def _previous(self, change: Change, place: Place, role: str, pipeline: Pipeline | None) -> Iterator[str]:

@@ -12,6 +12,7 @@ from mlflow2prov.sources.git_data import DataHistory, NewOnes
 from mlflow2prov.sources.git_data_pieces import Entry, Rows
 from mlflow2prov.sources.git_datasets import DatasetMatches, DatasetOfRun, Match
 from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_hosting import Hosting
 from mlflow2prov.sources.git_lfs import note_pointers, paths_of_lfs
 from mlflow2prov.sources.git_links import MOST_BYTES
 from mlflow2prov.sources.git_narrowing import has_data
@@ -23,16 +24,26 @@ _LOG = logging.getLogger(__name__)
 class GitData:
     """What goes along with a pass over a history, and notes down its data.
 
+    Args:
+        datasets: those of runs.
+        roots: the absolute paths of the repositories' work trees.
+        hosting: the repositories, as URLs of their files name them.
+        shown: the repositories, for messages.
+
     Attributes:
         rows: what was found; to be taken now and then.
     """
 
     def __init__(
-        self, datasets: Iterable[tuple[str, str, str, str]], roots: Sequence[str], shown: str
+        self,
+        datasets: Iterable[tuple[str, str, str, str]],
+        roots: Sequence[str],
+        hosting: Hosting,
+        shown: str,
     ) -> None:
         self.rows = Rows()
         self._shown = shown
-        self._matches = DatasetMatches((DatasetOfRun(*it) for it in datasets), roots)
+        self._matches = DatasetMatches((DatasetOfRun(*it) for it in datasets), roots, hosting)
 
     @contextmanager
     def reading(self, git: Git) -> Iterator[None]:
@@ -47,7 +58,7 @@ class GitData:
 
     @property
     def commits_of_datasets(self) -> Collection[str]:
-        """The commits of runs that took in a dataset."""
+        """The commits at which datasets of runs are looked up."""
         return self._matches.commits
 
     def expect(self, commits: Iterable[NewOnes], history: History) -> None:

@@ -6,7 +6,8 @@ A dataset is known by its digest and by where it came from. It is, in this order
    digits or more is also its beginning, since a store may cut it off;
 2. the data that a remote keeps at its source (``remote_path``);
 3. the data, or else the plain file, at the path that its source says (``path``), as a run's source is found
-   (:mod:`mlflow2prov.sources.git_entry_points`): if several could be meant, none is;
+   (:mod:`mlflow2prov.sources.git_entry_points`): if several could be meant, none is. Of a URL that shows a file
+   of the repository (:mod:`mlflow2prov.sources.git_hosting`) it is the one at the commit or tag that the URL names;
 4. the tracked folder that this path is in (``folder``).
 """
 
@@ -21,9 +22,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
-from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
+from mlflow2prov.sources.git_hosting import Hosted, Hosting
 from mlflow2prov.sources.git_links import followed
+from mlflow2prov.sources.git_source_paths import target_of
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
@@ -78,23 +80,36 @@ class DatasetMatches:
     """The datasets of runs, to be looked up where the states of the runs' commits are at hand.
 
     Held are the datasets, and the states of those commits at which a digest may be that of a file of LFS.
+
+    Args:
+        wanted: the datasets.
+        roots: the absolute paths of the repositories' work trees.
+        hosting: the repositories, as URLs of their files name them.
     """
 
-    def __init__(self, wanted: Iterable[DatasetOfRun], roots: Sequence[str]) -> None:
+    def __init__(self, wanted: Iterable[DatasetOfRun], roots: Sequence[str], hosting: Hosting) -> None:
         self._wanted: dict[str, list[DatasetOfRun]] = {}
+        self._hosted: dict[DatasetOfRun, Hosted] = {}
+        self._elsewhere: dict[str, list[DatasetOfRun]] = {}
         for dataset in wanted:
             self._wanted.setdefault(dataset.commit, []).append(dataset)
+            hosted = hosting.file(source_of(dataset.source) or "", dataset.commit)
+            if hosted is not None:
+                self._hosted[dataset] = hosted
+                if hosted.commit != dataset.commit:
+                    self._elsewhere.setdefault(hosted.commit, []).append(dataset)
         self._roots = roots
-        self._held: list[tuple[State, DatasetOfRun, str, Found]] = []
+        self._held: list[tuple[State, DatasetOfRun, str | None, Found]] = []
+        self._there: dict[DatasetOfRun, Found] = {}
 
     @property
     def commits(self) -> Collection[str]:
-        """The commits at which a run took in a dataset."""
-        return self._wanted.keys()
+        """The commits at which datasets are looked up: those of runs that took one in, and those that URLs name."""
+        return self._wanted.keys() | self._elsewhere.keys()
 
     def are_at(self, commit: str) -> bool:
-        """Return whether a run at a commit took in a dataset."""
-        return commit in self._wanted
+        """Return whether datasets are looked up at a commit."""
+        return commit in self._wanted or commit in self._elsewhere
 
     def look_up(
         self,
@@ -104,7 +119,7 @@ class DatasetMatches:
         data: Iterable[tuple[Place, Entry]],
         link_of: LinkOf,
     ) -> Iterator[Match]:
-        """Yield what the datasets of a commit's runs are, but for those that may be files of LFS.
+        """Yield what the datasets of a commit's runs are, but for those that may be files of LFS, or are elsewhere.
 
         Args:
             commit: its object name.
@@ -113,19 +128,22 @@ class DatasetMatches:
             data: what the files of DVC in the state name; those that are to be believed first.
             link_of: what symbolic links say.
         """
-        wanted = self._wanted.get(commit)
-        if wanted:
-            tree = _Tree(state, revisions, data, link_of)
-            for dataset in wanted:
-                yield from self._matches(dataset, tree)
+        if not self.are_at(commit):
+            return
+        tree = _Tree(state, revisions, data, link_of)
+        for dataset in self._wanted.get(commit, ()):
+            yield from self._matches(dataset, tree)
+        for dataset in self._elsewhere.get(commit, ()):
+            self._there[dataset] = "path", list(tree.at_one_of(self._hosted[dataset].paths))
 
     def finish(self, revisions: Revisions, pointers: dict[str, list[int]]) -> Iterator[Match]:
-        """Yield what the datasets are whose digest may be that of a file of LFS, given the pointers' revisions."""
+        """Yield what the other datasets are, given the revisions of LFS's pointers by what they point at."""
         path_of = revisions.path_of
         for state, dataset, digest, otherwise in self._held:
-            oids = [oid for oid in pointers if oid.startswith(digest)] if pointers else []
+            oids = [oid for oid in pointers if digest and oid.startswith(digest)]
             standing = [it for oid in oids for it in pointers[oid] if state.get(path_of[it]) == it]
-            yield from _each(dataset, ("digest", standing) if standing else otherwise)
+            found = otherwise if otherwise[1] else self._there.get(dataset, otherwise)
+            yield from _each(dataset, ("digest", standing) if standing else found)
         self._held.clear()
 
     def _matches(self, dataset: DatasetOfRun, tree: _Tree) -> Iterator[Match]:
@@ -136,7 +154,8 @@ class DatasetMatches:
             yield from _each(dataset, ("digest", by_digest))
             return
         found = self._by_source(dataset, tree)
-        if digest:
+        hosted = self._hosted.get(dataset)
+        if digest or (hosted is not None and hosted.commit != dataset.commit):
             self._held.append((tree.state, dataset, digest, found))
         else:
             yield from _each(dataset, found)
@@ -148,6 +167,7 @@ class DatasetMatches:
             ways: tuple[tuple[str, Iterator[Entry | int]], ...] = (
                 ("remote_path", tree.by_remote_path(source)),
                 ("path", tree.by_path(source, self._roots)),
+                ("path", tree.at_one_of(self._paths_here(dataset))),
                 ("folder", tree.by_folder(source, self._roots)),
             )
             for way, things in ways:
@@ -155,6 +175,11 @@ class DatasetMatches:
                 if found:
                     return way, found
         return "", []
+
+    def _paths_here(self, dataset: DatasetOfRun) -> Sequence[str]:
+        """Return the paths that a URL may show at the commit of the run itself."""
+        hosted = self._hosted.get(dataset)
+        return hosted.paths if hosted is not None and hosted.commit == dataset.commit else ()
 
 
 def _each(dataset: DatasetOfRun, found: Found) -> Iterator[Match]:
@@ -218,9 +243,12 @@ class _Tree:
             if found is not None:
                 yield found
             return
-        places = {
-            self._followed(path) for path in self._candidates(source, roots) if self._at(path) is not None
-        }
+        yield from self.at_one_of(self._candidates(source, roots))
+
+    def at_one_of(self, paths: Iterable[str]) -> Iterator[Entry | int]:
+        """Yield the one thing at some paths."""
+        spelled = (path for one in paths for path in composed(one))
+        places = {self._followed(path) for path in spelled if self._at(path) is not None}
         if len(places) == 1:
             thing = self._at(places.pop())
             assert thing is not None

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 import configparser
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from mlflow2prov.sources.python_imports import syntax_tree
 
@@ -30,6 +30,10 @@ class Declared(NamedTuple):
 
     name: str
     target: str
+
+
+DeclaredAt: TypeAlias = "Callable[[int], Sequence[Declared]]"
+"""What the revision of a number declares."""
 
 
 def declared_in(name: bytes, content: bytes) -> tuple[Declared, ...]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple
 
 from mlflow2prov.sources.git_changes import Changes
 from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, declared_in
 from mlflow2prov.sources.git_history import History
+from mlflow2prov.sources.git_missing import missing
 from mlflow2prov.sources.git_program import Git
 
-Declarations: TypeAlias = Mapping[tuple[bytes, bytes], tuple[Declared, ...]]
-"""What declares anything: the object name of a content and the name of its file, and what these declare."""
+
+class Declarations(NamedTuple):
+    """What contents declare.
+
+    Attributes:
+        found: what declares anything: the object name of a content and the name of its file, and what these declare.
+        missing: how many contents are not there.
+    """
+
+    found: Mapping[tuple[bytes, bytes], tuple[Declared, ...]]
+    missing: int
+
 
 _SUBMODULE = 0o160000
 
@@ -31,14 +42,16 @@ def declarations(
     for blob, name in contents:
         names.setdefault(blob, []).append(name)
     found: dict[tuple[bytes, bytes], tuple[Declared, ...]] = {}
+    unread = set(names)
     for blob, content in git.contents(names, MOST_BYTES) if names else ():
+        unread.discard(blob)
         for name in names[blob]:
             declared = declared_in(name, content)
             if declared:
                 found[blob, name] = declared
         if stopped is not None and stopped.is_set():
-            break
-    return found
+            return Declarations(found, 0)
+    return Declarations(found, len(missing(git, sorted(unread))) if unread else 0)
 
 
 def declaring_changes(paths: Sequence[bytes], changes: Changes) -> list[tuple[bytes, bytes]]:

@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs
+from mlflow2prov.sources.git_rows import known
 from mlflow2prov.sources.git_wanted import GitWanted
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Part:
         number: from 1, in the order in which repositories are given.
         git: runs Git there.
         layout: where it is.
+        remote: the URL of ``origin``.
         refs: those that are read.
         head: a detached one.
         points: the sources of runs at commits that it has.
@@ -42,6 +45,7 @@ class Part:
     number: int
     git: Git
     layout: Layout
+    remote: str | None
     refs: list[Ref]
     head: bytes | None
     points: list[Source]
@@ -55,6 +59,12 @@ class Part:
             | {source.commit.encode() for source in self.points}
         )
 
+    @property
+    def heads(self) -> list[str]:
+        """The refs that are read and a detached ``HEAD``, each with its commit before it."""
+        heads = [f"{ref.commit.decode()} {clean_text(ref.name)}" for ref in self.refs]
+        return sorted(heads + ([f"{self.head.decode()} HEAD"] if self.head else []))
+
 
 def part_of(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted) -> Part:
     """Return what is read of a repository, given its number; warn where no ref is wanted."""
@@ -64,7 +74,9 @@ def part_of(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wa
         _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
     points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
     head = None if narrowing.refs else detached_head(git)
-    return Part(number=number, git=git, layout=layout, refs=refs, head=head, points=points)
+    remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
+    remote = known(remotes.partition(b"\0")[0]) if remotes else None
+    return Part(number=number, git=git, layout=layout, remote=remote, refs=refs, head=head, points=points)
 
 
 def layout_of(git: Git) -> Layout:

@@ -20,6 +20,7 @@ from mlflow2prov.sources.git_data_reading import GitData
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_changes
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_history import History, children_of
+from mlflow2prov.sources.git_hosting import Hosting, Origin
 from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_pieces import Part as LogPart
@@ -106,11 +107,21 @@ class Reading:
             ahead: looks at the unknown commits.
         """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
-        data = GitData(datasets, roots, self._paths)
+        data = GitData(datasets, roots, self._hosting, self._paths)
         if self._asked.wanted.narrowing.is_of_history:
             yield from self._part_in_columns(data, ahead)
         else:
             yield from self._in_columns(data, ahead)
+
+    @property
+    def _hosting(self) -> Hosting:
+        return Hosting(
+            (
+                Origin(part.remote, part.heads, {point.commit for point in part.points})
+                for part in self._parts
+            ),
+            lambda: (name.decode() for name in self._names),
+        )
 
     @property
     def _paths(self) -> str:
@@ -170,7 +181,7 @@ class Reading:
         matched = narrowing.matched(git, self._starts)
         changes, parents = whole.changes(), self._parents()
         found = resolved(changes, parents)
-        code = _code(self._parts, self._asked.wanted)
+        code = _code(self._parts, self._hosting, self._asked.wanted)
         if found is None:
             history = History(children_of(names, parents), whole.paths)
             pairs = zip(whole.commits(changes, parents), times, strict=True)
@@ -199,7 +210,10 @@ class Reading:
         declared: Beside[Declarations] | None = None,
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit."""
-        code, members = _code(self._parts, self._asked.wanted), TreeMembers(history, self._told)
+        code, members = (
+            _code(self._parts, self._hosting, self._asked.wanted),
+            TreeMembers(history, self._told),
+        )
         revisions = RevisionRows(history, kept, self._first)
         sinks = (revisions, members, data.rows)
         for commit in log:
@@ -237,7 +251,7 @@ class Reading:
                 yield from self._followed(whole.commits(changes, parents), history, data, declared=declared)
             else:
                 made = changes.at(found.made)
-                code = _code(self._parts, self._asked.wanted)
+                code = _code(self._parts, self._hosting, self._asked.wanted)
                 along = Along(code, self._told, data)
                 states = along.states(names, changes, parents, whole.paths, found)
                 del changes, parents
@@ -258,11 +272,11 @@ def _load(_: threading.Event) -> None:
     assert numpy and pyarrow.compute
 
 
-def _code(parts: Sequence[Part], wanted: GitWanted) -> RunCode:
+def _code(parts: Sequence[Part], hosting: Hosting, wanted: GitWanted) -> RunCode:
     """Return the sources of runs, each with the work trees of the repositories that have its commit."""
     roots = [roots_of(part.git, part.layout) if part.points else [] for part in parts]
     having: dict[Source, list[str]] = {}
     for part, own in zip(parts, roots, strict=True):
         for source in part.points:
             having.setdefault(source, []).extend(own)
-    return RunCode(having.items(), follow_imports=wanted.follow_imports)
+    return RunCode(having.items(), hosting, follow_imports=wanted.follow_imports)

@@ -1,9 +1,9 @@
 """All revisions of a history at once, out of the columns of its changes.
 
 This says the same as :class:`mlflow2prov.sources.git_history.History`, which goes from commit to commit, and to
-which it leaves what is rare: trees that (wrongly) name a path twice, merges of more than eight parents, and of more
-than two that make something at a path that their first parent lacks. What stands at a path at a commit can be looked
-up (:mod:`git_forest`), so that no state of a commit is needed, and all is told of whole columns:
+which it leaves what is rare: trees that (wrongly) name a path twice, and merges of more than eight parents. What
+stands at a path at a commit can be looked up (:mod:`git_forest`), so that no state of a commit is needed, and all is
+told of whole columns, but for :mod:`git_octopuses`:
 
 - A change of a merge whose content and mode are those at another parent's path stands for what stands there; else it
   makes a revision, as do all changes of other commits but deletions.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlflow2prov.sources.git_changes import Changes, Parents, Resolved
 from mlflow2prov.sources.git_forest import Forest, Standing, ends
+from mlflow2prov.sources.git_octopuses import Octopuses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +79,8 @@ class _Resolving:
             first=len(moved),
         )
 
-    def result(self) -> Resolved | None:
+    def result(self) -> Resolved:
+        """Return all revisions."""
         import numpy as np
 
         changes = self._changes
@@ -91,8 +93,6 @@ class _Resolving:
         self._stands_for = ends(self._stands_for)
         self._revision = np.where(is_made, np.cumsum(is_made, dtype="i4") - 1, -1).astype("i4")
         previous = self._previous(plain, before, merged, there)
-        if previous is None:
-            return None
         made = _where(is_made)
         del is_made
         first = self._number_files(previous, made)
@@ -171,9 +171,7 @@ class _Resolving:
         same = (changes.blob[ours] == changes.blob[theirs]).all(axis=1)
         self._stands_for[ours[same]] = theirs[same]
 
-    def _previous(
-        self, plain: Numbers, before: Numbers, merged: Numbers, there: list[Numbers]
-    ) -> Numbers | None:
+    def _previous(self, plain: Numbers, before: Numbers, merged: Numbers, there: list[Numbers]) -> Numbers:
         """Return where each change leads to that goes on with its file; to itself where it begins one."""
         import numpy as np
 
@@ -184,13 +182,30 @@ class _Resolving:
         made, (first, *others) = self._of_made(merged, there) if len(merged) else (merged, [merged])
         has_first = first >= 0
         previous[made[has_first]] = self._stands_for[first[has_first]]
-        lacks = np.flatnonzero(~has_first)
-        for position, other in enumerate(others, 1):
-            found = lacks[other[lacks] >= 0]
-            if len(found) and (position > 1 or (self._counts[changes.commit[made[found]]] > 2).any()):
-                return None
+        for other in others[:1]:
+            found = np.flatnonzero(~has_first & (other >= 0) & (self._counts[changes.commit[made]] == 2))
             previous[made[found]] = self._stands_for[other[found]]
+        self._follow_octopuses(made, [first, *others], previous)
         return previous
+
+    def _follow_octopuses(self, made: Numbers, there: list[Numbers], previous: Numbers) -> None:
+        """Note down where changes of merges of many parents lead to whose first parents lack their paths."""
+        import numpy as np
+
+        changes = self._changes
+        if len(there) < 3:
+            return
+        are_there = np.stack(there, axis=1)
+        is_one = (
+            (are_there[:, 0] < 0) & (are_there > -1).any(axis=1) & (self._counts[changes.commit[made]] > 2)
+        )
+        asked = np.flatnonzero(is_one)
+        if len(asked):
+            octopuses = Octopuses(changes, self._parents, self._standing, self._stands_for, previous)
+            for item in asked.tolist():
+                change = int(made[item])
+                count = int(self._counts[changes.commit[change]])
+                previous[change] = octopuses.follow(change, are_there[item, :count].tolist())
 
     def _of_made(self, merged: Numbers, there: list[Numbers]) -> tuple[Numbers, list[Numbers]]:
         """Return those changes of merges that made a revision, and what stands there at their parents."""

@@ -197,6 +197,13 @@ GIT = (
         is_named=_FLAG,  # false of what it names no more
     ),
     _table(
+        "git_data_artifact",
+        "a name that a dvc.yaml gives to a piece of data; see git_data",
+        data=_NAME,
+        name=_NAME,
+        type=_NAME,
+    ),
+    _table(
         "git_data_link",
         "what a piece of data has to do with another one, or with a file of the tree",
         data=_NAME,
@@ -232,7 +239,7 @@ GIT = (
     ),
     _table(
         "git_dataset_match",
-        "a dataset of a run that is data or a file of the repository at the run's commit",
+        "a dataset of a run that is data or a file of the repository, at the run's commit or at one that its URL names",
         commit=_NAME,  # of the run
         name=_NAME,
         digest=_NAME,

@@ -1,0 +1,60 @@
+"""The repositories of a document, as URLs of their files name them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any
+
+from mlflow2prov.linking.facts import Facts
+from mlflow2prov.sources.git_hosting import Hosting, Origin, are_at_one_place
+
+
+def hosting_of(facts: Facts) -> Hosting:
+    """Return the repositories of a document; which commits they have is found out when it is asked for."""
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        return facts.graph.store.run(sql.replace("{s}", facts.schema))
+
+    heads: dict[int, list[str]] = {}
+    for repository, head in run("SELECT id, value FROM {s}.heads ORDER BY ALL"):
+        heads.setdefault(repository, []).append(head)
+    remotes = dict(run("SELECT id, remote FROM {s}.repository ORDER BY ALL"))
+    is_one = are_at_one_place([*remotes.values()])
+    origins = [
+        Origin(remote, heads.get(repository, ()), _Commits(facts, None if is_one else heads.get(repository)))
+        for repository, remote in remotes.items()
+    ]
+    return Hosting(origins, lambda: (sha for (sha,) in run("SELECT sha FROM {s}.commit")))
+
+
+class _Commits:
+    """The commits of a repository: all of a document, or those that its refs reach.
+
+    Held are some 100 bytes for each commit of the document, once one is asked for of a repository beside others.
+    """
+
+    def __init__(self, facts: Facts, heads: Collection[str] | None) -> None:
+        self._facts = facts
+        self._heads = heads
+
+    def __contains__(self, commit: object) -> bool:
+        return self._heads is None or commit in self._reached
+
+    @cached_property
+    def _reached(self) -> set[str]:
+        run, graph, schema = self._facts.graph.store.run, self._facts.graph.schema, self._facts.schema
+        parents: dict[str, list[str]] = {}
+        for child, parent in run(
+            f"SELECT c.sha, p.sha FROM {graph}.relation r JOIN {schema}.commit c ON c.id = r.a1 "
+            f"JOIN {schema}.commit p ON p.id = r.a2 WHERE r.kind = 13 AND r.bundle = 0"
+        ):
+            parents.setdefault(child, []).append(parent)
+        waiting = [head.partition(" ")[0] for head in self._heads or ()]
+        reached: set[str] = set()
+        while waiting:
+            commit = waiting.pop()
+            if commit not in reached:
+                reached.add(commit)
+                waiting += parents.get(commit, ())
+        return reached

@@ -1,0 +1,286 @@
+"""Which script or module a command line runs that somebody noted as the source of a run.
+
+Only the words are looked at. What runs scripts is known: interpreters, of which it is known which options take a value,
+and launchers, of which it is known of some. A script is named by a word with the suffix of one. Where a word could
+be the value of an option as well as the script, or several commands run scripts, none is the one.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from mlflow2prov.sources.git_commands import SCRIPTS, simple_commands, without_assignments
+
+_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_FILLED_IN = re.compile(r"[$`{}*?<>]")
+_WINDOWS = re.compile(r"[A-Za-z]:\\")
+
+
+class Named(NamedTuple):
+    """What a command line names: the path of a script, or a module."""
+
+    name: str
+    is_module: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Interpreter:
+    """Runs the script that is its first word that is no option.
+
+    Attributes:
+        valued: the options that are followed by a value.
+        ends: fits options after which there is no script.
+        module: fits an option after which there is a module.
+    """
+
+    valued: frozenset[str] = frozenset()
+    ends: re.Pattern[str] = re.compile(r"-[A-Za-z]*c|-e|--eval|-")
+    module: re.Pattern[str] | None = None
+
+
+_PYTHON = _Interpreter(
+    frozenset({"-W", "-X", "--check-hash-based-pycs"}),
+    re.compile(r"-[bBdEiIOPqsSuvVx]*c.*|-", re.DOTALL),
+    re.compile(r"-[bBdEiIOPqsSuvVx]*m"),
+)
+_SHELL = _Interpreter(
+    frozenset({"-o", "-O", "+O", "--rcfile", "--init-file"}), re.compile(r"-[A-Za-z]*[cs]|-")
+)
+_INTERPRETERS: tuple[tuple[re.Pattern[str], _Interpreter], ...] = (
+    (re.compile(r"(?:python|pypy)w?[\d.]*"), _PYTHON),
+    (re.compile(r"(?:ba|da|k|z)?sh"), _SHELL),
+    (re.compile(r"Rscript"), _Interpreter()),
+    (re.compile(r"julia"), _Interpreter(frozenset({"-p", "-t", "-L", "-J", "-C", "-H"}))),
+)
+"""Interpreters, by what their names are."""
+
+_LAUNCHERS: Mapping[str, tuple[str, ...]] = {
+    "accelerate": ("launch",),
+    "conda": ("run",),
+    "coverage": ("run",),
+    "debugpy": (),
+    "deepspeed": (),
+    "env": (),
+    "exec": (),
+    "horovodrun": (),
+    "ipython": (),
+    "ipython3": (),
+    "jupyter": ("nbconvert", "execute", "notebook", "lab", "run"),
+    "kernprof": (),
+    "mamba": ("run",),
+    "micromamba": ("run",),
+    "mpiexec": (),
+    "mpirun": (),
+    "nice": (),
+    "nohup": (),
+    "numactl": (),
+    "papermill": (),
+    "pdm": ("run",),
+    "pipenv": ("run",),
+    "poetry": ("run",),
+    "py-spy": ("record",),
+    "pyinstrument": (),
+    "ray": ("job",),
+    "scalene": (),
+    "spark-submit": (),
+    "srun": (),
+    "streamlit": ("run",),
+    "sudo": (),
+    "time": (),
+    "timeout": (),
+    "torchrun": (),
+    "uv": ("run",),
+    "viztracer": (),
+    "xvfb-run": (),
+}
+"""What runs a script or another command, and its commands that do; none where it does by itself."""
+
+_WITH_MODULES = frozenset(
+    {
+        "accelerate",
+        "coverage",
+        "debugpy",
+        "deepspeed",
+        "ipython",
+        "ipython3",
+        "kernprof",
+        "pyinstrument",
+        "scalene",
+    }
+    | {"torchrun", "viztracer"}
+)
+"""Launchers that run the module that follows ``-m`` or ``--module``."""
+
+_RUNNERS: Mapping[str, str] = {
+    "accelerate.commands.accelerate_cli": "accelerate",
+    "accelerate.commands.launch": "torchrun",
+    "cProfile": "coverage run",
+    "coverage": "coverage",
+    "debugpy": "debugpy",
+    "memory_profiler": "torchrun",
+    "papermill": "papermill",
+    "pdb": "torchrun",
+    "profile": "torchrun",
+    "scalene": "scalene",
+    "streamlit": "streamlit",
+    "torch.distributed.launch": "torchrun",
+    "torch.distributed.run": "torchrun",
+}
+"""Modules that run scripts, and launchers that take words as they do."""
+
+_ALONE = frozenset(
+    {
+        "--allow-run-as-root",
+        "--cpu",
+        "--execute",
+        "--inplace",
+        "--live-stream",
+        "--mps",
+        "--multi-gpu",
+        "--multi_gpu",
+        "--no-capture-output",
+        "--no-python",
+        "--no_python",
+        "--oversubscribe",
+        "--quiet",
+        "--standalone",
+        "--tpu",
+        "--use-env",
+        "--use_deepspeed",
+        "--use_env",
+        "--use_fsdp",
+        "--verbose",
+    }
+)
+"""Options of launchers that no value follows."""
+
+_VALUED = frozenset(
+    {"--config-file", "--config_file", "--output", "--py-files", "--rdzv-conf", "--rdzv_conf"}
+)
+"""Options of launchers that the name of a file follows."""
+
+_LOOKS = re.compile(r"\s(?:--?[A-Za-z][\w-]*|/\S+)(?=[\s=]|$)")
+"""What stands in a command line rather than in a path: an option, or an absolute path behind something else."""
+
+
+@lru_cache(1024)
+def script_named(source: str) -> tuple[Named, ...] | None:
+    r"""Return what a command line runs, if just one thing can be meant; None of what is no command line.
+
+    >>> script_named("OMP_NUM_THREADS=1 python -u src/train.py --lr 0.1")
+    (Named(name='src/train.py', is_module=False),)
+    >>> script_named("accelerate launch --num_processes 2 -m wine.train --config conf.py")
+    (Named(name='wine.train', is_module=True),)
+    >>> script_named("python prepare.py && python train.py"), script_named("my notes.py")
+    ((), None)
+    """
+    if not re.search(r"\s", source.strip()):
+        return None
+    found: list[tuple[Named, ...]] = []
+    folder = ""
+    for command in simple_commands(source, escapes=_WINDOWS.search(source) is None):
+        words = without_assignments(command)
+        if words[:1] == ["cd"]:
+            folder = posixpath.join(folder, words[1] if len(words) == 2 else "$HOME")
+            continue
+        named = _of_command(words)
+        if named is not None:
+            found.append(tuple(_below(folder, it) for it in named))
+    if not found:
+        return () if _LOOKS.search(source) else None
+    named = found[0] if len(found) == 1 else ()
+    is_one = len(named) == 1 and not _FILLED_IN.search(named[0].name)
+    return named if is_one else ()
+
+
+def _below(folder: str, named: Named) -> Named:
+    return named if named.is_module or not folder else Named(posixpath.join(folder, named.name))
+
+
+def _of_command(words: Sequence[str]) -> tuple[Named, ...] | None:
+    """Return what the words of one command may name; None where it is not known to run a script."""
+    if not words:
+        return None
+    head = _program(words[0])
+    interpreter = _interpreter(head)
+    if words[0] == "-m":
+        return _of_interpreter(_PYTHON, words)
+    if interpreter is not None:
+        return _of_interpreter(interpreter, words[1:])
+    if head in _LAUNCHERS:
+        return _of_launcher(head, words[1:])
+    # the last word may be the end of a path with blanks
+    is_script = len(words) > 1 and SCRIPTS.fullmatch(words[0]) and not SCRIPTS.fullmatch(words[-1])
+    return (Named(words[0]),) if is_script else None
+
+
+def _program(word: str) -> str:
+    """Return the name of the program that a word is; an empty one if it is a path that is not of programs."""
+    *folders, name = re.split(r"[/\\]", word)
+    is_program = not folders or folders[-1] in {"bin", "Scripts"} or name.endswith(".exe")
+    return name.removesuffix(".exe") if is_program else ""
+
+
+def _interpreter(program: str) -> _Interpreter | None:
+    return next((one for name, one in _INTERPRETERS if name.fullmatch(program)), None)
+
+
+def _of_interpreter(interpreter: _Interpreter, words: Sequence[str]) -> tuple[Named, ...]:
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if interpreter.module is not None and interpreter.module.fullmatch(word):
+            return _of_module(words[place + 1 :])
+        if interpreter.ends.fullmatch(word):
+            return ()
+        if word == "--":
+            place += 1
+            break
+        if not word.startswith(("-", "+")):
+            break
+        place += 2 if word in interpreter.valued else 1
+    script = words[place] if place < len(words) else ""
+    return (Named(script),) if SCRIPTS.fullmatch(script) else ()
+
+
+def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
+    """Return what is run by the module that the first of some words names."""
+    name, *rest = words or [""]
+    if name in _RUNNERS:
+        launcher, *more = _RUNNERS[name].split()
+        return _of_launcher(launcher, [*more, *rest]) or ()
+    return (Named(name, is_module=True),) if _MODULE.fullmatch(name) else ()
+
+
+def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | None:
+    """Return all that a launcher may run; None where that is nothing known."""
+    commands = _LAUNCHERS[launcher]
+    if commands:
+        if not words or words[0] not in commands:
+            return None
+        words = words[1:]
+    if "--" in words:
+        rest = words[words.index("--") + 1 :]
+        return _of_command(rest) or tuple(Named(word) for word in rest[:1] if SCRIPTS.fullmatch(word)) or None
+    perhaps: list[Named] = []
+    for place, word in enumerate(words):
+        before = words[place - 1] if place else ""
+        if before in _VALUED:
+            continue
+        if launcher in _WITH_MODULES and before in {"-m", "--module"}:
+            return (*perhaps, *_of_module(words[place:]))
+        if word.startswith("-"):
+            continue
+        head = _program(word)
+        if _interpreter(head) is not None or head in _LAUNCHERS:
+            return (*perhaps, *(_of_command(words[place:]) or ()))
+        if SCRIPTS.fullmatch(word):
+            perhaps.append(Named(word))
+            if not before.startswith("-") or "=" in before or before in _ALONE:
+                break
+    return tuple(perhaps) or None
