@@ -9,6 +9,7 @@ from tests.sources.git_maker import Repository
 from tests.sources.joined import of_run, records, store_of
 
 from mlflow2prov import extract, merge
+from mlflow2prov.sources.git_command_lines import Named, script_named
 
 FILES = {
     "train.py": "1",
@@ -160,3 +161,11 @@ def test_a_url_of_a_hosting_service_is_the_file_at_its_path(tmp_path: Path) -> N
         both.link() as apart,
     ):
         assert records(together) == records(apart)
+
+
+@pytest.mark.parametrize(
+    "begin", ["nice ", "python -m cProfile ", "uv run -- ", "env A=1 python -m coverage run "]
+)
+def test_launchers_of_launchers_without_end_are_no_failure(begin: str) -> None:
+    assert script_named(begin * 10 + "train.py") == (Named("train.py"),)
+    assert not script_named(begin * 20_000 + "train.py")

@@ -164,6 +164,9 @@ _VALUED = frozenset(
 )
 """Options of launchers that the name of a file follows."""
 
+_MOST_WORDS = 150
+"""So many words of a command are looked at, since launchers may run launchers."""
+
 _LOOKS = re.compile(r"\s(?:--?[A-Za-z][\w-]*|/\S+)(?=[\s=]|$)")
 """What stands in a command line rather than in a path: an option, or an absolute path behind something else."""
 
@@ -184,7 +187,7 @@ def script_named(source: str) -> tuple[Named, ...] | None:
     found: list[tuple[Named, ...]] = []
     folder = ""
     for command in simple_commands(source, escapes=_WINDOWS.search(source) is None):
-        words = without_assignments(command)
+        words = without_assignments(command)[:_MOST_WORDS]
         if words[:1] == ["cd"]:
             folder = posixpath.join(folder, words[1] if len(words) == 2 else "$HOME")
             continue
