@@ -17,6 +17,8 @@ LEAST_DIGITS = 7
 ABBREVIATED = f"[0-9a-f]{{{LEAST_DIGITS},63}}"
 """What an abbreviation is, as a regular expression."""
 
+_NAME = f"[0-9a-f]{{{LEAST_DIGITS},64}}"
+
 _AT_ONCE = 1_000
 """So many names fit on a command line."""
 
@@ -52,6 +54,11 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
         {name: sorted(commit.decode() for commit in commits) for name, commits in found.items()}
     )
     return {name: next(iter(commits)).decode() for name, commits in found.items() if len(commits) == 1}
+
+
+def commits_there(git: Git, named: Iterable[str]) -> list[bytes]:
+    """Return the object names of the commits of a repository that names mean, in full or abbreviated; sorted."""
+    return sorted(_commits(git, sorted({name for name in named if re.fullmatch(_NAME, name)})))
 
 
 def _commits(git: Git, asked: Sequence[str]) -> set[bytes]:

@@ -43,6 +43,7 @@ _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|p
 _MODULE_OPTION = re.compile(
     r"(?:\S*python[\w.]*(?:\.exe)?\s+(?:-\w\s+)*)?-m\s+([A-Za-z_][\w.]*)(?:\s.*)?", re.DOTALL
 )
+_JOINED = re.compile(r"(?:/|[A-Za-z]:\\).*?[/\\]file:(?=[/\\])", re.DOTALL)
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/(.+)", re.DOTALL)
 _SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECASE)
@@ -218,6 +219,7 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     option = _MODULE_OPTION.fullmatch(source.strip())
     if option:
         return (Module(option[1]),)
+    source = _unjoined(source)
     target = target_of(source, roots)
     found: list[Reading] = [target]
     if entry and any(path.rpartition("/")[2] == _PROJECT for path in target.exact):
@@ -230,6 +232,12 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     if target.tail and not target.exact and not target.is_relative and "#" not in source:
         found.append(Project(target.tail, bool(entry)))
     return (*found, *_other_readings(_slashes(source), target))
+
+
+def _unjoined(source: str) -> str:
+    """Return the ``file:`` URI of a project, which MLflow takes for a path in the folder that it runs in."""
+    joined = _JOINED.match(source)
+    return f"file://{source[joined.end() :]}" if joined else source
 
 
 def _other_readings(path: str, target: Target) -> Iterator[Reading]:
