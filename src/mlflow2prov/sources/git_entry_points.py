@@ -40,9 +40,8 @@ _MAIN = "__main__.py"
 _REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://|[\w.-]+@[\w.-]+:")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
-_MODULE_OPTION = re.compile(
-    r"(?:\S*python[\w.]*(?:\.exe)?\s+(?:-\w\s+)*)?-m\s+([A-Za-z_][\w.]*)(?:\s.*)?", re.DOTALL
-)
+_MODULE_OPTION = re.compile(r"(?:(\S+)\s+(?:-\w\s+)*)??-m\s+([A-Za-z_][\w.]*)(?:\s.*)?", re.DOTALL)
+_AFTER_PYTHON = re.compile(r"[\w.]*")
 _JOINED = re.compile(r"(?:/|[A-Za-z]:\\).*?[/\\]file:(?=[/\\])", re.DOTALL)
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/(.+)", re.DOTALL)
@@ -217,8 +216,8 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     (Console(name='train'),)
     """
     option = _MODULE_OPTION.fullmatch(source.strip())
-    if option:
-        return (Module(option[1]),)
+    if option and _is_python(option[1] or "python"):
+        return (Module(option[2]),)
     source = _unjoined(source)
     target = target_of(source, roots)
     found: list[Reading] = [target]
@@ -232,6 +231,12 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     if target.tail and not target.exact and not target.is_relative and "#" not in source:
         found.append(Project(target.tail, bool(entry)))
     return (*found, *_other_readings(_slashes(source), target))
+
+
+def _is_python(program: str) -> bool:
+    """Return whether a program is Python, in whatever folder and version."""
+    _, name, more = program.rpartition("python")
+    return bool(name) and _AFTER_PYTHON.fullmatch(more) is not None
 
 
 def _unjoined(source: str) -> str:

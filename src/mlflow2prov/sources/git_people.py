@@ -20,6 +20,7 @@ Person = tuple[bytes, bytes]
 
 _SPACE = b" \t\r\n"
 _NAME_AND_EMAIL = re.compile(rb"([^<]*)<([^>]*)>")
+_ADDRESS = re.compile(rb"<([^<>]*)>")
 _MAIL_MAPS = ("refs/remotes/origin/HEAD:.mailmap", "HEAD:.mailmap")
 
 TRAILER_ROLES = {
@@ -31,6 +32,7 @@ TRAILER_ROLES = {
 
 _END_OF_ALL = b"ed-"
 """What all of them have in them."""
+_NEXT_LINE = re.compile(rb"\n[ \t\r\n]*")
 _TRAILER = re.compile(rb"([A-Za-z0-9-]+)[ \t]*:")
 _GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _SCISSORS = b"# ------------------------ >8 ------------------------\n"
@@ -148,19 +150,19 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
     """
     if _END_OF_ALL not in message.lower():
         return []
-    found: list[tuple[str, bytes]] = []
+    found: list[tuple[str, list[bytes]]] = []
     is_open, role = False, None
     for line in _trailer_lines(message):
         if is_open and line[:1] in _SPACE:
             if role:
-                found[-1] = (role, found[-1][1] + line)
+                found[-1][1].append(line)
             continue
         match = _TRAILER.match(line)
         is_open = match is not None
         role = TRAILER_ROLES.get(match[1].lower()) if match else None
         if match and role:
-            found.append((role, line[match.end() :]))
-    unfolded = ((role, re.sub(rb"\n[ \t\r\n]*", b" ", value.strip(_SPACE))) for role, value in found)
+            found.append((role, [line[match.end() :]]))
+    unfolded = ((role, _NEXT_LINE.sub(b" ", b"".join(lines).strip(_SPACE))) for role, lines in found)
     return [(role, person_of(value)) for role, value in unfolded if value]
 
 
@@ -170,8 +172,8 @@ def person_of(value: bytes) -> Person:
     >>> person_of(b"Bob <bob@example.org>"), person_of(b"Eve")
     ((b'Bob', b'bob@example.org'), (b'Eve', b''))
     """
-    match = re.fullmatch(rb"(.*?)\s*<([^<>]*)>.*", value, re.DOTALL)
-    return (match[1], match[2].strip()) if match else (value, b"")
+    address = _ADDRESS.search(value)
+    return (value[: address.start()].rstrip(), address[1].strip()) if address else (value, b"")
 
 
 def _trailer_lines(message: bytes) -> list[bytes]:
