@@ -23,7 +23,7 @@ from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_entry_points import target_of
 from mlflow2prov.sources.git_history import Paths, State
-from mlflow2prov.sources.git_links import followed
+from mlflow2prov.sources.git_links import followed, may_be_path
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
@@ -174,7 +174,8 @@ def source_of(text: str) -> str | None:
         return None
     told = [document.get(key) for key in ("uri", "url", "path")] if isinstance(document, dict) else []
     found = next((value for value in told if isinstance(value, str) and value), None)
-    return None if found is None or re.search("[\ud800-\udfff\0]", found) else found
+    is_odd = found is None or re.search("[\ud800-\udfff\0]", found) or not may_be_path(found)
+    return None if is_odd else found
 
 
 class _Tree:

@@ -32,6 +32,7 @@ from urllib.parse import unquote, urlsplit
 from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_commands import script_of
 from mlflow2prov.sources.git_declared import DECLARING, PROJECT, Declared
+from mlflow2prov.sources.git_links import may_be_path
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_tree import Tree
 
@@ -278,7 +279,7 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], declared: DeclaredA
         roots: the absolute paths of the repository's work trees.
         declared: what a revision declares that can be run.
     """
-    spelled = composed(asked.source)
+    spelled = composed(asked.source) if may_be_path(asked.source) and may_be_path(asked.entry) else ()
     for reading in (one for source in spelled for one in readings(source, roots, asked.entry)):
         found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:
