@@ -21,6 +21,9 @@ Person = tuple[bytes, bytes]
 _SPACE = b" \t\r\n"
 _NAME_AND_EMAIL = re.compile(rb"([^<]*)<([^>]*)>")
 _ADDRESS = re.compile(rb"<([^<>]*)>")
+_AND = re.compile(rb"\s*(?:[,;&]|and\b)")
+_BETWEEN = re.compile(rb"[\s,;]+")
+_BARE = re.compile(rb'[^\s<>,;@()"]+@[^\s<>,;@()"]+')
 _MAIL_MAPS = ("refs/remotes/origin/HEAD:.mailmap", "HEAD:.mailmap")
 
 TRAILER_ROLES = {
@@ -163,17 +166,32 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
         if match and role:
             found.append((role, [line[match.end() :]]))
     unfolded = ((role, _NEXT_LINE.sub(b" ", b"".join(lines).strip(_SPACE))) for role, lines in found)
-    return [(role, person_of(value)) for role, value in unfolded if value]
+    return [(role, person) for role, value in unfolded if value for person in persons_of(value)]
 
 
-def person_of(value: bytes) -> Person:
-    """Return the name and the e-mail address of a trailer's value.
+def persons_of(value: bytes) -> list[Person]:
+    """Return the names and e-mail addresses of the people that a trailer's value lists, mostly one.
 
-    >>> person_of(b"Bob <bob@example.org>"), person_of(b"Eve")
-    ((b'Bob', b'bob@example.org'), (b'Eve', b''))
+    >>> persons_of(b"Bob <bob@example.org>"), persons_of(b"Eve")
+    ([(b'Bob', b'bob@example.org')], [(b'Eve', b'')])
+    >>> persons_of(b"Bob <bob@example.org> and Eve <eve@example.org> (for <docs>)"), persons_of(b"bob@example.org")
+    ([(b'Bob', b'bob@example.org'), (b'Eve', b'eve@example.org')], [(b'', b'bob@example.org')])
     """
-    address = _ADDRESS.search(value)
-    return (value[: address.start()].rstrip(), address[1].strip()) if address else (value, b"")
+    found: list[Person] = []
+    end = 0
+    for address in _ADDRESS.finditer(value):
+        name = value[end : address.start()]
+        if found:
+            joined = _AND.match(name)
+            if joined is None or b"@" not in address[1] or b"(" in name:
+                break
+            name = name[joined.end() :]
+        found.append((name.strip() if found else name.rstrip(), address[1].strip()))
+        end = address.end()
+    if found:
+        return found
+    words = _BETWEEN.split(value)
+    return [(b"", word) for word in words] if all(map(_BARE.fullmatch, words)) else [(value, b"")]
 
 
 def _trailer_lines(message: bytes) -> list[bytes]:
