@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from prov.model import ProvDocument
 from tests.conftest import DemoProject
+from tests.sources.git_maker import Repository
+from tests.sources.joined import own_model, store_of
 
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import Mlflow2ProvError, UsageError
@@ -122,6 +124,15 @@ def foreign() -> ProvDocument:
     document.used("ex:writing", "ex:data")
     document.wasAssociatedWith("ex:writing", document.agent("ex:ada"))
     return document
+
+
+def test_a_dirty_tree_of_a_model_that_no_run_made_is_told(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "code")
+    url = store_of(tmp_path, *own_model(made.commit({"train.py": "1"}), "diff --git a/x b/x"))
+    with extract(made.path, url, skip=["artifacts"]) as graph:
+        page = graph.why("models:/m-own")
+    assert "the work tree was dirty" in page.text("markdown")
+    assert page.facts["completeness"]["missing"]
 
 
 def test_any_document_has_a_page() -> None:

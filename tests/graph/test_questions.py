@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from benchmarks.questions_graph import make_sources, parameters
 from prov.model import ProvDocument
 from tests.conftest import DemoProject
+from tests.sources.git_maker import Repository
+from tests.sources.joined import own_model, store_of
 
 from mlflow2prov import Graph, extract, merge
 from mlflow2prov.errors import UsageError
@@ -123,6 +126,38 @@ def test_which_file_version_made_each_model(graph: Graph, truth: dict[str, Any])
         ).to_pylist()
         assert (row["path"], row["run_id"]) == (run["entry_point"], run["run_id"])
         assert run["commit"].startswith(row["commit"])
+
+
+def test_which_files_ran_for_each_model_and_whether_the_tree_was_dirty(
+    demo_project: DemoProject, truth: dict[str, Any]
+) -> None:
+    options = {"skip": ["artifacts"], "follow_imports": True}
+    graph = extract(demo_project.repository, f"sqlite:///{demo_project.database}", **options)
+    ran = defaultdict[str, set[str]](set)
+    for name, version in versions(truth, alive=False).items():
+        run = runs(truth)[version["run_id"]]
+        rows = graph.ask("code-of-model", model=f"models:/{version['name']}/{version['version']}").to_pylist()
+        told = {(row["role"], row["path"]) for row in rows}
+        assert ("EntryPoint", run["entry_point"]) in told
+        assert {row["work_tree"] for row in rows} == {run["work_tree"]}
+        for _, path in told:
+            ran[path].add(name)
+    assert ran["src/tracking.py"], "the scripts import it"
+    for path, names in ran.items():
+        answer = graph.ask("runs-of-file", file=path).to_pylist()
+        assert {name for row in answer for name in row["models"] or ()} == names
+    trees = Counter(column(graph, "work-trees", "work_tree"))
+    assert trees == Counter(run["work_tree"] for run in runs(truth).values())
+    assert trees["dirty"]
+
+
+def test_a_model_of_no_run_has_the_work_tree_that_it_was_made_in(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "code")
+    commit = made.commit({"train.py": "1"})
+    with extract(made.path, store_of(tmp_path, *own_model(commit, "diff --git a/x b/x"))) as graph:
+        rows = graph.ask("work-trees").to_pylist()
+    own = [row for row in rows if row["work_tree"] == "dirty"]
+    assert [(row["made_by"], row["commit"]) for row in own] == [("n m-own", commit[:7])]
 
 
 def test_which_models_used_each_dataset(graph: Graph, truth: dict[str, Any]) -> None:

@@ -87,7 +87,9 @@ def test_a_history_that_becomes_another_is_read_as_if_anew(
         assert again == saved(tmp_path, repository.path, find_copies=find_copies)
 
 
-def test_a_shallow_clone_that_is_deepened_is_read_as_if_anew(tmp_path: Path, shown: set[str]) -> None:
+def test_a_shallow_clone_that_is_deepened_is_read_as_if_anew(
+    tmp_path: Path, shown: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
     origin = Repository(tmp_path / "origin")
     shas: list[str] = []
     for number in range(6):
@@ -96,6 +98,9 @@ def test_a_shallow_clone_that_is_deepened_is_read_as_if_anew(tmp_path: Path, sho
     subprocess.run(["git", "clone", "-q", "--depth", "2", url, str(tmp_path / "r")], check=True)
     clone = Repository(tmp_path / "r")
     first = saved(tmp_path, clone.path, cache=tmp_path / "c")
+    assert caplog.text.count("is a shallow clone") == 1
+    assert saved(tmp_path, clone.path, cache=tmp_path / "c") == first
+    assert caplog.text.count("is a shallow clone") == 2
     clone.git("fetch", "-q", "--depth", "4", "origin")
     shown.clear()
     deeper = saved(tmp_path, clone.path, cache=tmp_path / "c")

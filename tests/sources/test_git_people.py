@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from git_maker import Repository, picked, read
 
-from mlflow2prov.sources.git_people import MailMap, people_of, person_of
+from mlflow2prov.sources.git_people import MailMap, people_of, persons_of
 
 GRACE = b"Grace Hopper <grace@example.org>"
 
@@ -32,6 +32,8 @@ LINES = [
     ],
     *[
         b"(cherry picked from commit abc)",
+        b"Reviewed-by: L <l@x>, M <m@x>",
+        b"Reviewed-by: n@x",
         b"Reviewed-by: R",
         b"REVIEWED-by:  R <r@x>",
         b"plain words",
@@ -65,12 +67,34 @@ def test_trailers_are_those_that_git_finds_when_nothing_is_configured(repository
     for message, *listed in zip(tokens, tokens, tokens, tokens, strict=True):
         found = people_of(message)
         for role, values in zip(["CoAuthor", "SignedOffBy", "ReviewedBy"], listed, strict=True):
-            people = [person_of(value.strip()) for value in values.split(b"\x01") if value.strip()]
+            given = [value.strip() for value in values.split(b"\x01") if value.strip()]
+            people = [person for value in given for person in persons_of(value)]
             assert [person for of, person in found if of == role] == people, message
             seen[role] += len(people)
         seen["messages"] += 1
     assert seen["messages"] == size
     assert min(seen.values()) > size / 30, seen
+
+
+@pytest.mark.parametrize(
+    ("value", "people"),
+    [
+        (b"A <a@x>, B <b@x>; <c@x> & D, E <d@x> and F <f@x>", "A a@x|B b@x| c@x|D, E d@x|F f@x"),
+        (b"Doe, Jane <j@x>", "Doe, Jane j@x"),
+        (b"A <a@x> (with B <b@x>)", "A a@x"),
+        (b"A <a@x>, (B) <b@x>", "A a@x"),
+        (b"A <a@x> B <b@x>", "A a@x"),
+        (b"A <a@x>, see <https://x/y>", "A a@x"),
+        (b"a@x, b@x", " a@x| b@x"),
+        (b"a@x", " a@x"),
+        (b"Jane a@x", "Jane a@x "),
+        (b"@jane", "@jane "),
+        (b"A <>", "A "),
+        (b"<<a@x>>", "< a@x"),
+    ],
+)
+def test_a_trailer_may_list_people(value: bytes, people: str) -> None:
+    assert "|".join(f"{name.decode()} {email.decode()}" for name, email in persons_of(value)) == people
 
 
 def test_a_mail_map_means_what_git_says_it_means(repository: Repository) -> None:

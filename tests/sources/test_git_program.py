@@ -189,6 +189,33 @@ def test_a_place_that_is_no_repository_is_named(tmp_path: Path) -> None:
         assert str(tmp_path / name) in str(caught.value)
 
 
+def test_a_git_folder_that_is_none_is_told_from_none_at_all(repository: Repository, tmp_path: Path) -> None:
+    history(repository)
+    (repository.path / ".git" / "HEAD").write_text("")
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / ".git").write_text(f"gitdir: {tmp_path}/gone\n")
+    for folder, said in ((repository.path, "not a git repository"), (tmp_path / "moved", f"{tmp_path}/gone")):
+        with pytest.raises(SourceError, match=f"is no Git repository any more: .*{said}"):
+            read(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("[core\nx", "bad config line 1"),
+        ("[core]\nrepositoryformatversion = 99\n", "found 99`; mend that"),
+        ("[core]\nrepositoryformatversion = 1\n[extensions]\nodd = 1\n", "extension found: odd`; mend that"),
+    ],
+)
+def test_a_configuration_that_git_does_not_understand_is_told(
+    repository: Repository, config: str, said: str
+) -> None:
+    history(repository)
+    (repository.path / ".git" / "config").write_text(config)
+    with pytest.raises(SourceError, match=said):
+        repository.read()
+
+
 def test_git_itself_missing_is_said(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,19 @@ def test_folders_may_be_more_than_files(tmp_path: Path) -> None:
     assert len(inside) == 11 and leaves_of_rows(inside, commit) == [(path, commit)]
 
 
+def test_folders_in_folders_may_be_more_than_python_goes_down(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "code")
+    tree = made.tree({"train.py": "1"})
+    for _ in range(1_200):
+        tree = made.git("mktree", stdin=f"040000 tree {tree}\td\n".encode())
+    commit = made.git("commit-tree", "-m", "deep", tree)
+    rows = read_with_members(made.path, [commit])
+    assert len(rows["git_folder"]) == 1_200
+    assert [row["path"] for row in rows["git_member"] if row["revision_commit"]] == [
+        "d/" * 1_200 + "train.py"
+    ]
+
+
 def test_no_tree_is_listed_where_that_is_not_asked_for(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "r")
     one = repository.commit({"a/x": "1"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Sources:
         changes: what may be new in it since an earlier reading, likewise.
         repository: the Git history, with the commits, sources and datasets that runs name, and what is remembered
             of commits; None where there is none.
-        state: what tells whether the history is as it was.
+        state: what tells whether the history is as it was, given the commits that runs name.
         redaction: makes the SQL of a text without the credentials in it.
         names: the names of a document, by the remotes and the paths of the repositories.
         now_ms: the clock.
@@ -58,7 +58,7 @@ class Sources:
     at_once: bool
     changes: Callable[[Known], Batches] | None
     repository: Callable[[list[tuple[str, ...]], list[tuple[str, str, str, str]], Memory], Batches] | None
-    state: Callable[[], str] | None
+    state: Callable[[Collection[str]], str] | None
     redaction: Callable[[str], str]
     names: Callable[[list[tuple[str | None, str]]], Names]
     now_ms: Callable[[], int]
@@ -145,9 +145,9 @@ class _Extraction:
                     f"FROM {cache.sources}.{unit.table}"
                 )
         if self._sources.repository and self._sources.state:
-            state = self._sources.state()
             wanted = wanted_sql(lambda table: f"{cache.sources}.{table}")
             points, datasets = (run(f"{sql} ORDER BY ALL") for sql in wanted.values())
+            state = self._sources.state({point[0] for point in points})
             take_in(
                 self._store,
                 cache.sources,
@@ -283,7 +283,6 @@ class _Extraction:
         """Read the history anew if it is another, or if runs name something else in it than before; return its state."""
         if not (self._sources.repository and self._sources.state):
             return None
-        state = self._sources.state()
         run, schema = self._store.run, found.arrived.schema
         is_other = False
         for asked, sql in wanted_sql(lambda table: f"({found.after(table)})").items():
@@ -294,10 +293,9 @@ class _Extraction:
                     f"SELECT 1 FROM ((FROM {new} EXCEPT FROM {known}) UNION ALL (FROM {known} EXCEPT FROM {new})) LIMIT 1"
                 )
             )
+        points, datasets = (run(f"FROM {schema}.{asked} ORDER BY ALL") for asked in ("asked", "asked_data"))
+        state = self._sources.state({point[0] for point in points})
         if state != self._cache.meta().get("git_state") or is_other:
-            points, datasets = (
-                run(f"FROM {schema}.{asked} ORDER BY ALL") for asked in ("asked", "asked_data")
-            )
             batches = self._sources.repository(points, datasets, GitMemory(self._cache))
             take_in(self._store, schema, batches, self._sources.redaction)
             found.arrived.git = True

@@ -125,6 +125,8 @@ PIECES: dict[str, str] = {
     "JOIN {wasInformedBy} i ON i.informed = x.creation JOIN {Commit} c ON c.id = i.informant)",
     "run_script": "(SELECT DISTINCT x.run, x.creation, u.entity AS revision FROM {execution} x "
     "JOIN {used} u ON u.activity = x.creation WHERE u.role = 'EntryPoint')",
+    "run_code": "(SELECT DISTINCT x.run, u.entity AS revision, u.role FROM {execution} x "
+    "JOIN {used} u ON u.activity = x.creation WHERE u.role IN ('EntryPoint', 'ImportedModule', 'ProjectFile'))",
     "run_person": "(SELECT DISTINCT x.run, a.agent AS person FROM {execution} x "
     "JOIN {wasAssociatedWith} a ON a.activity = x.creation WHERE a.agent IS NOT NULL)",
     "run_data": "(SELECT DISTINCT x.run, u.entity AS dataset, u.role FROM {execution} x "
@@ -146,6 +148,9 @@ PIECES: dict[str, str] = {
     "SELECT d.generatedEntity, x.run, x.creation FROM {wasDerivedFrom} d "
     "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity "
     "JOIN {wasGeneratedBy} g ON g.entity = d.usedEntity JOIN {execution} x ON x.creation = g.activity)",
+    "made_in": "(SELECT DISTINCT version, creation FROM {made_of} UNION "
+    "SELECT d.generatedEntity, g.activity FROM {wasDerivedFrom} d "
+    "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity JOIN {wasGeneratedBy} g ON g.entity = d.usedEntity)",
     "needs": "(SELECT DISTINCT m.version, e.id AS environment, "
     "lower(regexp_replace(regexp_extract(q.r, '^[A-Za-z0-9._-]+'), '[-_.]+', '-', 'g')) AS package, "
     "regexp_extract(q.r, '===?\\s*([0-9][^\\s;,]*)', 1) AS pinned, q.r AS requirement "

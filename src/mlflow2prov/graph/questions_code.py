@@ -63,6 +63,70 @@ QUESTIONS = (
         "WHERE o.generalEntity = $file ORDER BY ALL",
     ),
     Question(
+        name="code-of-model",
+        topic="Code",
+        title="Which files ran to make a model version: its script, and what that imports?",
+        about=("RegisteredModelVersion",),
+        parameters=(MODEL,),
+        columns={
+            "role": "EntryPoint: what was executed; ImportedModule; ProjectFile: the MLproject that says what to execute",
+            "path": "the file",
+            "changed_in": "the commit that last changed it",
+            "blob": "the object name of its content",
+            "run": "the run",
+            "work_tree": "clean; dirty, with changes on top of its commit; or unknown",
+        },
+        sql="SELECT DISTINCT s.role, f.path, f.commit[:7] AS changed_in, f.blob, r.label AS run, r.work_tree "
+        "FROM {made_of} m JOIN {run_code} s ON s.run = m.run JOIN {FileRevision: path, commit, blob} f "
+        "ON f.id = s.revision JOIN {Run: work_tree} r ON r.id = m.run "
+        "WHERE m.version = $model ORDER BY ALL",
+        note="What a script imports is known where the extraction had `--follow_imports`.",
+    ),
+    Question(
+        name="runs-of-file",
+        topic="Code",
+        title="Which runs and model versions ran a file, executed or imported, in whichever revision?",
+        about=("File",),
+        parameters=(_FILE,),
+        columns={
+            "path": "the path at that time",
+            "changed_in": "the commit of the revision",
+            "role": "EntryPoint, ImportedModule or ProjectFile",
+            "run": "the run",
+            "run_id": "its identifier",
+            "models": "the versions that it made",
+        },
+        sql="SELECT f.path, f.commit[:7] AS changed_in, s.role, r.label AS run, r.run_id, "
+        "list(DISTINCT v.label ORDER BY v.label) FILTER (v.label IS NOT NULL) AS models "
+        "FROM {specializationOf} o JOIN {FileRevision: path, commit} f ON f.id = o.specificEntity "
+        "JOIN {run_code} s ON s.revision = f.id JOIN {Run} r ON r.id = s.run "
+        "LEFT JOIN {made_of} m ON m.run = s.run LEFT JOIN {RegisteredModelVersion} v ON v.id = m.version "
+        "WHERE o.generalEntity = $file GROUP BY ALL ORDER BY f.path, changed_in, s.role, run, models, r.run_id",
+        note="What a script imports is known where the extraction had `--follow_imports`.",
+    ),
+    Question(
+        name="work-trees",
+        topic="Code",
+        title="Was the work tree dirty: had it changes that were not committed?",
+        about=("Run",),
+        columns={
+            "work_tree": "clean, dirty or unknown",
+            "made_by": "the run, or a logged model that no run made",
+            "commit": "the commit that the code was at",
+            "models": "the versions that were made",
+        },
+        sql="SELECT coalesce(w.work_tree, 'unknown') AS work_tree, w.label AS made_by, c.sha[:7] AS commit, "
+        "list(DISTINCT v.label ORDER BY v.label) FILTER (v.label IS NOT NULL) AS models "
+        "FROM (SELECT r.id, r.label, x.creation, r.work_tree FROM {Run: work_tree} r JOIN {execution} x ON x.run = r.id "
+        "UNION ALL SELECT l.id, l.label, g.activity, l.work_tree FROM {LoggedModel: work_tree} l "
+        "JOIN {wasGeneratedBy} g ON g.entity = l.id WHERE g.activity NOT IN (SELECT creation FROM {execution})) w "
+        "LEFT JOIN (SELECT i.informed, t.sha FROM {wasInformedBy} i JOIN {Commit: sha} t ON t.id = i.informant) c "
+        "ON c.informed = w.creation LEFT JOIN {made_in} m ON m.creation = w.creation "
+        "LEFT JOIN {RegisteredModelVersion} v ON v.id = m.version "
+        "GROUP BY w.id, w.label, w.work_tree, c.sha ORDER BY ALL",
+        note="MLflow records it where its Git model versioning is on, on a logged model.",
+    ),
+    Question(
         name="history-of-file",
         topic="Code",
         title="Who changed a file, when, and in which commits?",

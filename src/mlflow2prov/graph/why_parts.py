@@ -256,7 +256,8 @@ _TAGS = (
 _DIRTY = (
     f"{_TAGS} t, {{subject}} s "
     "WHERE t.name IN ('mlflow.source.git.dirty', 'mlflow.git.dirty', 'git.dirty', 'git_dirty') "
-    "AND (t.owner = s.run OR t.owner IN (SELECT entity FROM {wasGeneratedBy} WHERE activity = s.creation))"
+    "AND (t.owner IN (s.run, s.thing) OR t.owner IN (SELECT entity FROM {wasGeneratedBy} WHERE activity = s.creation "
+    "UNION ALL SELECT usedEntity FROM {wasDerivedFrom} WHERE generatedEntity = s.version))"
 )
 _USED_DATA = f"{_DATA} d, {{subject}} s WHERE d.activity = s.creation"
 
@@ -411,6 +412,13 @@ GAPS = (
         mend="restore it: mlflow runs restore --run-id …",
         known="SELECT count(*) = 0 FROM {subject} s JOIN {wasInvalidatedBy} i ON i.entity = s.run "
         "OR i.entity IN (SELECT usedEntity FROM {wasDerivedFrom} WHERE generatedEntity = s.version)",
+    ),
+    Gap(
+        name="clean_tree_of_thing",
+        missing="the exact code: the work tree was dirty, it had changes that were not committed",
+        mend="commit before you run, and run it again",
+        known=f"SELECT bool_and(lower(t.value) IN ('false', '0', 'no')) FROM {_DIRTY}",
+        about="other",
     ),
     Gap(
         name="maker",

@@ -27,7 +27,6 @@ _MOST_PARAMS_BYTES = 10_000
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[^\x00-\x1f]{1,1000}")
-_SECTION = re.compile(r"\[\s*('?)(.*)\1\s*\]")
 _REMOTE = re.compile(r"""remote\s*["'](.*)["']""")
 
 
@@ -212,9 +211,8 @@ def read_config(content: bytes, folder: str) -> Config:
     section, default = "", None
     for line in clean_text(content[:MOST_BYTES]).splitlines():
         stripped = line.strip()
-        header = _SECTION.fullmatch(stripped)
-        if header:
-            section = header[2].strip()
+        if stripped.startswith("[") and stripped.endswith("]"):
+            section = _unquoted(stripped[1:-1].strip()).strip()
         elif "=" in stripped and stripped[0] not in "#;":
             key, _, raw = stripped.partition("=")
             key, value = key.strip(), raw.strip().strip("'\"")
@@ -226,6 +224,10 @@ def read_config(content: bytes, folder: str) -> Config:
             elif remote and key in {"version_aware", "worktree"} and value.lower() in {"true", "1", "yes"}:
                 versions.add(remote[1])
     return Config(remotes, default, frozenset(versions))
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "'" else name
 
 
 def _url(value: str, folder: str) -> str:

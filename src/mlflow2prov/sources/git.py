@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.beside import Beside
-from mlflow2prov.sources.git_abbreviations import full_names
+from mlflow2prov.sources.git_abbreviations import commits_there, full_names
 from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
-from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of
+from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of, roots_of, say_what_is_cut_off
 from mlflow2prov.sources.git_people import read_mail_map
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_reading import Asked, Reading
@@ -87,7 +87,10 @@ def read_repositories(
     datasets = list(dict.fromkeys((full.get(it[0], it[0]), *it[1:]) for it in datasets))
     parts: dict[str, list[Part]] = {}
     for number, git in enumerate(gits, 1):
-        part = part_of(number, git, entry_points, wanted)
+        layout = layout_of(git)
+        if not memory:  # else asking for the state has said it, which is done each time
+            say_what_is_cut_off(layout)
+        part = part_of(number, git, entry_points, wanted, layout)
         parts.setdefault(part.git.object_format(), []).append(part)
     found = {pair for part in _all(parts) for pair in part.points}
     if len(found) < len(entry_points):
@@ -101,24 +104,32 @@ def read_repositories(
         first = yield from _read_as_one(same, datasets, wanted, memory, first)
 
 
-def repository_state(*paths: str | Path) -> str:
+def repository_state(*paths: str | Path, commits: Collection[str] = ()) -> str:
     """Return a digest that is another one when reading the repositories would give something else.
 
-    It is made of all refs, a detached ``HEAD``, the mail map and the keys at hand, and of how much of the
-    history is there.
+    It is made of all refs, a detached ``HEAD``, the mail map and the keys at hand, of the work trees, of how much of
+    the history is there, and of which of some commits are, be they reached by a ref or not.
+
+    Args:
+        paths: of the repositories.
+        commits: the names of commits that runs give, in full or abbreviated.
 
     Raises:
         SourceError: there is no repository, or Git can't read it.
     """
-    state = tuple(_state_of(Git(_folder(path))) for path in paths)
+    state = tuple(_state_of(Git(_folder(path)), commits) for path in paths)
     return hashlib.sha256(repr(state[0] if len(state) == 1 else state).encode()).hexdigest()
 
 
-def _state_of(git: Git) -> tuple[object, ...]:
+def _state_of(git: Git, commits: Collection[str]) -> tuple[object, ...]:
     layout = layout_of(git)
+    say_what_is_cut_off(layout)
     return (
         layout,
+        roots_of(git, layout),
         sorted(git.cut_off()) if layout.is_shallow else (),
+        git.output("count-objects", "-v") if layout.is_partial else b"",
+        commits_there(git, commits),
         git.output("for-each-ref", "--format=%(objectname) %(refname)"),
         git.answer("config", "-z", "--get-all", "remote.origin.url"),
         detached_head(git),

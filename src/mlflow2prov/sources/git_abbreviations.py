@@ -17,6 +17,8 @@ LEAST_DIGITS = 7
 ABBREVIATED = f"[0-9a-f]{{{LEAST_DIGITS},63}}"
 """What an abbreviation is, as a regular expression."""
 
+_NAME = f"[0-9a-f]{{{LEAST_DIGITS},64}}"
+
 _DIGITS = {"sha1": 40, "sha256": 64}
 """How many digits the name of an object has, by the algorithm."""
 
@@ -30,9 +32,8 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
     """Return the object names of the commits that abbreviated names mean, in all repositories together.
 
     An abbreviation means the one commit that begins with it; so may 40 digits, which are a whole name only where objects
-    are named by SHA-1. Where several do, those count that branches, tags
-    or a detached ``HEAD`` reach; where these are still several, it means none, and a warning says so. What names
-    no commit is left out.
+    are named by SHA-1. Where several do, those count that branches, tags or a detached ``HEAD`` reach; where these are
+    still several, it means none, and a warning says so. What names no commit is left out.
 
     Args:
         gits: of each repository.
@@ -41,7 +42,7 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
     asked = sorted({name for name in named if re.fullmatch(ABBREVIATED, name)})
     if not asked:
         return {}
-    having = [(git, _commits(git, asked)) for git in gits]
+    having = [(git, _commits(git, _shorter_than_names(git, asked))) for git in gits]
     found: dict[str, set[bytes]] = {name: set() for name in asked}
     for _, commits in having:
         for commit in commits:
@@ -58,13 +59,22 @@ def full_names(gits: Sequence[Git], named: Iterable[str]) -> dict[str, str]:
     return {name: next(iter(commits)).decode() for name, commits in found.items() if len(commits) == 1}
 
 
-def _commits(git: Git, asked: Sequence[str]) -> set[bytes]:
-    """Return the commits of a repository that begin with one of some names, and are not called so."""
+def commits_there(git: Git, named: Iterable[str]) -> list[bytes]:
+    """Return the object names of the commits of a repository that names mean, in full or abbreviated; sorted."""
+    return sorted(_commits(git, sorted({name for name in named if re.fullmatch(_NAME, name)})))
+
+
+def _shorter_than_names(git: Git, asked: Sequence[str]) -> list[str]:
+    """Return those that are no whole name in a repository."""
     digits = _DIGITS.get(git.object_format(), 0) if any(len(name) >= 40 for name in asked) else 40
-    short = [name for name in asked if len(name) < digits]
+    return [name for name in asked if len(name) < digits]
+
+
+def _commits(git: Git, asked: Sequence[str]) -> set[bytes]:
+    """Return the commits of a repository whose names begin with one of some names."""
     names: list[bytes] = []
-    for start in range(0, len(short), _AT_ONCE):
-        options = [f"--disambiguate={name}" for name in short[start : start + _AT_ONCE]]
+    for start in range(0, len(asked), _AT_ONCE):
+        options = [f"--disambiguate={name}" for name in asked[start : start + _AT_ONCE]]
         names += git.output("rev-parse", *options).split()
     if not names:
         return set()

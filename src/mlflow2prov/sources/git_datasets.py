@@ -24,7 +24,7 @@ from mlflow2prov.prov.text import composed
 from mlflow2prov.sources.git_data_pieces import Entry, Place, exact, folders_above
 from mlflow2prov.sources.git_history import Paths, State
 from mlflow2prov.sources.git_hosting import Hosted, Hosting
-from mlflow2prov.sources.git_links import followed
+from mlflow2prov.sources.git_links import followed, may_be_path
 from mlflow2prov.sources.git_source_paths import target_of
 
 _DIGEST = re.compile(r"(?:md5:|sha256:)?([0-9a-fA-F]{32,64})(?:\.dir)?")
@@ -199,7 +199,8 @@ def source_of(text: str) -> str | None:
         return None
     told = [document.get(key) for key in ("uri", "url", "path")] if isinstance(document, dict) else []
     found = next((value for value in told if isinstance(value, str) and value), None)
-    return None if found is None or re.search("[\ud800-\udfff\0]", found) else found
+    is_odd = found is None or re.search("[\ud800-\udfff\0]", found) or not may_be_path(found)
+    return None if is_odd else found
 
 
 class _Tree:

@@ -36,6 +36,7 @@ from mlflow2prov.sources.git_command_lines import Named, script_named
 from mlflow2prov.sources.git_commands import script_of
 from mlflow2prov.sources.git_declared import DECLARING, PROJECT, DeclaredAt
 from mlflow2prov.sources.git_hosting import Hosting
+from mlflow2prov.sources.git_links import may_be_path
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_source_paths import (
     DRIVE,
@@ -48,6 +49,7 @@ from mlflow2prov.sources.git_source_paths import (
 from mlflow2prov.sources.git_tree import Tree
 
 _PROJECT = PROJECT.decode()
+_JOINED = re.compile(r"(?:/|[A-Za-z]:\\).*?[/\\]file:(?=[/\\])", re.DOTALL)
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _INSTALLED = re.compile(r".*/(?:site|dist)-packages/(.+)", re.DOTALL)
 _SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECASE)
@@ -215,6 +217,7 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     named = script_named(source)
     if named is not None:
         return _readings_of_command(source, named, roots)
+    source = _unjoined(source)
     target = target_of(source, roots)
     found: list[Reading] = [target]
     if entry and any(path.rpartition("/")[2] == _PROJECT for path in target.exact):
@@ -238,6 +241,12 @@ def _readings_of_command(source: str, named: Sequence[Named], roots: Sequence[st
         if not is_module and target.tail and DRIVE.match(name):
             found.append(AnyCase(target.tail))
     return tuple(found)
+
+
+def _unjoined(source: str) -> str:
+    """Return the ``file:`` URI of a project, which MLflow takes for a path in the folder that it runs in."""
+    joined = _JOINED.match(source)
+    return f"file://{source[joined.end() :]}" if joined else source
 
 
 def _other_readings(path: str, target: Target) -> Iterator[Reading]:
@@ -274,6 +283,8 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], hosting: Hosting, d
         hosting: the repositories that are read, as URLs of their files name them.
         declared: what a revision declares that can be run.
     """
+    if not (may_be_path(asked.source) and may_be_path(asked.entry)):
+        return Found(0)
     for reading in _readings_of(asked, roots, hosting):
         found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:

@@ -61,11 +61,11 @@ class AtHand:
             self.paths, entry_points=entry_points, datasets=datasets, wanted=self.wanted, memory=memory
         )
 
-    def state(self) -> str:
-        """Return a digest of the state that they are in."""
+    def state(self, commits: Collection[str]) -> str:
+        """Return a digest of the state that they are in, and of which of the commits that runs name they have."""
         from mlflow2prov.sources.git import repository_state
 
-        return repository_state(*self.paths)
+        return repository_state(*self.paths, commits=commits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

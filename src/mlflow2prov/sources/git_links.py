@@ -16,6 +16,8 @@ from mlflow2prov.sources.tables import Batches
 MOST_BYTES = 4_096
 """No system takes a longer path."""
 
+_MOST_PARTS = 512
+
 _MOST_STEPS = 40
 """So many links Linux goes through before it gives up."""
 
@@ -59,6 +61,12 @@ def link_rows(links: Iterable[tuple[int, bytes]], history: History) -> Batches:
         made_by = history.commits[history.commit_of[revision]]
         rows.append((made_by, paths.text[path], paths.odd.get(path), *text_of(said)))
     yield from batches_of_rows("git_link", rows)
+
+
+def may_be_path(text: str) -> bool:
+    """Return whether what a run says is short enough to name a path or a module; longer ones would take long to find."""
+    parts = 1 + text.count("/") + text.count("\\") + text.count(".")
+    return len(text) <= MOST_BYTES and parts <= _MOST_PARTS
 
 
 def followed(path: bytes, link_at: Callable[[bytes], bytes | None]) -> bytes | None:

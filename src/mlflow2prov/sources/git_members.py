@@ -122,11 +122,15 @@ class TreeMembers:
         return frozenset(map(self._folder_of.__getitem__, paths))
 
     def _folder(self, path: bytes) -> int:
-        number = self._number.get(path)
-        if number is None:
-            above = self._folder(_above(path))
-            number = self._number[path] = len(self._folders)
-            self._folders.append(path)
+        new: list[bytes] = []
+        while path not in self._number:
+            new.append(path)
+            path = _above(path)
+        number = self._number[path]
+        for inner in reversed(new):
+            above, number = number, len(self._folders)
+            self._number[inner] = number
+            self._folders.append(inner)
             self._paths_in.append(array("i"))
             self._folders_in.append(array("i"))
             self._folders_in[above].append(number)

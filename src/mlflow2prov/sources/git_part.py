@@ -66,9 +66,11 @@ class Part:
         return sorted(heads + ([f"{self.head.decode()} HEAD"] if self.head else []))
 
 
-def part_of(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted) -> Part:
+def part_of(
+    number: int, git: Git, entry_points: Collection[tuple[str, ...]], wanted: GitWanted, layout: Layout
+) -> Part:
     """Return what is read of a repository, given its number; warn where no ref is wanted."""
-    layout, narrowing = layout_of(git), wanted.narrowing
+    narrowing = wanted.narrowing
     refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
     if narrowing.refs and not refs:
         _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
@@ -80,7 +82,7 @@ def part_of(number: int, git: Git, entry_points: Collection[tuple[str, ...]], wa
 
 
 def layout_of(git: Git) -> Layout:
-    """Return where a repository is and how much of it is there; warn where that is not all."""
+    """Return where a repository is and how much of it is there."""
     is_shallow = git.output("rev-parse", "--is-shallow-repository").strip() == b"true"
     top = git.answer("rev-parse", "--show-toplevel") or git.output("rev-parse", "--absolute-git-dir")
     path = Path(os.fsdecode(top.removesuffix(b"\n"))).resolve()
@@ -88,11 +90,15 @@ def layout_of(git: Git) -> Layout:
         path = path.parent
     promised = r"^(remote\..*\.promisor|extensions\.partialclone)$"
     is_partial = git.answer("config", "--get-regexp", promised) is not None
-    if is_shallow:
-        _LOG.warning(
-            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", path
-        )
     return Layout(str(path), is_shallow, is_partial)
+
+
+def say_what_is_cut_off(layout: Layout) -> None:
+    """Warn where a history is not all there."""
+    if layout.is_shallow:
+        _LOG.warning(
+            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", layout.path
+        )
 
 
 def _existing(

@@ -20,6 +20,10 @@ Person = tuple[bytes, bytes]
 
 _SPACE = b" \t\r\n"
 _NAME_AND_EMAIL = re.compile(rb"([^<]*)<([^>]*)>")
+_ADDRESS = re.compile(rb"<([^<>]*)>")
+_AND = re.compile(rb"\s*(?:[,;&]|and\b)")
+_BETWEEN = re.compile(rb"[\s,;]+")
+_BARE = re.compile(rb'[^\s<>,;@()"]+@[^\s<>,;@()"]+')
 _MAIL_MAPS = ("refs/remotes/origin/HEAD:.mailmap", "HEAD:.mailmap")
 
 TRAILER_ROLES = {
@@ -31,6 +35,7 @@ TRAILER_ROLES = {
 
 _END_OF_ALL = b"ed-"
 """What all of them have in them."""
+_NEXT_LINE = re.compile(rb"\n[ \t\r\n]*")
 _TRAILER = re.compile(rb"([A-Za-z0-9-]+)[ \t]*:")
 _GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _SCISSORS = b"# ------------------------ >8 ------------------------\n"
@@ -148,30 +153,45 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
     """
     if _END_OF_ALL not in message.lower():
         return []
-    found: list[tuple[str, bytes]] = []
+    found: list[tuple[str, list[bytes]]] = []
     is_open, role = False, None
     for line in _trailer_lines(message):
         if is_open and line[:1] in _SPACE:
             if role:
-                found[-1] = (role, found[-1][1] + line)
+                found[-1][1].append(line)
             continue
         match = _TRAILER.match(line)
         is_open = match is not None
         role = TRAILER_ROLES.get(match[1].lower()) if match else None
         if match and role:
-            found.append((role, line[match.end() :]))
-    unfolded = ((role, re.sub(rb"\n[ \t\r\n]*", b" ", value.strip(_SPACE))) for role, value in found)
-    return [(role, person_of(value)) for role, value in unfolded if value]
+            found.append((role, [line[match.end() :]]))
+    unfolded = ((role, _NEXT_LINE.sub(b" ", b"".join(lines).strip(_SPACE))) for role, lines in found)
+    return [(role, person) for role, value in unfolded if value for person in persons_of(value)]
 
 
-def person_of(value: bytes) -> Person:
-    """Return the name and the e-mail address of a trailer's value.
+def persons_of(value: bytes) -> list[Person]:
+    """Return the names and e-mail addresses of the people that a trailer's value lists, mostly one.
 
-    >>> person_of(b"Bob <bob@example.org>"), person_of(b"Eve")
-    ((b'Bob', b'bob@example.org'), (b'Eve', b''))
+    >>> persons_of(b"Bob <bob@example.org>"), persons_of(b"Eve")
+    ([(b'Bob', b'bob@example.org')], [(b'Eve', b'')])
+    >>> persons_of(b"Bob <bob@example.org> and Eve <eve@example.org> (for <docs>)"), persons_of(b"bob@example.org")
+    ([(b'Bob', b'bob@example.org'), (b'Eve', b'eve@example.org')], [(b'', b'bob@example.org')])
     """
-    match = re.fullmatch(rb"(.*?)\s*<([^<>]*)>.*", value, re.DOTALL)
-    return (match[1], match[2].strip()) if match else (value, b"")
+    found: list[Person] = []
+    end = 0
+    for address in _ADDRESS.finditer(value):
+        name = value[end : address.start()]
+        if found:
+            joined = _AND.match(name)
+            if joined is None or b"@" not in address[1] or b"(" in name:
+                break
+            name = name[joined.end() :]
+        found.append((name.strip() if found else name.rstrip(), address[1].strip()))
+        end = address.end()
+    if found:
+        return found
+    words = _BETWEEN.split(value)
+    return [(b"", word) for word in words] if all(map(_BARE.fullmatch, words)) else [(value, b"")]
 
 
 def _trailer_lines(message: bytes) -> list[bytes]:

@@ -77,6 +77,7 @@ _GIVEN_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"})
 """The variables that hold settings themselves, of which only ``safe.directory`` is handed on."""
 
 _BROKEN_REF = re.compile(r"warning: ignoring (?:broken ref|ref with broken name|dangling symref) (.*)")
+_UNFIT = re.compile("bad (?:numeric |boolean )?config|repository extension|git repo version")
 _REMOTES_HEAD = re.compile(r"refs/remotes/.*/HEAD")
 
 
@@ -276,6 +277,8 @@ class Git:
             return
         said = next((line for line in lines if line.startswith(("fatal:", "error:"))), None)
         said = said or (lines[0] if lines else f"it ended with code {code}")
+        if said.endswith(":"):  # a list of what is meant
+            said = " ".join([said, *(line.strip() for line in lines if line.startswith("\t"))])
         raise SourceError(_meaning(self.folder, command, said, "".join(lines)))
 
     def _report(self, command: str, lines: list[str]) -> None:
@@ -326,9 +329,15 @@ def _meaning(folder: str, command: str, said: str, everything: str) -> str:
             f"Git does not read {folder}, which belongs to another user: read it as its owner, or allow it"
             f" by `git config --global --add safe.directory {folder}`"
         )
+    if "not a git repository" in everything and os.path.lexists(Path(folder, ".git")):
+        return (
+            f"{folder} is no Git repository any more: its .git is damaged, or names a folder that is none;"
+            f" Git says `{said}`"
+        )
     if "not a git repository" in everything:
         return f"{folder} is not a Git repository: name a work tree or a bare repository"
-    return f"can't read the Git repository {folder}: `git {command}` says `{said}`; see `git fsck`"
+    hint = "mend that" if _UNFIT.search(said) else "see `git fsck`"
+    return f"can't read the Git repository {folder}: `git {command}` says `{said}`; {hint}"
 
 
 def _public(line: str) -> str:

@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _IMPORT_LINE = re.compile(
@@ -24,6 +24,11 @@ _RUN = re.compile(r"^[ \t]*%run[ \t]+(?:-[a-zA-Z]+[ \t]+)*(?:\"([^\"\n]+)\"|'([^
 _RUN_MAGIC_COMMENT = re.compile(r"^# MAGIC[ \t]+(?=%run\b)", re.MULTILINE)
 _CALLS = frozenset({"import_module", "__import__", "run_module"})
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_IMPORTING = re.compile(rb"\b(?:from|import)\b[\w.,*()\s\\]*+")
+_BETWEEN_NAMES = re.compile(rb"[,()]|(?<![\\\r])\r?\n|\bimport\b")
+_MOST_PARTS = 512
+_MOST_DOTS = 5_000
+"""Python takes a time for a dotted name that is the square of its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def imports_of(content: bytes, *, is_notebook: bool = False) -> Imports:
     )
     if tree is None:
         return _of_text(content.decode("utf-8", "replace"), runs=runs)
-    return Imports(tuple(dict.fromkeys(_imports(tree, _has_calls(content)))), _exported(tree), runs)
+    return Imports(_unique(_imports(tree, _has_calls(content))), _exported(tree), runs)
 
 
 def _of_text(text: str, *, runs: tuple[str, ...] = ()) -> Imports:
@@ -100,11 +105,16 @@ def _of_text(text: str, *, runs: tuple[str, ...] = ()) -> Imports:
     tree = syntax_tree(plain.encode("utf-8", "replace"))
     if tree is not None:
         return Imports(
-            tuple(dict.fromkeys(_imports(tree, _has_calls(plain.encode("utf-8", "replace"))))),
+            _unique(_imports(tree, _has_calls(plain.encode("utf-8", "replace")))),
             _exported(tree),
             runs,
         )
-    return Imports(tuple(dict.fromkeys(_lines(plain))), (), runs, is_parsed=False)
+    return Imports(_unique(_lines(plain)), (), runs, is_parsed=False)
+
+
+def _unique(found: Iterable[Import]) -> tuple[Import, ...]:
+    """Return each import once, but for those of modules that lie deeper than Python itself goes down."""
+    return tuple(dict.fromkeys(one for one in found if one.level + one.module.count(".") <= _MOST_PARTS))
 
 
 def _joined(parts: list[Imports]) -> Imports:
@@ -117,13 +127,20 @@ def _joined(parts: list[Imports]) -> Imports:
 
 
 def syntax_tree(content: bytes) -> ast.Module | None:
-    """Return the syntax tree of a text, or None where this Python sees none in it."""
+    """Return the syntax tree of a text, or None where this Python sees none in it, or would take too long to."""
+    if any(map(_has_long_name, _IMPORTING.findall(content))):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return ast.parse(content)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def _has_long_name(text: bytes) -> bool:
+    is_long = text.count(b".") > _MOST_DOTS
+    return is_long and any(name.count(b".") > _MOST_DOTS for name in _BETWEEN_NAMES.split(text))
 
 
 def _imports(tree: ast.Module, has_calls: bool) -> Iterator[Import]:
