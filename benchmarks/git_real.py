@@ -19,6 +19,7 @@ from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, FailedError, best, environment, run
 from benchmarks.sizes import Size
 from mlflow2prov.sources.git import read_repository
+from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import Renames, log_arguments, read_log
 from mlflow2prov.sources.git_program import Git
@@ -96,7 +97,8 @@ def _live(repository: Path) -> frozenset[bytes]:
     live = frozenset[bytes]()
     with git.on_objects_alone() as alone:
         lines = alone.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=starts)
-        history = History(children_of(lines))
+        names = [line.partition(b" ")[0] for line in lines.splitlines()]
+        history = History(children_of(names, Parents.of(lines)))
         with alone.running(*log_arguments(Renames()), lines=starts) as output:
             for commit in read_log(output):
                 state = history.add(commit)
