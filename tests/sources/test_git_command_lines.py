@@ -146,6 +146,9 @@ def test_a_url_of_a_hosting_service_is_the_file_at_its_path(tmp_path: Path) -> N
         "https://github.com/eve/wine/blob/main/run.sh": "run.sh",
         "https://github.com/eve/wine/blob/main/gone.sh": None,
         "https://gitlab.com/ada/wine/-/tree/main/gone": None,
+        "https://[github.com/ada/wine/blob/main/run.sh": "run.sh",
+        "https://\u2100.org/deep/er/blob/main/run.sh": "run.sh",
+        "https://[::1": "MLproject",
         "https://colab.research.google.com/github/ada/wine/blob/main/train.py": "train.py",
     }
     rows = made.read(entry_points=[(sha, source) for source in cases])["git_entry_point"]

@@ -25,7 +25,7 @@ def hosting_of(facts: Facts) -> Hosting:
         Origin(remote, heads.get(repository, ()), _Commits(facts, None if is_one else heads.get(repository)))
         for repository, remote in remotes.items()
     ]
-    return Hosting(origins, lambda: (sha for (sha,) in run("SELECT sha FROM {s}.commit")))
+    return Hosting(origins, lambda: (sha.encode() for (sha,) in run("SELECT DISTINCT sha FROM {s}.commit")))
 
 
 class _Commits:

@@ -4,14 +4,17 @@ Such a URL has the place of the repository, a view, the name of a revision, and 
 that of ``origin`` of a repository that is read, however that is spelled (``ssh://``, ``host:path``, ``https://``). The
 revision may be a commit or a tag, which say exactly which one is meant; a branch goes on, and says only which file it
 is. Names of revisions have slashes as paths do: where one is a branch or a tag of the repository, it counts; where
-none is, the path is any of those that may follow.
+none is, it is taken for a branch, and the path is any of those that may follow; but for ``main`` and ``master``, which are
+branches everywhere, and for what looks like a tag.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -65,6 +68,12 @@ _COMMIT = re.compile(r"(?:commit/)?([0-9a-f]{7,64})(?:/(.*))?", re.DOTALL | re.I
 _MOST_PARTS = 16
 """No name of a revision has more parts between slashes, if it is not known."""
 
+_NO_BRANCH = re.compile(r"refs/(?!heads/)|(?:refs/heads/|branch/)?v?[0-9]+(?:\.[0-9][\w.+-]*)?(?:/|$)|tag/")
+"""How the name of what is no branch begins, or seems to be none: a tag, or a request to merge."""
+
+_TRUNK = re.compile(r"(?:refs/heads/|branch/)?(?:main|master)(?:/(.*))?", re.DOTALL)
+"""The branches beside which there is none whose name goes on with a slash."""
+
 
 class Origin(NamedTuple):
     """The repository that ``origin`` is, of one that is read.
@@ -116,16 +125,17 @@ class _Place:
 class Hosting:
     """The repositories that are read, as URLs of their files name them.
 
+    Held are the object names of all commits, once a URL names one.
+
     Args:
         origins: of each the ``origin``.
         named: the object names of all commits, to find those that are named by their first digits.
     """
 
-    def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[bytes]]) -> None:
         self._origins = [(place, it) for it in origins if (place := _place_of(it.url)) is not None]
         self._named = named
         self._revisions: dict[int, dict[str, set[str | None]]] = {}
-        self._full: dict[str, str | None] = {}
 
     def file(self, url: str, commit: str) -> Hosted | None:
         """Return the file that a URL shows, given the commit of a run; None of one of no repository that is read.
@@ -159,7 +169,7 @@ class Hosting:
             at = self._in_full(exact[1].lower())
             known = [(at, exact[2] or "")] if at else []
         elif not known:
-            known = [(None, path) for _, path in splits[: max(1, len(parts) - 1)]]
+            known = [(None, path) for path in _behind_a_branch(rest, [path for _, path in splits])]
         for at, path in known:
             if at is not None:
                 yield at, path
@@ -179,12 +189,28 @@ class Hosting:
                             found.setdefault(name, set()).add(commit if stays else None)
         return self._revisions[number]
 
+    @cached_property
+    def _sorted(self) -> list[bytes]:
+        return sorted(self._named())
+
     def _in_full(self, digits: str) -> str | None:
         """Return the one commit whose object name begins with some digits."""
-        if digits not in self._full:
-            found = {name for name in self._named() if name.startswith(digits)}
-            self._full[digits] = found.pop() if len(found) == 1 else None
-        return self._full[digits]
+        begin = digits.encode()
+        place = bisect_left(self._sorted, begin)
+        found = [name for name in self._sorted[place : place + 2] if name.startswith(begin)]
+        return found[0].decode() if len(found) == 1 else None
+
+
+def _behind_a_branch(rest: str, paths: Sequence[str]) -> Sequence[str]:
+    """Return those of some paths that may follow the name of a branch that the repository does not have.
+
+    >>> _behind_a_branch("gone/a/b.csv", ["a/b.csv", "b.csv", ""]), _behind_a_branch("main/a.csv", ["a.csv", ""])
+    (['a/b.csv', 'b.csv'], ['a.csv'])
+    """
+    if _NO_BRANCH.match(rest):
+        return []
+    trunk = _TRUNK.fullmatch(rest)
+    return [trunk[1] or ""] if trunk else paths[: max(1, len(paths) - 1)]
 
 
 def are_at_one_place(urls: Sequence[str | None]) -> bool:

@@ -120,7 +120,7 @@ class Reading:
                 Origin(part.remote, part.heads, {point.commit for point in part.points})
                 for part in self._parts
             ),
-            lambda: (name.decode() for name in self._names),
+            lambda: self._names,
         )
 
     @property
