@@ -321,3 +321,27 @@ def test_commits_of_thousands_of_urls_are_found_in_one_list() -> None:
             assert hosting.file(f"{RAW}/{digits}/a.csv", "") == Hosted(name.decode(), ("a.csv",))
     assert hosting.file(f"{RAW}/{'f' * 40}/a.csv", "") == Hosted("", ())
     assert len(asked) == 1
+
+
+def test_a_tag_that_is_not_read_is_no_branch(tmp_path: Path) -> None:
+    project = Project(tmp_path / "r")
+    made = project.repository
+    made.git("remote", "add", "origin", "git@github.com:ada/wine.git")
+    made.git("tag", "release", project.old)
+    datasets = [
+        (f"from {name}", "d", json.dumps({"url": f"{RAW}/{name}/data/wine.csv"}))
+        for name in ("release", "main")
+    ]
+    url = store_of(tmp_path, *of_run("a", project.run, "p.py"), *taking_in(datasets, "a"))
+    own = 2  # other datasets of the store are artifacts of runs
+    for refs, expected in ((["main"], own + 1), ([], own + 2)):
+        with (
+            extract(made.path, url, refs=refs) as together,
+            extract(made.path, refs=refs) as git,
+            extract(mlflow_url=url) as store,
+            merge([store, git]) as both,
+            both.link() as apart,
+        ):
+            assert records(together) == records(apart)
+            matched = "SELECT count(*) FROM {graph}.relation WHERE kind = 42"
+            assert together.query(matched) == [(expected,)]

@@ -82,11 +82,13 @@ class Origin(NamedTuple):
         url: its URL; None where there is no ``origin``.
         heads: its refs, each as the object name of a commit, a blank, and the full name of the ref.
         commits: those commits of runs that the repository has.
+        has_all_refs: whether no refs were left out, so that other names are not those of tags.
     """
 
     url: str | None
     heads: Collection[str]
     commits: Container[str]
+    has_all_refs: bool = True
 
 
 class Hosted(NamedTuple):
@@ -169,7 +171,8 @@ class Hosting:
             at = self._in_full(exact[1].lower())
             known = [(at, exact[2] or "")] if at else []
         elif not known:
-            known = [(None, path) for path in _behind_a_branch(rest, [path for _, path in splits])]
+            has_all = self._origins[number][1].has_all_refs
+            known = [(None, path) for path in _behind_a_branch(rest, [path for _, path in splits], has_all)]
         for at, path in known:
             if at is not None:
                 yield at, path
@@ -201,16 +204,18 @@ class Hosting:
         return found[0].decode() if len(found) == 1 else None
 
 
-def _behind_a_branch(rest: str, paths: Sequence[str]) -> Sequence[str]:
-    """Return those of some paths that may follow the name of a branch that the repository does not have.
+def _behind_a_branch(rest: str, paths: Sequence[str], has_all_refs: bool) -> Sequence[str]:
+    """Return those of some paths that may follow the name of a branch that is not read.
 
-    >>> _behind_a_branch("gone/a/b.csv", ["a/b.csv", "b.csv", ""]), _behind_a_branch("main/a.csv", ["a.csv", ""])
+    >>> _behind_a_branch("gone/a/b.csv", ["a/b.csv", "b.csv", ""], True), _behind_a_branch("main/a.csv", [""], False)
     (['a/b.csv', 'b.csv'], ['a.csv'])
     """
     if _NO_BRANCH.match(rest):
         return []
     trunk = _TRUNK.fullmatch(rest)
-    return [trunk[1] or ""] if trunk else paths[: max(1, len(paths) - 1)]
+    if trunk:
+        return [trunk[1] or ""]
+    return paths[: max(1, len(paths) - 1)] if has_all_refs else []
 
 
 def are_at_one_place(urls: Sequence[str | None]) -> bool:

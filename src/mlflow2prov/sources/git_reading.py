@@ -117,7 +117,12 @@ class Reading:
     def _hosting(self) -> Hosting:
         return Hosting(
             (
-                Origin(part.remote, part.heads, {point.commit for point in part.points})
+                Origin(
+                    part.remote,
+                    part.heads,
+                    {point.commit for point in part.points},
+                    has_all_refs=not self._asked.wanted.narrowing.refs,
+                )
                 for part in self._parts
             ),
             lambda: self._names,
