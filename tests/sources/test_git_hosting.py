@@ -118,6 +118,9 @@ def test_the_repository_is_that_of_origin_however_it_is_spelled(project: Project
         f"{GITHUB}/raw/2024.1/data/wine.csv",
         f"{GITHUB}/raw/master/data/only.csv",
         f"{GITHUB}/raw/refs/heads/master/data/only.csv",
+        f"{GITHUB}/blob/../../eve/beer/blob/main/data/wine.csv",
+        f"{GITHUB}/blob/gone/%2e%2e/data/wine.csv",
+        f"{GITHUB}/blob/x//only.csv",
         "https://[github.com/ada/wine/raw/main/data/wine.csv",
     ],
 )

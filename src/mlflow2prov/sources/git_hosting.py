@@ -161,6 +161,8 @@ class Hosting:
 
     def _readings(self, number: int, rest: str, commit: str) -> Iterator[tuple[str, str]]:
         """Yield the commits and paths that what follows the beginning of a URL may mean."""
+        if not {"", ".", ".."}.isdisjoint(rest.split("/")):  # which leads somewhere else
+            return
         parts = rest.split("/", _MOST_PARTS)
         splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
         revisions = self._revisions_of(number)
