@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -324,6 +325,18 @@ def test_commits_of_thousands_of_urls_are_found_in_one_list() -> None:
             assert hosting.file(f"{RAW}/{digits}/a.csv", "") == Hosted(name.decode(), ("a.csv",))
     assert hosting.file(f"{RAW}/{'f' * 40}/a.csv", "") == Hosted("", ())
     assert len(asked) == 1
+
+
+def test_refs_of_a_repository_are_held_once_each() -> None:
+    heads = [f"{number:040x} refs/tags/build-{number}" for number in range(5_000)]
+    hosting = Hosting([Origin("git@github.com:ada/wine.git", heads, set[str]())], lambda: ())
+    tracemalloc.start()
+    try:
+        assert hosting.file(f"{RAW}/build-7/a.csv", "") == Hosted(heads[7][:40], ("a.csv",))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 400 * len(heads)
 
 
 def test_a_tag_that_is_not_read_is_no_branch(tmp_path: Path) -> None:

@@ -55,12 +55,17 @@ _SAME_HOSTS = {
 }
 """Hosts that give the same repositories as others."""
 
-_REFS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
-    ("refs/heads/", ("", "refs/heads/", "branch/"), False),
-    ("refs/remotes/origin/", ("", "refs/heads/", "branch/"), False),
-    ("refs/tags/", ("", "refs/tags/", "tag/"), True),
+_BRANCHES = ("refs/heads/", "refs/remotes/origin/")
+_TAGS = "refs/tags/"
+
+_SPELLINGS = (
+    ("", True, True),
+    ("refs/heads/", True, False),
+    ("branch/", True, False),
+    (_TAGS, False, True),
+    ("tag/", False, True),
 )
-"""The beginnings of refs' names, what URLs have in their place, and whether the ref stays where it is."""
+"""What URLs have before the short name of a ref, and whether that is a branch or a tag then."""
 
 _WEB_PORTS = {"http": 80, "https": 443}
 _SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([^@/:\s]{2,}):(?![:\\]|//)(\S.*)", re.DOTALL)
@@ -127,7 +132,7 @@ class _Place:
 class Hosting:
     """The repositories that are read, as URLs of their files name them.
 
-    Held are the object names of all commits, once a URL names one.
+    Held are the object names of all commits once a URL names one, and some 200 bytes for each ref.
 
     Args:
         origins: of each the ``origin``.
@@ -137,7 +142,7 @@ class Hosting:
     def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[bytes]]) -> None:
         self._origins = [(place, it) for it in origins if (place := _place_of(it.url)) is not None]
         self._named = named
-        self._revisions: dict[int, dict[str, set[str | None]]] = {}
+        self._refs: dict[int, tuple[set[str], dict[str, str]]] = {}
 
     def file(self, url: str, commit: str) -> Hosted | None:
         """Return the file that a URL shows, given the commit of a run; None of one of no repository that is read.
@@ -165,9 +170,8 @@ class Hosting:
             return
         parts = rest.split("/", _MOST_PARTS)
         splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
-        revisions = self._revisions_of(number)
         has_commit = commit in self._origins[number][1].commits
-        known = [(at, path) for name, path in splits for at in revisions.get(name, ())]
+        known = [(at, path) for name, path in splits for at in self._named_so(number, name)]
         exact = None if known else _COMMIT.fullmatch(rest)
         if exact:
             at = self._in_full(exact[1].lower())
@@ -181,18 +185,26 @@ class Hosting:
             elif has_commit:
                 yield commit, path
 
-    def _revisions_of(self, number: int) -> dict[str, set[str | None]]:
-        """Return the commits of tags, as URLs spell these, and None for each branch."""
-        if number not in self._revisions:
-            found = self._revisions[number] = {"HEAD": {None}}
+    def _named_so(self, number: int, name: str) -> Iterator[str | None]:
+        """Yield the commit of the tag that a URL names so, and None for a branch."""
+        branches, tags = self._refs_of(number)
+        for begin, is_branch, is_tag in _SPELLINGS:
+            short = name.removeprefix(begin) if name.startswith(begin) else ""
+            if is_branch and short in branches:
+                yield None
+            if is_tag and short in tags:
+                yield tags[short]
+
+    def _refs_of(self, number: int) -> tuple[set[str], dict[str, str]]:
+        """Return the branches of a repository, and its tags with their commits."""
+        if number not in self._refs:
+            branches, tags = self._refs[number] = {"HEAD"}, {}
             for head in self._origins[number][1].heads:
                 commit, _, full = head.partition(" ")
-                for begin, spelled, stays in _REFS:
-                    if full.startswith(begin):
-                        for other in spelled:
-                            name = other + full.removeprefix(begin)
-                            found.setdefault(name, set()).add(commit if stays else None)
-        return self._revisions[number]
+                if full.startswith(_TAGS):
+                    tags[full.removeprefix(_TAGS)] = commit
+                branches.update(full.removeprefix(begin) for begin in _BRANCHES if full.startswith(begin))
+        return self._refs[number]
 
     @cached_property
     def _sorted(self) -> list[bytes]:
