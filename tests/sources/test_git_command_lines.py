@@ -100,6 +100,8 @@ CASES: list[tuple[str, str | None]] = [
     ("ray job submit --working-dir=src -- python train.py", "src/train.py"),
     ("nohup uv run --directory src wine/fit.py", "src/wine/fit.py"),
     ("pushd src && python train.py", "src/train.py"),
+    ("pushd src; ls; popd; python train.py", None),
+    ("cd src; cd - && python train.py", None),
     ("train.py --lr 0.1", "train.py"),
     ("./src/train.py lr=0.1 model=big", "src/train.py"),
     ("src/missing.py --config conf/a.yaml", None),

@@ -183,6 +183,9 @@ _FOLDERS = frozenset({"--chdir", "--cwd", "--directory", "--wdir", "--working-di
 _PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
 """Words of launchers that are neither options nor what they run."""
 
+_STEPS = frozenset({"cd", "popd", "pushd"})
+"""Commands of a shell that go to another folder."""
+
 _MOST_WORDS = 150
 """So many words of a command are looked at, since launchers may run launchers."""
 
@@ -207,8 +210,9 @@ def script_named(source: str) -> tuple[Named, ...] | None:
     folder, is_line = "", _LOOKS.search(source) is not None
     for command in simple_commands(source, escapes=_WINDOWS.search(source) is None):
         words = without_assignments(command)[:_MOST_WORDS]
-        if words[:1] in (["cd"], ["pushd"]):
-            folder = posixpath.join(folder, words[1] if len(words) == 2 else "$HOME")
+        if words and words[0] in _STEPS:
+            is_said = len(words) == 2 and not words[1].startswith("-")
+            folder = posixpath.join(folder, words[1] if is_said else "$OLDPWD")
             continue
         named = _of_command(words)
         is_line = is_line or _has_programs(words)
