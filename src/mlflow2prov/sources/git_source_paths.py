@@ -19,7 +19,11 @@ DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _PROJECT = PROJECT.decode()
 _MAIN = "__main__.py"
 _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
-_VIEW_URL = re.compile(r"https?://(?:[^/?#]+/){3,}(?:blob|raw|resolve|tree)/[^/?#]+/[^?#]+", re.IGNORECASE)
+_VIEW_URL = re.compile(
+    r"https?://(?:(?:[^/?#]+/){3,}(?:blob|raw|resolve|tree|src/(?:branch|commit|tag))/"
+    r"|raw\.githubusercontent\.com/[^/?#]+/[^/?#]+/)[^/?#]+/[^?#]+",
+    re.IGNORECASE,
+)
 """What shows a file or folder of a repository, and is not the URL of one."""
 
 _PATH_OF_URL = re.compile(r"[^:]+://[^/?#]*/*([^?#]*)")
