@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.sources.joined import of_run, records, store_of, taking_in
 
 from mlflow2prov import extract, merge
 from mlflow2prov.sources.git import read_repositories
+from mlflow2prov.sources.git_hosting import Hosted, Hosting, Origin
 
 GITHUB = "https://github.com/ada/wine"
 RAW = "https://raw.githubusercontent.com/ada/wine"
@@ -108,6 +111,18 @@ def test_the_repository_is_that_of_origin_however_it_is_spelled(project: Project
         f"{GITHUB}/blob/main/" + "x/" * 3000,
         f"{GITHUB}/blob/gone/x/only.csv",
         f"{GITHUB}/blob/both/data/wine.csv",
+        f"{GITHUB}/raw/refs/tags/gone/data/wine.csv",
+        f"{GITHUB}/raw/refs/pull/7/head/data/wine.csv",
+        f"{GITHUB}/src/tag/gone/data/wine.csv",
+        f"{GITHUB}/raw/v9/data/wine.csv",
+        f"{GITHUB}/raw/v1.2.3-rc1/data/wine.csv",
+        f"{GITHUB}/raw/2024.1/data/wine.csv",
+        f"{GITHUB}/raw/master/data/only.csv",
+        f"{GITHUB}/raw/refs/heads/master/data/only.csv",
+        f"{GITHUB}/blob/../../eve/beer/blob/main/data/wine.csv",
+        f"{GITHUB}/blob/gone/%2e%2e/data/wine.csv",
+        f"{GITHUB}/blob/x//only.csv",
+        "https://[github.com/ada/wine/raw/main/data/wine.csv",
     ],
 )
 def test_other_repositories_and_what_is_not_there_are_nothing(project: Project, url: str) -> None:
@@ -156,6 +171,8 @@ def test_the_services_show_files_each_in_its_way(project: Project, remote: str, 
         ("feature/x/only.csv", "only.csv", "{old}"),
         ("far/away/data/wine.csv", "data/wine.csv", "{run}"),
         ("gone/away/data/wine.csv", "data/wine.csv", "{run}"),
+        ("master/data/wine.csv", "data/wine.csv", "{run}"),
+        ("branch/master/data/wine.csv", "data/wine.csv", "{run}"),
         ("refs/heads/both/data/wine.csv", "data/wine.csv", "{run}"),
         ("refs/tags/both/data/wine.csv", "data/wine.csv", "{new}"),
         ("sha1deadbeef/data/wine.csv", "data/wine.csv", "{run}"),
@@ -292,3 +309,55 @@ def test_documents_of_several_repositories_are_linked_alike(tmp_path: Path) -> N
     ):
         assert records(together) == records(apart)
         assert together.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42") == [(5,)]
+
+
+def test_commits_of_thousands_of_urls_are_found_in_one_list() -> None:
+    names = [sha256(b"%d" % number).hexdigest()[:40].encode() for number in range(50_000)]
+    asked: list[int] = []
+
+    def named() -> list[bytes]:
+        asked.append(1)
+        return names
+
+    hosting = Hosting([Origin("git@github.com:ada/wine.git", (), set[str]())], named)
+    for name in names[::25]:
+        for digits in (name.decode(), name[:12].decode()):
+            assert hosting.file(f"{RAW}/{digits}/a.csv", "") == Hosted(name.decode(), ("a.csv",))
+    assert hosting.file(f"{RAW}/{'f' * 40}/a.csv", "") == Hosted("", ())
+    assert len(asked) == 1
+
+
+def test_refs_of_a_repository_are_held_once_each() -> None:
+    heads = [f"{number:040x} refs/tags/build-{number}" for number in range(5_000)]
+    hosting = Hosting([Origin("git@github.com:ada/wine.git", heads, set[str]())], lambda: ())
+    tracemalloc.start()
+    try:
+        assert hosting.file(f"{RAW}/build-7/a.csv", "") == Hosted(heads[7][:40], ("a.csv",))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 400 * len(heads)
+
+
+def test_a_tag_that_is_not_read_is_no_branch(tmp_path: Path) -> None:
+    project = Project(tmp_path / "r")
+    made = project.repository
+    made.git("remote", "add", "origin", "git@github.com:ada/wine.git")
+    made.git("tag", "release", project.old)
+    datasets = [
+        (f"from {name}", "d", json.dumps({"url": f"{RAW}/{name}/data/wine.csv"}))
+        for name in ("release", "main")
+    ]
+    url = store_of(tmp_path, *of_run("a", project.run, "p.py"), *taking_in(datasets, "a"))
+    own = 2  # other datasets of the store are artifacts of runs
+    for refs, expected in ((["main"], own + 1), ([], own + 2)):
+        with (
+            extract(made.path, url, refs=refs) as together,
+            extract(made.path, refs=refs) as git,
+            extract(mlflow_url=url) as store,
+            merge([store, git]) as both,
+            both.link() as apart,
+        ):
+            assert records(together) == records(apart)
+            matched = "SELECT count(*) FROM {graph}.relation WHERE kind = 42"
+            assert together.query(matched) == [(expected,)]

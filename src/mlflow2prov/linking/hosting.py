@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
 from mlflow2prov.linking.facts import Facts
 from mlflow2prov.sources.git_hosting import Hosting, Origin, are_at_one_place
+
+_PART_OF_REFS = re.compile(r"(?:^|; )only refs: ")
+"""What the settings of a repository say where some refs were left out."""
 
 
 def hosting_of(facts: Facts) -> Hosting:
@@ -19,13 +23,18 @@ def hosting_of(facts: Facts) -> Hosting:
     heads: dict[int, list[str]] = {}
     for repository, head in run("SELECT id, value FROM {s}.heads ORDER BY ALL"):
         heads.setdefault(repository, []).append(head)
-    remotes = dict(run("SELECT id, remote FROM {s}.repository ORDER BY ALL"))
-    is_one = are_at_one_place([*remotes.values()])
+    repositories = run("SELECT id, remote, coalesce(settings, '') FROM {s}.repository ORDER BY ALL")
+    is_one = are_at_one_place([remote for _, remote, _ in repositories])
     origins = [
-        Origin(remote, heads.get(repository, ()), _Commits(facts, None if is_one else heads.get(repository)))
-        for repository, remote in remotes.items()
+        Origin(
+            remote,
+            heads.get(repository, ()),
+            _Commits(facts, None if is_one else heads.get(repository)),
+            has_all_refs=_PART_OF_REFS.search(settings) is None,
+        )
+        for repository, remote, settings in repositories
     ]
-    return Hosting(origins, lambda: (sha for (sha,) in run("SELECT sha FROM {s}.commit")))
+    return Hosting(origins, lambda: (sha.encode() for (sha,) in run("SELECT DISTINCT sha FROM {s}.commit")))
 
 
 class _Commits:

@@ -35,7 +35,7 @@ class _Interpreter:
     Attributes:
         valued: the options that are followed by a value.
         ends: fits options after which there is no script.
-        module: fits an option after which there is a module.
+        module: fits an option that a module follows, at once or as the next word.
     """
 
     valued: frozenset[str] = frozenset()
@@ -46,16 +46,21 @@ class _Interpreter:
 _PYTHON = _Interpreter(
     frozenset({"-W", "-X", "--check-hash-based-pycs"}),
     re.compile(r"-[bBdEiIOPqsSuvVx]*c.*|-", re.DOTALL),
-    re.compile(r"-[bBdEiIOPqsSuvVx]*m"),
+    re.compile(r"-[bBdEiIOPqsSuvVx]*m(.*)", re.DOTALL),
 )
 _SHELL = _Interpreter(
     frozenset({"-o", "-O", "+O", "--rcfile", "--init-file"}), re.compile(r"-[A-Za-z]*[cs]|-")
+)
+_JULIA = _Interpreter(
+    frozenset({"-p", "-t", "-L", "-J", "-C", "-H", "--cpu-target", "--home", "--load", "--machine-file"})
+    | {"--procs", "--sysimage", "--threads"},
+    re.compile(r"-[eE]|--eval|--print|-"),
 )
 _INTERPRETERS: tuple[tuple[re.Pattern[str], _Interpreter], ...] = (
     (re.compile(r"(?:python|pypy)w?[\d.]*"), _PYTHON),
     (re.compile(r"(?:ba|da|k|z)?sh"), _SHELL),
     (re.compile(r"Rscript"), _Interpreter()),
-    (re.compile(r"julia"), _Interpreter(frozenset({"-p", "-t", "-L", "-J", "-C", "-H"}))),
+    (re.compile(r"julia"), _JULIA),
 )
 """Interpreters, by what their names are."""
 
@@ -112,7 +117,7 @@ _WITH_MODULES = frozenset(
         "pyinstrument",
         "scalene",
     }
-    | {"torchrun", "viztracer"}
+    | {"torchrun", "uv", "viztracer"}
 )
 """Launchers that run the module that follows ``-m`` or ``--module``."""
 
@@ -159,10 +164,27 @@ _ALONE = frozenset(
 )
 """Options of launchers that no value follows."""
 
-_VALUED = frozenset(
-    {"--config-file", "--config_file", "--output", "--py-files", "--rdzv-conf", "--rdzv_conf"}
+_VALUED = dict.fromkeys(
+    ("--config-file", "--config_file", "--output", "--py-files", "--rdzv-conf", "--rdzv_conf"), 1
 )
-"""Options of launchers that the name of a file follows."""
+"""Options of launchers that the name of a file follows, and how many words that are."""
+
+_MPI = {"-mca": 2, "--mca": 2, "-gmca": 2, "--gmca": 2}
+_VALUED_OF: Mapping[str, Mapping[str, int]] = {
+    "mpiexec": _MPI,
+    "mpirun": _MPI,
+    "papermill": {"-p": 2, "--parameters": 2, "-r": 2, "--parameters_raw": 2},
+}
+"""Likewise what follows options of some launchers."""
+
+_FOLDERS = frozenset({"--chdir", "--cwd", "--directory", "--wdir", "--working-dir", "-wdir"})
+"""Options of launchers that the folder follows in which they run something."""
+
+_PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
+"""Words of launchers that are neither options nor what they run."""
+
+_STEPS = frozenset({"cd", "popd", "pushd"})
+"""Commands of a shell that go to another folder."""
 
 _MOST_WORDS = 150
 """So many words of a command are looked at, since launchers may run launchers."""
@@ -185,20 +207,29 @@ def script_named(source: str) -> tuple[Named, ...] | None:
     if not re.search(r"\s", source.strip()):
         return None
     found: list[tuple[Named, ...]] = []
-    folder = ""
+    folder, is_line = "", _LOOKS.search(source) is not None
     for command in simple_commands(source, escapes=_WINDOWS.search(source) is None):
         words = without_assignments(command)[:_MOST_WORDS]
-        if words[:1] == ["cd"]:
-            folder = posixpath.join(folder, words[1] if len(words) == 2 else "$HOME")
+        if words and words[0] in _STEPS:
+            is_said = len(words) == 2 and not words[1].startswith("-")
+            folder = posixpath.join(folder, words[1] if is_said else "$OLDPWD")
             continue
         named = _of_command(words)
+        is_line = is_line or _has_programs(words)
         if named is not None:
             found.append(tuple(_below(folder, it) for it in named))
     if not found:
-        return () if _LOOKS.search(source) else None
+        return () if is_line else None
     named = found[0] if len(found) == 1 else ()
     is_one = len(named) == 1 and not _FILLED_IN.search(named[0].name)
     return named if is_one else ()
+
+
+def _has_programs(words: Sequence[str]) -> bool:
+    """Return whether words are rather of a command than of a path: a launcher is the first, or an interpreter another."""
+    if not words or words[0].startswith("/"):
+        return False
+    return _program(words[0]) in _LAUNCHERS or any(_interpreter(word) for word in words[1:])
 
 
 def _below(folder: str, named: Named) -> Named:
@@ -237,8 +268,9 @@ def _of_interpreter(interpreter: _Interpreter, words: Sequence[str]) -> tuple[Na
     place = 0
     while place < len(words):
         word = words[place]
-        if interpreter.module is not None and interpreter.module.fullmatch(word):
-            return _of_module(words[place + 1 :])
+        module = interpreter.module.fullmatch(word) if interpreter.module else None
+        if module:
+            return _of_module([*filter(None, module.groups()), *words[place + 1 :]])
         if interpreter.ends.fullmatch(word):
             return ()
         if word == "--":
@@ -267,23 +299,55 @@ def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | Non
         if not words or words[0] not in commands:
             return None
         words = words[1:]
-    if "--" in words:
-        rest = words[words.index("--") + 1 :]
-        return _of_command(rest) or tuple(Named(word) for word in rest[:1] if SCRIPTS.fullmatch(word)) or None
+    if ":" in words:  # several programs of MPI
+        return ()
+    words = _without_values(launcher, words)
+    found, end = _launched(launcher, words)
+    folder = _folder_in(words[:end])
+    return tuple(_below(folder, it) for it in found) or None
+
+
+def _launched(launcher: str, words: Sequence[str]) -> tuple[Sequence[Named], int]:
+    """Return all that the words behind a launcher may say that it runs, and at which word that begins."""
     perhaps: list[Named] = []
     for place, word in enumerate(words):
         before = words[place - 1] if place else ""
-        if before in _VALUED:
-            continue
+        if word == "--":
+            rest = words[place + 1 :]
+            script = [Named(word) for word in rest[:1] if SCRIPTS.fullmatch(word)]
+            return [*perhaps, *(_of_command(rest) or script)], place
         if launcher in _WITH_MODULES and before in {"-m", "--module"}:
-            return (*perhaps, *_of_module(words[place:]))
-        if word.startswith("-"):
+            return [*perhaps, *_of_module(words[place:])], place
+        if word.startswith("-") or _PASSED_OVER.fullmatch(word):
             continue
         head = _program(word)
         if _interpreter(head) is not None or head in _LAUNCHERS:
-            return (*perhaps, *(_of_command(words[place:]) or ()))
+            return [*perhaps, *(_of_command(words[place:]) or ())], place
         if SCRIPTS.fullmatch(word):
             perhaps.append(Named(word))
-            if not before.startswith("-") or "=" in before or before in _ALONE:
-                break
-    return tuple(perhaps) or None
+        if not before.startswith("-") or "=" in before or before in _ALONE:
+            return perhaps, place
+    return perhaps, len(words)
+
+
+def _without_values(launcher: str, words: Sequence[str]) -> list[str]:
+    """Return the words behind a launcher without the options that are known to have values, and these."""
+    valued = {**_VALUED, **_VALUED_OF.get(launcher, {})}
+    found: list[str] = []
+    place = 0
+    while place < len(words):
+        count = valued.get(words[place])
+        if count is None:
+            found.append(words[place])
+        place += 1 + (count or 0)
+    return found
+
+
+def _folder_in(words: Sequence[str]) -> str:
+    """Return the folder that the options of a launcher say."""
+    folder = ""
+    for place, word in enumerate(words):
+        option, is_joined, value = word.partition("=")
+        if option in _FOLDERS:
+            folder = value if is_joined else " ".join(words[place + 1 : place + 2])
+    return folder

@@ -70,7 +70,7 @@ class DataHistory:
         self._configs: dict[tuple[str, str], Config] = {}
         self._pipelines: dict[str, dict[str, Stage]] = {}
         self._artifacts: dict[int, dict[str, list[Artifact]]] = {}
-        self._naming_artifacts: set[int] = set()
+        self._naming_artifacts: dict[str, set[int]] = {}
         self._named_artifacts: set[tuple[str, str, str | None]] = set()
 
     def new_ones(self, history: History) -> NewOnes:
@@ -129,11 +129,21 @@ class DataHistory:
             known = [self._standings.get(previous) for previous in made[revision]]
             path = path_bytes.decode("utf-8", "surrogateescape")
             standing = self._standings[revision] = Standing()
-            for artifact in file.artifacts:
-                at = posixpath.normpath(posixpath.join(posixpath.dirname(path), artifact.path))
-                self._artifacts.setdefault(revision, {}).setdefault(at, []).append(artifact)
-                self._naming_artifacts.add(history.path_of[revision])
+            self._hold_artifacts(revision, path, file.artifacts, made[revision], history)
             yield Change(revision, path, file, tuple(it for it in known if it is not None), standing)
+
+    def _hold_artifacts(
+        self, revision: int, path: str, artifacts: Iterable[Artifact], before: Sequence[int], history: History
+    ) -> None:
+        """Keep what a revision of a file calls data; what it has in common with a previous one is kept once."""
+        found: dict[str, list[Artifact]] = {}
+        for artifact in artifacts:
+            at = posixpath.normpath(posixpath.join(posixpath.dirname(path), artifact.path))
+            found.setdefault(at, []).append(artifact)
+            self._naming_artifacts.setdefault(at, set()).add(history.path_of[revision])
+        known = (self._artifacts.get(previous, {}) for previous in before)
+        if found:
+            self._artifacts[revision] = next((same for same in known if same == found), found)
 
     def _note_named(self, revision: int, before: Sequence[int], history: History) -> None:
         """Note down what a revision of a file names otherwise than its previous one."""
@@ -188,7 +198,7 @@ class DataHistory:
 
     def name_artifacts(self, entry: Entry, path: str, state: State) -> None:
         """Note down what the files of a state call the data at a path."""
-        for number in self._naming_artifacts:
+        for number in sorted(self._naming_artifacts.get(path, ())):
             for artifact in self._artifacts.get(state.get(number, -1), {}).get(path, ()):
                 self._note_artifact(entry, artifact)
 

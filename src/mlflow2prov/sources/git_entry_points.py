@@ -56,6 +56,9 @@ _SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECA
 _SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 _NOTEBOOK_SUFFIXES = (".ipynb", ".py", ".r", ".R", ".scala", ".sql")
 _DATABRICKS = re.compile(r"(?:/Workspace)?/(?:Users|Repos|Shared|Workspace)/.+")
+_AT_COMMIT = re.compile(r"https?://[^?#]*?/([0-9a-f]{40}|[0-9a-f]{64})/[^?#]", re.IGNORECASE)
+"""A URL that says of which commit it shows a file, wherever that is."""
+
 _REPOS = re.compile(r"(?:/Workspace)?/Repos/[^/]+/[^/]+/(.+)")
 
 
@@ -301,6 +304,9 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], hosting: Hosting, d
 def _readings_of(asked: Source, roots: Sequence[str], hosting: Hosting) -> Iterator[Reading]:
     """Yield what a source can be, likeliest first; what a URL shows of another commit than the run's is nothing."""
     hosted = hosting.file(asked.source, asked.commit)
+    said = _AT_COMMIT.match(asked.source)
+    if hosted is None and said and said[1].lower() != asked.commit:
+        return
     if hosted is None:
         for source in composed(asked.source):
             yield from readings(source, roots, asked.entry)

@@ -4,14 +4,17 @@ Such a URL has the place of the repository, a view, the name of a revision, and 
 that of ``origin`` of a repository that is read, however that is spelled (``ssh://``, ``host:path``, ``https://``). The
 revision may be a commit or a tag, which say exactly which one is meant; a branch goes on, and says only which file it
 is. Names of revisions have slashes as paths do: where one is a branch or a tag of the repository, it counts; where
-none is, the path is any of those that may follow.
+none is, it is taken for a branch, and the path is any of those that may follow; but for ``main`` and ``master``, which are
+branches everywhere, and for what looks like a tag.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -52,18 +55,29 @@ _SAME_HOSTS = {
 }
 """Hosts that give the same repositories as others."""
 
-_REFS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
-    ("refs/heads/", ("", "refs/heads/", "branch/"), False),
-    ("refs/remotes/origin/", ("", "refs/heads/", "branch/"), False),
-    ("refs/tags/", ("", "refs/tags/", "tag/"), True),
+_BRANCHES = ("refs/heads/", "refs/remotes/origin/")
+_TAGS = "refs/tags/"
+
+_SPELLINGS = (
+    ("", True, True),
+    ("refs/heads/", True, False),
+    ("branch/", True, False),
+    (_TAGS, False, True),
+    ("tag/", False, True),
 )
-"""The beginnings of refs' names, what URLs have in their place, and whether the ref stays where it is."""
+"""What URLs have before the short name of a ref, and whether that is a branch or a tag then."""
 
 _WEB_PORTS = {"http": 80, "https": 443}
 _SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([^@/:\s]{2,}):(?![:\\]|//)(\S.*)", re.DOTALL)
 _COMMIT = re.compile(r"(?:commit/)?([0-9a-f]{7,64})(?:/(.*))?", re.DOTALL | re.IGNORECASE)
 _MOST_PARTS = 16
 """No name of a revision has more parts between slashes, if it is not known."""
+
+_NO_BRANCH = re.compile(r"refs/(?!heads/)|(?:refs/heads/|branch/)?v?[0-9]+(?:\.[0-9][\w.+-]*)?(?:/|$)|tag/")
+"""How the name of what is no branch begins, or seems to be none: a tag, or a request to merge."""
+
+_TRUNK = re.compile(r"(?:refs/heads/|branch/)?(?:main|master)(?:/(.*))?", re.DOTALL)
+"""The branches beside which there is none whose name goes on with a slash."""
 
 
 class Origin(NamedTuple):
@@ -73,11 +87,13 @@ class Origin(NamedTuple):
         url: its URL; None where there is no ``origin``.
         heads: its refs, each as the object name of a commit, a blank, and the full name of the ref.
         commits: those commits of runs that the repository has.
+        has_all_refs: whether no refs were left out, so that other names are not those of tags.
     """
 
     url: str | None
     heads: Collection[str]
     commits: Container[str]
+    has_all_refs: bool = True
 
 
 class Hosted(NamedTuple):
@@ -116,16 +132,17 @@ class _Place:
 class Hosting:
     """The repositories that are read, as URLs of their files name them.
 
+    Held are the object names of all commits once a URL names one, and some 200 bytes for each ref.
+
     Args:
         origins: of each the ``origin``.
         named: the object names of all commits, to find those that are named by their first digits.
     """
 
-    def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[bytes]]) -> None:
         self._origins = [(place, it) for it in origins if (place := _place_of(it.url)) is not None]
         self._named = named
-        self._revisions: dict[int, dict[str, set[str | None]]] = {}
-        self._full: dict[str, str | None] = {}
+        self._refs: dict[int, tuple[set[str], dict[str, str]]] = {}
 
     def file(self, url: str, commit: str) -> Hosted | None:
         """Return the file that a URL shows, given the commit of a run; None of one of no repository that is read.
@@ -149,42 +166,70 @@ class Hosting:
 
     def _readings(self, number: int, rest: str, commit: str) -> Iterator[tuple[str, str]]:
         """Yield the commits and paths that what follows the beginning of a URL may mean."""
+        if not {"", ".", ".."}.isdisjoint(rest.split("/")):  # which leads somewhere else
+            return
         parts = rest.split("/", _MOST_PARTS)
         splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
-        revisions = self._revisions_of(number)
         has_commit = commit in self._origins[number][1].commits
-        known = [(at, path) for name, path in splits for at in revisions.get(name, ())]
+        known = [(at, path) for name, path in splits for at in self._named_so(number, name)]
         exact = None if known else _COMMIT.fullmatch(rest)
         if exact:
             at = self._in_full(exact[1].lower())
             known = [(at, exact[2] or "")] if at else []
         elif not known:
-            known = [(None, path) for _, path in splits[: max(1, len(parts) - 1)]]
+            has_all = self._origins[number][1].has_all_refs
+            known = [(None, path) for path in _behind_a_branch(rest, [path for _, path in splits], has_all)]
         for at, path in known:
             if at is not None:
                 yield at, path
             elif has_commit:
                 yield commit, path
 
-    def _revisions_of(self, number: int) -> dict[str, set[str | None]]:
-        """Return the commits of tags, as URLs spell these, and None for each branch."""
-        if number not in self._revisions:
-            found = self._revisions[number] = {"HEAD": {None}}
+    def _named_so(self, number: int, name: str) -> Iterator[str | None]:
+        """Yield the commit of the tag that a URL names so, and None for a branch."""
+        branches, tags = self._refs_of(number)
+        for begin, is_branch, is_tag in _SPELLINGS:
+            short = name.removeprefix(begin) if name.startswith(begin) else ""
+            if is_branch and short in branches:
+                yield None
+            if is_tag and short in tags:
+                yield tags[short]
+
+    def _refs_of(self, number: int) -> tuple[set[str], dict[str, str]]:
+        """Return the branches of a repository, and its tags with their commits."""
+        if number not in self._refs:
+            branches, tags = self._refs[number] = {"HEAD"}, {}
             for head in self._origins[number][1].heads:
                 commit, _, full = head.partition(" ")
-                for begin, spelled, stays in _REFS:
-                    if full.startswith(begin):
-                        for other in spelled:
-                            name = other + full.removeprefix(begin)
-                            found.setdefault(name, set()).add(commit if stays else None)
-        return self._revisions[number]
+                if full.startswith(_TAGS):
+                    tags[full.removeprefix(_TAGS)] = commit
+                branches.update(full.removeprefix(begin) for begin in _BRANCHES if full.startswith(begin))
+        return self._refs[number]
+
+    @cached_property
+    def _sorted(self) -> list[bytes]:
+        return sorted(self._named())
 
     def _in_full(self, digits: str) -> str | None:
         """Return the one commit whose object name begins with some digits."""
-        if digits not in self._full:
-            found = {name for name in self._named() if name.startswith(digits)}
-            self._full[digits] = found.pop() if len(found) == 1 else None
-        return self._full[digits]
+        begin = digits.encode()
+        place = bisect_left(self._sorted, begin)
+        found = [name for name in self._sorted[place : place + 2] if name.startswith(begin)]
+        return found[0].decode() if len(found) == 1 else None
+
+
+def _behind_a_branch(rest: str, paths: Sequence[str], has_all_refs: bool) -> Sequence[str]:
+    """Return those of some paths that may follow the name of a branch that is not read.
+
+    >>> _behind_a_branch("gone/a/b.csv", ["a/b.csv", "b.csv", ""], True), _behind_a_branch("main/a.csv", [""], False)
+    (['a/b.csv', 'b.csv'], ['a.csv'])
+    """
+    if _NO_BRANCH.match(rest):
+        return []
+    trunk = _TRUNK.fullmatch(rest)
+    if trunk:
+        return [trunk[1] or ""]
+    return paths[: max(1, len(paths) - 1)] if has_all_refs else []
 
 
 def are_at_one_place(urls: Sequence[str | None]) -> bool:

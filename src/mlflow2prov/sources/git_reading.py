@@ -117,10 +117,15 @@ class Reading:
     def _hosting(self) -> Hosting:
         return Hosting(
             (
-                Origin(part.remote, part.heads, {point.commit for point in part.points})
+                Origin(
+                    part.remote,
+                    part.heads,
+                    {point.commit for point in part.points},
+                    has_all_refs=not self._asked.wanted.narrowing.refs,
+                )
                 for part in self._parts
             ),
-            lambda: (name.decode() for name in self._names),
+            lambda: self._names,
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mlflow2prov.sources.git_declared import PROJECT, DeclaredAt
 from mlflow2prov.sources.git_tree import Tree
@@ -19,8 +19,15 @@ DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _PROJECT = PROJECT.decode()
 _MAIN = "__main__.py"
 _SOURCE_URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://[^?#]*\.(?:ipynb|py)(?=[?#]|$)", re.IGNORECASE)
-_VIEW_URL = re.compile(r"https?://(?:[^/?#]+/){3,}(?:blob|raw|resolve|tree)/[^/?#]+/[^?#]+", re.IGNORECASE)
+_VIEW_URL = re.compile(
+    r"https?://(?:(?:[^/?#]+/){3,}(?:blob|raw|resolve|tree|src/(?:branch|commit|tag))/"
+    r"|raw\.githubusercontent\.com/[^/?#]+/[^/?#]+/)[^/?#]+/[^?#]+",
+    re.IGNORECASE,
+)
 """What shows a file or folder of a repository, and is not the URL of one."""
+
+_PATH_OF_URL = re.compile(r"[^:]+://[^/?#]*/*([^?#]*)")
+"""The path of a URL, also of one whose host is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,9 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
     >>> target_of("https://example.org/wine.git#sub", [])
     Target(exact=('sub/MLproject',), tail=None, is_relative=False)
     """
-    if _SOURCE_URL.match(source) or _VIEW_URL.match(source):
-        return Target((), unquote(urlsplit(source).path).lstrip("/"), False)
+    shown = _PATH_OF_URL.match(source) if _SOURCE_URL.match(source) or _VIEW_URL.match(source) else None
+    if shown:
+        return Target((), unquote(shown[1]).lstrip("/"), False)
     if "#" in source:
         plain, project = _path_target(source, roots), _project_target(source, roots)
         is_remote = REMOTE.match(source)
