@@ -178,6 +178,8 @@ def extract(
             )
         with _room(store, sources, mlflow_url):
             _expand(graph, sources, _names(names, iris, wanted, history), surroundings.report)
+            if database is not None:
+                store.write_out(graph.schema)  # with no more memory than there is room
     made = graph if database is None else Graph.open(database, store)
     made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
     return made

@@ -140,3 +140,21 @@ def test_what_merges_took_is_told_piece_by_piece(tmp_path: Path, monkeypatch: py
             patched.setattr(bulk, "ROW_GROUP", rows)
             assert saved(tmp_path, repository_path=repository.path) == usual
     assert told[0] > told[1] > told[3] == 1 and told[2] > 1
+
+
+def test_a_graph_is_put_on_the_disk_with_no_more_memory_than_its_making(
+    project: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[str] = []
+    write_out = store.Store.write_out
+
+    def noting(mine: store.Store, schema: str) -> None:
+        limits.append(mine.scalar("SELECT current_setting('memory_limit')"))
+        write_out(mine, schema)
+
+    monkeypatch.setattr(store.Store, "write_out", noting)
+    given = {**project, "mlflow_url": None}
+    kept = extract(**given, database=tmp_path / "kept.duckdb")
+    assert limits[0] != limits[-1] == "1.0 GiB"
+    kept.save(tmp_path / "kept.json")
+    assert (tmp_path / "kept.json").read_bytes() == saved(tmp_path, **given)

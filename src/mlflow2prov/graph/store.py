@@ -274,11 +274,18 @@ class Store:
             self.run(f"SET {setting}")
         return f"{alias}.main"
 
+    def write_out(self, schema: str) -> None:
+        """Put all that was written to an attached file on the disk.
+
+        The engine takes as much memory for this as it may, and needs less than to make what it puts there.
+        """
+        self.run(f"CHECKPOINT {schema.partition('.')[0]}")
+
     def detach(self, schema: str) -> None:
         """Let go of an attached file; what was written to it is complete on disk then."""
         alias = schema.split(".", 1)[0]
         try:
-            self.run(f"CHECKPOINT {alias}")
+            self.write_out(schema)
         finally:
             for setting in _WHILE_WRITING:
                 self.run(f"RESET {setting.partition(' ')[0]}")
