@@ -11,6 +11,7 @@ from mlflow2prov import Graph
 from mlflow2prov.formats import FORMATS, provo_repeated, read_from, write_to
 from mlflow2prov.formats import projection as module
 from mlflow2prov.formats.projection import Projection, projecting
+from mlflow2prov.graph.store import Store
 
 TEXTS = [name for name, row in FORMATS.items() if row.writes and not row.marker and not row.program]
 """Formats that are written by a projection into one file."""
@@ -88,7 +89,8 @@ def test_records_keep_their_order_where_few_of_them_stand_at_an_edge(name: str) 
 
 def test_what_is_cached_of_a_file_goes_after_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document().keep(tmp_path / "graph.duckdb")
-    graph = Graph.open(tmp_path / "graph.duckdb")
+    store = Store()  # that has no files of other tests
+    graph = Graph.open(tmp_path / "graph.duckdb", store)
     monkeypatch.setattr("mlflow2prov.graph.store._MOST_CACHED_BYTES", 0)
     expected = written(document(), "json")
     assert written(graph, "json") == expected
@@ -98,6 +100,7 @@ def test_what_is_cached_of_a_file_goes_after_a_part(tmp_path: Path, monkeypatch:
     graph.store.forget_files()
     assert cached(graph) == 0
     assert graph.store.scalar("SELECT current_setting('memory_limit')") == limit
+    store.close()
 
 
 def cached(graph: Graph) -> int:
