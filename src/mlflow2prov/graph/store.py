@@ -156,7 +156,8 @@ class Store:
             self.connection.execute(f"SET threads = {int(settings.threads)}")
         self._ordered = False
         self._memory_limit = settings.memory_limit
-        self._most_bytes = self._limit()
+        self._most_bytes = _bytes_of(self.scalar("SELECT current_setting('memory_limit')"))
+        self._limit_bytes = self._most_bytes
         self._threads = int(self.scalar("SELECT current_setting('threads')"))
         self.connection.execute("ATTACH ':memory:' AS graphs (COMPRESS)")
 
@@ -225,7 +226,7 @@ class Store:
             with suppress(GraphError):  # another query needs all that is there
                 self.run(f"SET memory_limit = '{held - files + _MOST_CACHED_BYTES // 2}B'")
         finally:
-            self.run(f"SET memory_limit = '{self._memory_limit}'")
+            self._set_limit(None)
 
     def append(self, table: str, data: pa.Table | pa.RecordBatch | pa.RecordBatchReader) -> None:
         """Append Arrow data, whose columns are those of the table by name, to a table."""
@@ -301,21 +302,21 @@ class Store:
         """
         least = _LEAST_BYTES if rows else _LEAST_BYTES_TO_APPEND
         wanted = max(least + self._threads * _BYTES_A_THREAD, rows * _BYTES_A_ROW)
-        if wanted < self._limit():
+        if wanted < self._limit_bytes:
             with suppress(GraphError):  # other graphs hold more than that
-                self.run(f"SET memory_limit = '{wanted}B'")
+                self._set_limit(wanted)
         try:
             yield
         finally:
             with suppress(Exception):  # the connection may be the very thing that failed
-                self.run(f"SET memory_limit = '{self._memory_limit}'")
+                self._set_limit(None)
 
     def roomy(self, work: Callable[[], _T]) -> _T:
         """Do what fails where memory is short, such as one statement; again with more of it if so, and at last with all."""
         import duckdb
 
         while True:
-            limit = self._limit()
+            limit = self._limit_bytes
             try:
                 return work()
             except duckdb.OutOfMemoryException:
@@ -324,12 +325,14 @@ class Store:
                     with _told():
                         raise
                 if more >= self._most_bytes:
-                    self.run(f"SET memory_limit = '{self._memory_limit}'")
-                elif self._limit() < more:  # nobody else has raised it meanwhile
-                    self.run(f"SET memory_limit = '{more}B'")
+                    self._set_limit(None)
+                elif self._limit_bytes < more:  # nobody else has raised it meanwhile
+                    self._set_limit(more)
 
-    def _limit(self) -> float:
-        return _bytes_of(self.scalar("SELECT current_setting('memory_limit')"))
+    def _set_limit(self, most: int | None) -> None:
+        """Set how many bytes may be held in memory; None is as many as at first."""
+        self.run(f"SET memory_limit = '{self._memory_limit if most is None else f'{most}B'}'")
+        self._limit_bytes = self._most_bytes if most is None else most
 
     @contextmanager
     def in_order(self, rows: int | None = None) -> Iterator[None]:

@@ -26,13 +26,14 @@ def table_of(event: Event) -> str:
 
 
 def pieces(
-    event: Event, rows: str, cursor: DuckDBPyConnection, run: Callable[[str], object]
+    event: Event, rows: str, count: int, cursor: DuckDBPyConnection, run: Callable[[str], object]
 ) -> tuple[list[str], int]:
     """Return what selects the rows of an event with its wide column, piece by piece in their order.
 
     Args:
         event: one with such a column; its rows are there under its name.
         rows: the table of its rows without identifiers.
+        count: how many these are.
         cursor: looks where they are.
         run: runs a statement that may need much memory.
 
@@ -50,7 +51,6 @@ def pieces(
     ).fetchall()
     if not begins:
         return [], 0
-    (count,) = cursor.execute(f"SELECT count(*) FROM {rows}").fetchone() or (0,)
     cuts = sorted({0, *range(0, count, ROW_GROUP), *(first for first, _ in begins[1:])})
     ends = [*cuts[1:], count]
     found = [_joined(event, table, first, end) for first, end in zip(cuts, ends, strict=True)]

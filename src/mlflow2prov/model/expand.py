@@ -333,22 +333,22 @@ class _Interpreter:
 
     def _insert_elements(self, event: Event, count: int | None) -> None:
         """Tell what the rows of an event stand for, so many where it is known."""
-        pieces = self._pieces(event)
+        parts = self._pieces(event, count)
         column = event.bulky.column if event.bulky else None
         for alias, element in event.elements.items():
-            attributes = [pair for pair in _attributes(element) if pieces or pair[1].sql != column]
+            attributes = [pair for pair in _attributes(element) if parts or pair[1].sql != column]
             listed = self._attribute_list(self._settled(event.name, count, attributes, column))
-            for rows in pieces or [event.name]:
+            for rows in parts or [event.name]:
                 self._insert_element(rows, alias, element, listed)
-        if pieces:
+        if parts:
             self._lanes.run("element", f"DROP TABLE {table_of(event)}")
 
-    def _pieces(self, event: Event) -> list[str]:
+    def _pieces(self, event: Event, count: int | None) -> list[str]:
         """Return what selects the rows of an event with its wide column; nothing where there is none."""
-        if event.bulky is None or event.bulky.source in self._empty:
+        if event.bulky is None or count is None or event.bulky.source in self._empty:
             return []
-        found, count = pieces(event, f"{event.name}_rows", self._cursor, self._run)
-        if count >= _LARGE:
+        found, values = pieces(event, f"{event.name}_rows", count, self._cursor, self._run)
+        if values >= _LARGE:
             self._large.add(event.bulky.source)
         return found
 

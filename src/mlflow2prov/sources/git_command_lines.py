@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mlflow2prov.sources.git_commands import SCRIPTS, simple_commands, without_assignments
+from mlflow2prov.sources.git_commands import MODULE, SCRIPTS, simple_commands, without_assignments
 
-_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _FILLED_IN = re.compile(r"[$`{}*?<>]")
 _WINDOWS = re.compile(r"[A-Za-z]:\\")
 
@@ -289,7 +288,7 @@ def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
     if name in _RUNNERS:
         launcher, *more = _RUNNERS[name].split()
         return _of_launcher(launcher, [*more, *rest]) or ()
-    return (Named(name, is_module=True),) if _MODULE.fullmatch(name) else ()
+    return (Named(name, is_module=True),) if MODULE.fullmatch(name) else ()
 
 
 def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | None:

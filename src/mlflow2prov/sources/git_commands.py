@@ -13,7 +13,9 @@ _SEPARATORS = frozenset({"&&", "||", ";", "|", "&", "\n"})
 SCRIPTS = re.compile(r".*\.(?:py|ipynb|sh|bash|r|jl|scala|pl|js)", re.IGNORECASE)
 """The names of files that are run."""
 
-_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+"""The names of modules."""
+
 _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 
 
@@ -44,7 +46,7 @@ def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | Non
 
 def _script(words: list[str], tree: Tree, place: str) -> tuple[int, bytes | None] | None:
     for position, word in enumerate(words):
-        if position and words[position - 1] == "-m" and _MODULE.fullmatch(word):
+        if position and words[position - 1] == "-m" and MODULE.fullmatch(word):
             root = f"{place}/" if place else ""
             modules = set(places_of_module(tree, word.encode(), _bytes(root), is_run=True))
             if len(modules) == 1:

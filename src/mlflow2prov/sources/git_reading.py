@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 
 from mlflow2prov.sources.beside import Beside
@@ -113,8 +113,10 @@ class Reading:
         else:
             yield from self._in_columns(data, ahead)
 
-    @property
+    @cached_property
     def _hosting(self) -> Hosting:
+        """The repositories, as URLs of their files name them; none where no run may name one."""
+        parts = self._parts if any(part.points for part in self._parts) else ()
         return Hosting(
             (
                 Origin(
@@ -123,7 +125,7 @@ class Reading:
                     {point.commit for point in part.points},
                     has_all_refs=not self._asked.wanted.narrowing.refs,
                 )
-                for part in self._parts
+                for part in parts
             ),
             lambda: self._names,
         )
@@ -215,10 +217,8 @@ class Reading:
         declared: Beside[Declarations] | None = None,
     ) -> Batches:
         """Yield what there is to tell of files, from commit to commit."""
-        code, members = (
-            _code(self._parts, self._hosting, self._asked.wanted),
-            TreeMembers(history, self._told),
-        )
+        code = _code(self._parts, self._hosting, self._asked.wanted)
+        members = TreeMembers(history, self._told)
         revisions = RevisionRows(history, kept, self._first)
         sinks = (revisions, members, data.rows)
         for commit in log:
