@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def _without_making(found: Records) -> Records:
     return {record for record in found if not record[0].startswith(MADE_ONCE)}
 
 
-def linked(repository: Path, url: str, **names: str) -> Graph:
+def linked(repository: Path | Sequence[Path], url: str, **names: str) -> Graph:
     with extract(repository) as git, extract(mlflow_url=url, **names) as store, merge([store, git]) as both:
         return both.link()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.sources.git_maker import Repository
-from tests.sources.joined import of_run, records, store_of
+from tests.sources.joined import linked, of_run, records, store_of
 
-from mlflow2prov import extract, merge
+from mlflow2prov import extract
 from mlflow2prov.sources.git_command_lines import Named, script_named
 
 FILES = {
@@ -190,13 +190,7 @@ def test_a_url_of_a_hosting_service_is_the_file_at_its_path(tmp_path: Path) -> N
     runs = [row for number, source in enumerate(cases) for row in of_run(f"url-{number}", sha, source)]
     runs += [row for number, (source, _) in enumerate(CASES) for row in of_run(f"line-{number}", sha, source)]
     url = store_of(tmp_path, *runs)
-    with (
-        extract(made.path, url) as together,
-        extract(made.path) as git,
-        extract(mlflow_url=url) as store,
-        merge([store, git]) as both,
-        both.link() as apart,
-    ):
+    with extract(made.path, url) as together, linked(made.path, url) as apart:
         assert records(together) == records(apart)
 
 

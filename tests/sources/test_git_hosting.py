@@ -14,7 +14,7 @@ from tests.cache.test_cache import Made, told
 from tests.model.made_stores import Row
 from tests.sources.data_files import oid, pointer
 from tests.sources.git_maker import Repository
-from tests.sources.joined import of_run, records, store_of, taking_in
+from tests.sources.joined import linked, of_run, records, store_of, taking_in
 
 from mlflow2prov import extract, merge
 from mlflow2prov.sources.git import read_repositories
@@ -246,13 +246,7 @@ def test_documents_that_were_made_apart_are_linked_alike(project: Project, tmp_p
     datasets = [(f"from {url}", "d", json.dumps({"url": url})) for url in urls]
     rows = [row for name, at in (("a", project.run), ("b", project.new)) for row in of_run(name, at, "p.py")]
     url = store_of(tmp_path, *rows, *taking_in(datasets, "a", "b"))
-    with (
-        extract(made.path, url) as together,
-        extract(made.path) as git,
-        extract(mlflow_url=url) as store,
-        merge([store, git]) as both,
-        both.link() as apart,
-    ):
+    with extract(made.path, url) as together, linked(made.path, url) as apart:
         assert records(together) == records(apart)
         matched = "SELECT count(*) FROM {graph}.relation WHERE kind = 42"
         assert together.query(matched) == [(14,)]
@@ -300,13 +294,8 @@ def test_documents_of_several_repositories_are_linked_alike(tmp_path: Path) -> N
     ]
     datasets = [(f"from {url}", "d", json.dumps({"url": url})) for url in urls]
     url = store_of(tmp_path, *of_run("a", run, "p.py"), *taking_in(datasets, "a"))
-    with (
-        extract([code.path, data.path], url) as together,
-        extract([code.path, data.path]) as git,
-        extract(mlflow_url=url) as store,
-        merge([store, git]) as both,
-        both.link() as apart,
-    ):
+    paths = [code.path, data.path]
+    with extract(paths, url) as together, linked(paths, url) as apart:
         assert records(together) == records(apart)
         assert together.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42") == [(5,)]
 
