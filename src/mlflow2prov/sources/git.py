@@ -6,15 +6,12 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow2prov.errors import SourceError
 from mlflow2prov.prov.text import clean_text
-from mlflow2prov.sources.beside import Beside
 from mlflow2prov.sources.git_abbreviations import commits_there, full_names
-from mlflow2prov.sources.git_ahead import look_ahead
 from mlflow2prov.sources.git_log import Renames
 from mlflow2prov.sources.git_missing import missing_contents
 from mlflow2prov.sources.git_part import Layout, Part, layout_of, part_of, roots_of, say_what_is_cut_off
@@ -170,12 +167,13 @@ def _read_as_one(
         asked = Asked(wanted, _must_be_exact(alone, parts, starts, wanted, memory))
         keys = Keys(parts[0].git)
         reading = Reading(alone, parts, starts, asked, mail_map, memory, first)
-        with Beside(partial(look_ahead, alone, reading.unknown, keys)) as ahead:
+        with reading.looking(keys) as looking:
             if starts:
-                yield from reading.batches(datasets, ahead)
-            signed = ahead.found().signatures
+                yield from reading.batches(datasets, looking)
         tags = [statuses(((ref.name, ref.signed) for ref in part.refs if ref.signed), keys) for part in parts]
-        signatures = counted([*signed.values(), *(status for found in tags for status in found.values())])
+        signatures = counted(
+            [*looking.signatures.values(), *(status for found in tags for status in found.values())]
+        )
         for part, (_, blob) in zip(parts, mail_maps, strict=True):
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlflow2prov.prov.text import is_clean
-from mlflow2prov.sources.beside import Beside
 from mlflow2prov.sources.columns import column, numbers_of, places_of, taken, without
-from mlflow2prov.sources.git_ahead import Ahead
 from mlflow2prov.sources.git_log import message_of
+from mlflow2prov.sources.git_looking import Looking
 from mlflow2prov.sources.git_people import MailMap, Person, people_of
 from mlflow2prov.sources.git_rows import BATCH_ROWS, LAST_S, batches_of_rows, known, seconds_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 _FIELDS = 10
 _ENOUGH = 20_000
 """Fewer rows wait for more: looking for credentials in a batch costs as much as in a thousand rows, whatever it has."""
-_MOST_EARLY = 32
-"""So many pieces of a log wait until all is known of their commits."""
 _NUL = b"\0"
 _FEW = 16
 """So few messages are looked at one by one where one of them has something that is no text."""
@@ -38,18 +35,17 @@ class CommitColumns:
 
     Args:
         mail_map: says how people are called.
-        ahead: looks for signatures, and for messages that have a NUL byte; what is shown before it is done waits.
+        looking: knows of signatures, and of messages that have a NUL byte.
 
     Attributes:
         undated: how many commits have an authored or committed time that is no instant of the
             years 1 to 9999.
     """
 
-    def __init__(self, mail_map: MailMap, ahead: Beside[Ahead]) -> None:
+    def __init__(self, mail_map: MailMap, looking: Looking) -> None:
         self.undated = 0
         self._mail_map = mail_map
-        self._ahead = ahead
-        self._early: list[Column] = []
+        self._looking = looking
         self._shown: dict[bytes, tuple[str | None, str | None]] = {}
         self._waiting: dict[str, list[pa.RecordBatch]] = {}
         self._waiting_trailers: list[tuple[Any, ...]] = []
@@ -58,22 +54,14 @@ class CommitColumns:
         """Yield the rows of some commits.
 
         Args:
-            shown: what a log shows of each, with a NUL byte behind it.
+            shown: what a log shows of each, with a NUL byte behind it; they have been looked at.
         """
         if len(shown):
-            self._early.append(shown)
-        if self._ahead.is_done or len(self._early) > _MOST_EARLY:
-            yield from self._known()
-
-    def _known(self) -> Batches:
-        """Yield the rows of what was shown, once all is known of it."""
-        early, self._early = self._early, []
-        for shown in early:
-            self._add(shown, self._ahead.found())
+            self._add(shown)
             if sum(batch.num_rows for batch in self._waiting["git_commit"]) >= _ENOUGH:
-                yield from self._waiting_rows()
+                yield from self.rest()
 
-    def _add(self, shown: Column, known: Ahead) -> None:
+    def _add(self, shown: Column) -> None:
         import pyarrow as pa
 
         flat, count = _compute().split_pattern(shown, b"\n", max_splits=_FIELDS - 1).flatten(), len(shown)
@@ -83,7 +71,7 @@ class CommitColumns:
         )
         instants = [_instants(authored), _instants(committed)]
         self.undated += _compute().add(*instants).null_count
-        told = _with_whole_messages(sha, message, known.messages)
+        told = _with_whole_messages(sha, message, self._looking.messages)
         columns = [
             sha.cast(pa.string()),
             tree.cast(pa.string()),
@@ -92,7 +80,7 @@ class CommitColumns:
             *self._people(c_name, c_email),
             instants[1],
             _texts(told),
-            _statuses(sha, known.signatures),
+            _statuses(sha, self._looking.signatures),
         ]
         self._note("git_commit", columns)
         self._note("git_parent", _parent_rows(columns[0], parents))
@@ -100,10 +88,6 @@ class CommitColumns:
 
     def rest(self) -> Batches:
         """Yield the rows that wait."""
-        yield from self._known()
-        yield from self._waiting_rows()
-
-    def _waiting_rows(self) -> Batches:
         import pyarrow as pa
 
         waiting, self._waiting = self._waiting, {}

@@ -28,7 +28,7 @@ class LoggedCommit(NamedTuple):
         author: name and e-mail address as the commit spells them, both empty where Git can't read
             them; ``committer`` likewise.
         authored: seconds since 1970 in decimal, empty where Git can't read them; ``committed`` likewise.
-        message: cut off at the first NUL; see :mod:`mlflow2prov.sources.git_ahead`.
+        message: cut off at the first NUL; see :mod:`mlflow2prov.sources.git_looking`.
         changes: against the first parent, or against nothing for a commit without one.
     """
 

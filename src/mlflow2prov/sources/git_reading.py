@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 
 from mlflow2prov.sources.beside import Beside
-from mlflow2prov.sources.git_ahead import Ahead
 from mlflow2prov.sources.git_along import Along
 from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_code import RunCode
@@ -25,6 +24,7 @@ from mlflow2prov.sources.git_kept import committed_times, kept_of, only_kept
 from mlflow2prov.sources.git_log import LoggedCommit, Renames
 from mlflow2prov.sources.git_log_pieces import Part as LogPart
 from mlflow2prov.sources.git_log_pieces import reading_pieces
+from mlflow2prov.sources.git_looking import Looking
 from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
@@ -34,6 +34,7 @@ from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS
+from mlflow2prov.sources.git_signatures import Keys
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_whole_history import WholeHistory
 from mlflow2prov.sources.tables import Batches
@@ -53,7 +54,6 @@ class Reading:
     """The pass over everything that the commits to start from reach.
 
     Attributes:
-        unknown: the commits of which everything has to be looked at.
         revisions: how many there were, once all rows are there.
     """
 
@@ -78,13 +78,17 @@ class Reading:
         self._lines = lines
         self._known_parents: Parents | None = None
         self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
-        self._are_merges = [line.count(b" ") > 1 for line in lines.splitlines()]
+        self._counts = [line.count(b" ") for line in lines.splitlines()]
         self.revisions = 0
         self._remembered: Remembered | None = None
-        self.unknown: Sequence[bytes] = self._names
         if memory and starts:
             self._remembered = Remembered(memory, git, self._find, parents_of(lines))
-            self.unknown = self._remembered.new_or_odd(self._names)
+
+    def looking(self, keys: Keys) -> Looking:
+        """Return what looks at the commits, given what signatures are checked with."""
+        known, names = self._remembered, self._names
+        unknown = known.new_or_odd(names) if known else range(len(names))
+        return Looking(self._git, names, self._counts, unknown, keys)
 
     def _parents(self) -> Parents:
         """Return the parents of all commits; what says them is forgotten."""
@@ -92,26 +96,43 @@ class Reading:
             self._known_parents, self._lines = Parents.of(self._lines), b""
         return self._known_parents
 
-    def _pieces(self, some: Sequence[int], ahead: Beside[Ahead]) -> AbstractContextManager[Iterator[LogPart]]:
-        """Give some commits in columns; those that Git has to show are remembered afterwards."""
-        asked = self._git, self._find, [self._names[it] for it in some], [self._are_merges[it] for it in some]
+    @contextmanager
+    def _pieces(self, looking: Looking) -> Iterator[Iterator[LogPart]]:
+        """Give all commits in columns, and look at them; those that Git has to show are remembered afterwards."""
+        names = self._names
+        asked = self._git, self._find, names, [count > 1 for count in self._counts]
         if self._remembered is None:
-            return reading_pieces(*asked)
-        return reading_remembered_pieces(*asked, self._remembered, ahead.found().odd)
+            with reading_pieces(*asked) as parts:
+                yield looking.looked_at(parts)
+        else:
+            known = self._remembered, looking.odd, looking.looked_at
+            with reading_remembered_pieces(*asked, *known) as parts:
+                yield parts
 
-    def batches(self, datasets: Collection[tuple[str, str, str, str]], ahead: Beside[Ahead]) -> Batches:
+    @contextmanager
+    def _pieces_of(self, some: Sequence[int], looking: Looking) -> Iterator[Iterator[LogPart]]:
+        """Give some commits in columns, which were given before, numbered among themselves."""
+        asked = self._git, self._find, [self._names[it] for it in some], [self._counts[it] > 1 for it in some]
+        if self._remembered is None:
+            with reading_pieces(*asked) as parts:
+                yield parts
+        else:
+            with reading_remembered_pieces(*asked, self._remembered, looking.odd, iter) as parts:
+                yield parts
+
+    def batches(self, datasets: Collection[tuple[str, str, str, str]], looking: Looking) -> Batches:
         """Yield the rows; of data only where the whole history is given.
 
         Args:
             datasets: those of runs.
-            ahead: looks at the unknown commits.
+            looking: looks at the commits.
         """
         roots = [root for part in self._parts if part.points for root in roots_of(part.git, part.layout)]
         data = GitData(datasets, roots, self._hosting, self._paths)
         if self._asked.wanted.narrowing.is_of_history:
-            yield from self._part_in_columns(data, ahead)
+            yield from self._part_in_columns(data, looking)
         else:
-            yield from self._in_columns(data, ahead)
+            yield from self._in_columns(data, looking)
 
     @cached_property
     def _hosting(self) -> Hosting:
@@ -152,12 +173,12 @@ class Reading:
                 self._paths,
             )
 
-    def _part_in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
+    def _part_in_columns(self, data: GitData, looking: Looking) -> Batches:
         """Yield what there is to tell of a part of a history."""
         names, narrowing = self._names, self._asked.wanted.narrowing
-        commits = CommitColumns(self._mail_map, ahead)
+        commits = CommitColumns(self._mail_map, looking)
         whole, times = WholeHistory(names), [b""] * len(names)
-        with self._pieces(range(len(names)), ahead) as parts:
+        with self._pieces(looking) as parts:
             for part in parts:
                 whole.add(part)
                 for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
@@ -168,15 +189,15 @@ class Reading:
             history, kept, rows = self._kept(whole, times, data)
             if narrowing.is_of_time:
                 some = [it for it, is_kept in enumerate(kept.commits) if is_kept]
-                yield from self._rows_of(commits, some, ahead)
+                yield from self._rows_of(commits, some, looking)
             yield from commits.rest()
             yield from rows
             data.warn_of_a_part(history)
         self._end(history, commits.undated)
 
-    def _rows_of(self, commits: CommitColumns, some: Sequence[int], ahead: Beside[Ahead]) -> Batches:
+    def _rows_of(self, commits: CommitColumns, some: Sequence[int], looking: Looking) -> Batches:
         """Yield the rows of some commits, which are read again for that."""
-        with self._pieces(some, ahead) as parts:
+        with self._pieces_of(some, looking) as parts:
             for part in parts:
                 yield from commits.batches(part.piece.shown)
 
@@ -236,12 +257,12 @@ class Reading:
             yield from rows.take()
         yield from code.batches(self._git, history, kept, declared.found() if declared else None)
 
-    def _in_columns(self, data: GitData, ahead: Beside[Ahead]) -> Batches:
+    def _in_columns(self, data: GitData, looking: Looking) -> Batches:
         """Yield what there is to tell of a whole history."""
         git, names = self._git, self._names
-        commits = CommitColumns(self._mail_map, ahead)
+        commits = CommitColumns(self._mail_map, looking)
         whole = WholeHistory(names)
-        with self._pieces(range(len(names)), ahead) as parts:
+        with self._pieces(looking) as parts:
             parents = self._parents()  # while Git begins
             for part in parts:
                 yield from commits.batches(part.piece.shown)

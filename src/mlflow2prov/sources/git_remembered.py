@@ -74,10 +74,10 @@ class Remembered:
         """Return whether a commit need not be shown."""
         return commit in self._known
 
-    def new_or_odd(self, commits: Sequence[bytes]) -> list[bytes]:
-        """Return those commits whose objects have to be looked at."""
+    def new_or_odd(self, commits: Sequence[bytes]) -> list[int]:
+        """Return the numbers of those commits whose objects may have to be looked at."""
         known = self._known
-        return [name for name in commits if name not in known or known[name].is_odd]
+        return [number for number, name in enumerate(commits) if name not in known or known[name].is_odd]
 
     def records(self, commits: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the records of some commits that are known, in their order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
@@ -23,6 +23,7 @@ def reading_remembered_pieces(
     is_merge: Sequence[bool],
     remembered: Remembered,
     odd: Collection[bytes],
+    looked_at: Callable[[Iterable[Part]], Iterable[Part]],
 ) -> Iterator[Iterator[Part]]:
     """Give the log of some commits in pieces, those that are remembered first.
 
@@ -35,19 +36,17 @@ def reading_remembered_pieces(
         commits: the object names.
         is_merge: of each whether it has several parents.
         remembered: the commits that need not be shown.
-        odd: the commits that have to be looked at each time.
+        odd: the commits that have to be looked at each time, once they were looked at.
+        looked_at: looks at parts.
     """
     known = [number for number, name in enumerate(commits) if remembered.has(name)]
     shown = [number for number, name in enumerate(commits) if not remembered.has(name)]
     names = [commits[number] for number in shown]
     with reading_pieces(git, find, names, [is_merge[number] for number in shown]) as parts:
+        records = remembered.records(commits[number] for number in known)
         yield chain(
-            _known(
-                remembered.records(commits[number] for number in known),
-                known,
-                len(commits[0]) if commits else 0,
-            ),
-            _kept(parts, shown, commits, remembered, odd),
+            looked_at(_known(records, known, len(commits[0]) if commits else 0)),
+            _kept(looked_at(_numbered(parts, shown)), commits, remembered, odd),
         )
     remembered.end()
     remembered.look()
@@ -76,17 +75,18 @@ def _chunks(records: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _kept(
-    parts: Iterable[Part],
-    numbers: Sequence[int],
-    commits: Sequence[bytes],
-    remembered: Remembered,
-    odd: Collection[bytes],
-) -> Iterator[Part]:
-    """Yield what Git shows, by the numbers of its commits among all, once it is remembered."""
+def _numbered(parts: Iterable[Part], numbers: Sequence[int]) -> Iterator[Part]:
+    """Yield what Git shows, by the numbers of its commits among all."""
     for part in parts:
-        own = [numbers[number] for number in part.commits]
-        for number, record in zip(own, part.piece.records(), strict=True):
+        yield Part([numbers[number] for number in part.commits], part.piece)
+
+
+def _kept(
+    parts: Iterable[Part], commits: Sequence[bytes], remembered: Remembered, odd: Collection[bytes]
+) -> Iterator[Part]:
+    """Yield what Git shows, once it is remembered."""
+    for part in parts:
+        for number, record in zip(part.commits, part.piece.records(), strict=True):
             name = commits[number]
             remembered.keep(name, name in odd, record)
-        yield Part(own, part.piece)
+        yield part
