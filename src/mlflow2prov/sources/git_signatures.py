@@ -49,6 +49,7 @@ _BEGIN = re.compile(
 )
 _BEGINS_AS_PGP = b"-----BEGIN PGP SIGNATURE-----"
 _HEADER = re.compile(rb"^(gpgsig(?:-sha256)?) (.*\n(?: .*\n)*)", re.MULTILINE)
+_LAST_LINE_END = re.compile(rb"\n(?! )")
 _WHEN = re.compile(rb"^(?:committer|tagger) .*> +([0-9]{1,12})(?: |$)", re.MULTILINE)
 
 _GPG = (
@@ -92,12 +93,14 @@ def signed_commit(content: bytes, *, is_sha256: bool) -> Signed | None:
         is_sha256: whether the repository names its objects so; the other header is of its twin.
     """
     end = content.find(b"\n\n") + 1 or len(content)
-    header = content[:end]
-    found = {match[1]: match[2] for match in _HEADER.finditer(header)}
-    signature = found.get(b"gpgsig-sha256" if is_sha256 else b"gpgsig")
-    if signature is None:
+    word = b"\ngpgsig-sha256 " if is_sha256 else b"\ngpgsig "
+    start = content.rfind(word, 0, end) + len(word)
+    if start < len(word):
         return None
-    return Signed(header, content[end:], signature.replace(b"\n ", b"\n"))
+    last = _LAST_LINE_END.search(content, start, end)
+    if last is None:
+        return None
+    return Signed(content[:end], content[end:], content[start : last.end()].replace(b"\n ", b"\n"))
 
 
 def signed_tag(content: bytes) -> Signed | None:
