@@ -13,13 +13,17 @@ from mlflow2prov.sources.git_log import Renames, log_arguments
 from mlflow2prov.sources.git_log_columns import Piece, Pieces
 from mlflow2prov.sources.git_program import Git
 
-_BLOCK = 100
-"""So many commits one program shows before the next ones are another one's."""
 _MOST_PROGRAMS = 8
+_LEAST_COMMITS = 500
+"""What one program shows is no less than it takes to start a program."""
+_SHARES = 6
+"""So many programs one after the other, for each processor: none of these is without work for long."""
 _CHUNK_BYTES = 1 << 20
 _DEPTH = 3
 
 _Arrived: TypeAlias = "tuple[int, bytes | BaseException | None]"
+_Asked: TypeAlias = tuple[Sequence[str], Sequence[bytes]]
+"""The arguments of a program, and the lines of its standard input."""
 
 
 class Part(NamedTuple):
@@ -38,10 +42,11 @@ class Part(NamedTuple):
 def reading_pieces(
     git: Git, find: Renames, commits: Sequence[bytes], is_merge: Sequence[bool]
 ) -> Iterator[Iterator[Part]]:
-    """Give the log of some commits in pieces, as programs for each processor and one for the merges show them.
+    """Give the log of some commits in pieces, as programs show them, one for each processor at a time.
 
     The order is that in which they arrive. Each program is ahead by what its pipe holds and, together, some
-    chunks of 2 MiB.
+    chunks of 2 MiB. What one shows follows one another in the history, children first, so that Git unpacks little
+    twice.
 
     Args:
         git: the repository.
@@ -49,18 +54,18 @@ def reading_pieces(
         commits: the object names.
         is_merge: of each whether it has several parents.
     """
-    plain = [number for number, merge in enumerate(is_merge) if not merge]
-    merges = [number for number, merge in enumerate(is_merge) if merge]
-    blocks = [plain[start : start + _BLOCK] for start in range(0, len(plain), _BLOCK)]
-    count = min(len(blocks), os.cpu_count() or 1, _MOST_PROGRAMS)
-    shares = [[number for block in blocks[first::count] for number in block] for first in range(count)]
-    asked = [(share, log_arguments(find, walks=False)) for share in shares]
-    if merges:
-        asked.append((merges, log_arguments(find, walks=False, of_merges=True)))
-    with _Pumps(git) as pumps:
-        for number, (share, arguments) in enumerate(asked):
-            pumps.start(number, arguments, [commits[it] for it in share])
-        yield _parts([share for share, _ in asked], pumps.chunks(), len(commits[0]) if commits else 0)
+    count = min(os.cpu_count() or 1, _MOST_PROGRAMS)
+    least = max(_LEAST_COMMITS, len(commits) // (count * _SHARES) + 1)
+    asked: list[_Asked] = []
+    shares: list[list[int]] = []
+    for of_merges in (True, False):
+        arguments = log_arguments(find, walks=False, of_merges=of_merges)
+        own = [number for number, merge in enumerate(is_merge) if merge == of_merges]
+        for start in range(0, len(own), least):
+            shares.append(own[start : start + least][::-1])
+            asked.append((arguments, [commits[it] for it in shares[-1]]))
+    with _Pumps(git, asked, count) as pumps:
+        yield _parts(shares, pumps.chunks(), len(commits[0]) if commits else 0)
 
 
 def _parts(
@@ -78,15 +83,21 @@ def _parts(
 
 
 class _Pumps:
-    """Programs whose output is read as it comes, by a thread for each; to be used in a ``with`` block."""
+    """Programs whose output is read as it comes, so many at a time; to be used in a ``with`` block."""
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, asked: Sequence[_Asked], at_a_time: int) -> None:
         self._git = git
+        self._going_on = len(asked)
+        self._asked = iter(enumerate(asked))
+        self._lock = threading.Lock()
         self._arrived: Queue[_Arrived] = Queue(_DEPTH)
         self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
+        count = min(len(asked), at_a_time)
+        self._threads = [threading.Thread(target=self._read_on, daemon=True) for _ in range(count)]
 
     def __enter__(self) -> _Pumps:
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,20 +109,23 @@ class _Pumps:
             for thread in self._threads:
                 thread.join(0.01)
 
-    def start(self, number: int, arguments: Sequence[str], lines: Sequence[bytes]) -> None:
-        thread = threading.Thread(target=self._read, args=(number, arguments, lines), daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
     def chunks(self) -> Iterator[tuple[int, bytes | None]]:
         """Yield the chunks of all programs with their numbers; None where one has ended well."""
-        going_on = len(self._threads)
-        while going_on:
+        while self._going_on:
             number, chunk = self._arrived.get()
             if isinstance(chunk, BaseException):
                 raise chunk
-            going_on -= chunk is None
+            self._going_on -= chunk is None
             yield number, chunk
+
+    def _read_on(self) -> None:
+        """Read one program after the other, while there is one that nobody reads."""
+        while not self._stopped.is_set():
+            with self._lock:
+                number, asked = next(self._asked, (-1, None))
+            if asked is None:
+                return
+            self._read(number, *asked)
 
     def _read(self, number: int, arguments: Sequence[str], lines: Sequence[bytes]) -> None:
         try:
