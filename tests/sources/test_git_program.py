@@ -132,7 +132,7 @@ def test_a_shallow_clone_is_read_as_far_as_it_goes(
     url = repository.path.as_uri()
     subprocess.run(["git", "clone", "-q", "--depth=2", url, str(tmp_path / "s")], check=True)
     rows = read(tmp_path / "s")
-    assert [row["commit"] for row in rows["git_commit"]] == [two, three]
+    assert picked(rows["git_commit"], "commit") == sorted([two, three])
     assert rows["git_parent"] == [{"commit": three, "position": 0, "parent": two}]
     assert set(picked(rows["git_revision"], "status", commit=two)) == {"A"}
     assert rows["git_repository"][0]["is_shallow"] is True
@@ -275,15 +275,15 @@ def test_a_repository_of_somebody_else_is_read_where_the_environment_allows_it(
     with pytest.raises(SourceError, match=r"safe\.directory"):
         repository.read()
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(repository.path.resolve()))
-    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    assert picked(repository.read()["git_commit"], "commit") == sorted([one, two])
     for name in (*given, "GIT_CONFIG_VALUE_0", "GIT_CONFIG_VALUE_1"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'safe.directory'='*'")
-    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    assert picked(repository.read()["git_commit"], "commit") == sorted([one, two])
     monkeypatch.delenv("GIT_CONFIG_PARAMETERS")
     (tmp_path / "allowed").write_text(f"[safe]\n\tdirectory = {repository.path.resolve()}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "allowed"))
-    assert [row["commit"] for row in repository.read()["git_commit"]] == [one, two]
+    assert picked(repository.read()["git_commit"], "commit") == sorted([one, two])
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     repository.git("config", "--file", str(repository.path / ".git" / "config"), "safe.directory", "*")
     with pytest.raises(SourceError, match=r"safe\.directory"):

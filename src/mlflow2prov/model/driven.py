@@ -114,6 +114,7 @@ DRIVEN: Mapping[str, tuple[str, ...]] = {
     "forgotten_registered_models": ("windows",),
     "forgotten_evaluation_datasets": ("windows",),
     "repositories": ("git_repository",),
+    "stores": ("mlflow_store",),
 }
 """By the name of an event: each of these has rows where the event has any."""
 

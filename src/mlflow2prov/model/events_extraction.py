@@ -87,8 +87,8 @@ STORES = Event(
                         lifecycle_stage, last_updated_ms)))) FROM mlflow_logged_model),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), owner_id, path,
                         size_bytes, digest)))) FROM mlflow_artifact),
-                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), owner, owner_id, traces))))
-                 FROM mlflow_trace_count),
+                (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), t.owner, t.owner_id, t.traces))))
+                 FROM mlflow_trace_count t),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), trace_id, status,
                         duration_ms)))) FROM mlflow_trace),
                 (SELECT concat_ws(' ', count(*), bit_xor(md5_number_lower(concat_ws(chr(9), assessment_id,

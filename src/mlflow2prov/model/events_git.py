@@ -222,10 +222,9 @@ REVISIONS = Event(
     name="revisions",
     doc="A commit made a revision of a file, by adding, modifying, renaming or copying it.",
     rows="""
-        SELECT r.*, path_part(r.path, r.path_bytes) AS path_key,
-               f.file_ref, c.commit_ref, c.authored, c.author_ref, n.names_data, n.drops_data,
+        SELECT r.*, f.file_ref, c.commit_ref, c.authored, c.author_ref, n.names_data, n.drops_data,
                d.entry_points, d.link_target, d.link_target_bytes
-        FROM git_revision r
+        FROM (SELECT *, path_part(path, path_bytes) AS path_key FROM git_revision) r
         JOIN commits c ON c.commit = r.commit
         LEFT JOIN (
             SELECT commit, path_part(path, path_bytes) AS path_key,
@@ -237,15 +236,15 @@ REVISIONS = Event(
                 FROM git_declared
                 UNION ALL SELECT commit, path, path_bytes, NULL, NULL, target, target_bytes FROM git_link
             ) GROUP BY ALL
-        ) d ON d.commit = r.commit AND d.path_key = path_part(r.path, r.path_bytes)
+        ) d ON d.commit = r.commit AND d.path_key = r.path_key
         LEFT JOIN (
             SELECT commit, path_part(path, path_bytes) AS path_key,
                    list(parts_of_key(data) ORDER BY data) FILTER (is_named) AS names_data,
                    list(parts_of_key(data) ORDER BY data) FILTER (NOT is_named) AS drops_data
             FROM git_data_named GROUP BY ALL
-        ) n ON n.commit = r.commit AND n.path_key = path_part(r.path, r.path_bytes)
+        ) n ON n.commit = r.commit AND n.path_key = r.path_key
         LEFT JOIN files f ON f.file = r.file
-        ORDER BY c.commit_ref, path_key
+        ORDER BY c.commit_ref, r.path_key
     """,
     elements={
         "revision_ref": Element(

@@ -410,6 +410,8 @@ class _Interpreter:
         """The SQL of an attribute list; NULL where it would be empty."""
         if not attributes:
             return "NULL"
+        if len(attributes) == 1 and not attributes[0][1].always and not attributes[0][1].many:
+            return f"CASE WHEN ({attributes[0][1].sql}) IS NOT NULL THEN [{self._pair(*attributes[0])}] END"
         single = [pair for pair in attributes if not pair[1].many]
         pairs = [self._pair(name, attribute) for name, attribute in single]
         listed = f"[{', '.join(pairs)}]"

@@ -7,11 +7,17 @@ from collections.abc import Iterable
 
 from mlflow2prov.model.declare import Element, Event, Relation
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"(?<![.\w])\w+")
 
 
 def words_of(sql: str) -> frozenset[str]:
-    """Return the words of some SQL, among which are the names of all that it reads."""
+    """Return the words of some SQL, among which are the names of all that it reads.
+
+    What stands behind a dot is a column.
+
+    >>> sorted(words_of("SELECT r.state FROM runs r"))
+    ['FROM', 'SELECT', 'r', 'runs']
+    """
     return frozenset(_WORD.findall(sql))
 
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from mlflow2prov.prov.credentials import without_credentials
 from mlflow2prov.prov.text import clean_text
-from mlflow2prov.sources.mlflow.model_file import yaml_mapping
 
 MOST_BYTES = 4_000_000
 """Larger files are not read."""
@@ -144,6 +143,8 @@ def read_data_file(path: bytes, content: bytes) -> DvcFile | None:
     >>> read_data_file(b"data/wine.csv.dvc", content).stages[0].outs[0].path
     'wine.csv'
     """
+    from mlflow2prov.sources.mlflow.model_file import yaml_mapping
+
     name = path.rpartition(b"/")[2]
     document = yaml_mapping(content, MOST_BYTES, most_events=_MOST_EVENTS)
     if document is None:

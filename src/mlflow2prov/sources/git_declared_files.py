@@ -78,5 +78,7 @@ def declaring_revisions(history: History) -> Iterator[tuple[int, tuple[bytes, by
 
 def _declaring(paths: Sequence[bytes]) -> dict[int, bytes]:
     """Return the numbers of paths whose file names are of those that declare, with these."""
-    found = ((number, path.rpartition(b"/")[2]) for number, path in enumerate(paths))
-    return {number: name for number, name in found if name in DECLARING}
+    names = tuple(DECLARING)
+    found = ((number, path) for number, path in enumerate(paths) if path.endswith(names))
+    named = ((number, path.rpartition(b"/")[2]) for number, path in found)
+    return {number: name for number, name in named if name in DECLARING}

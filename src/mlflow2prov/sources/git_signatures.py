@@ -49,7 +49,6 @@ _BEGIN = re.compile(
 )
 _BEGINS_AS_PGP = b"-----BEGIN PGP SIGNATURE-----"
 _HEADER = re.compile(rb"^(gpgsig(?:-sha256)?) (.*\n(?: .*\n)*)", re.MULTILINE)
-_LAST_LINE_END = re.compile(rb"\n(?! )")
 _WHEN = re.compile(rb"^(?:committer|tagger) .*> +([0-9]{1,12})(?: |$)", re.MULTILINE)
 
 _GPG = (
@@ -97,10 +96,11 @@ def signed_commit(content: bytes, *, is_sha256: bool) -> Signed | None:
     start = content.rfind(word, 0, end) + len(word)
     if start < len(word):
         return None
-    last = _LAST_LINE_END.search(content, start, end)
-    if last is None:
-        return None
-    return Signed(content[:end], content[end:], content[start : last.end()].replace(b"\n ", b"\n"))
+    last = content.find(b"\n", start, end)
+    while last >= 0 and content.startswith(b" ", last + 1):
+        last = content.find(b"\n", last + 1, end)
+    signature = content[start : last + 1].replace(b"\n ", b"\n")
+    return Signed(content[:end], content[end:], signature) if last >= 0 else None
 
 
 def signed_tag(content: bytes) -> Signed | None:
