@@ -238,7 +238,7 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
 def _readings_of_command(source: str, named: Sequence[Named], roots: Sequence[str]) -> tuple[Reading, ...]:
     """Return what a command line runs, unless a file is called so."""
     found: list[Reading] = [WithBlanks(target_of(source, roots))]
-    for name, is_module in named:
+    for name, is_module, _ in named:
         target = target_of(name, roots)
         found.append(Module(name) if is_module else target)
         if not is_module and target.tail and DRIVE.match(name):
