@@ -303,7 +303,9 @@ class _Extraction:
 
     def _may_patch(self, change: Change) -> bool:
         """Whether the graph is changed and not made anew, as that of a history alone is: its records keep their order."""
-        return self._sources.store is not None and change.is_small()
+        found = change.found.arrived  # where another origin may give another namespace
+        is_called_so = not found.git or self._names(self._cache.sources) == self._names(found.schema)
+        return self._sources.store is not None and is_called_so and change.is_small()
 
     def _patch(self, change: Change, stack: ExitStack) -> bool:
         """Work out what is different in the graph, and change it with all the rest in one transaction.
