@@ -20,6 +20,7 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_reading import Asked, Reading
 from mlflow2prov.sources.git_refs import detached_head, ref_rows
 from mlflow2prov.sources.git_remembered import Memory, known_in
+from mlflow2prov.sources.git_remotes import remotes_of
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
@@ -128,7 +129,7 @@ def _state_of(git: Git, commits: Collection[str]) -> tuple[object, ...]:
         git.output("count-objects", "-v") if layout.is_partial else b"",
         commits_there(git, commits),
         git.output("for-each-ref", "--format=%(objectname) %(refname)"),
-        git.answer("config", "-z", "--get-all", "remote.origin.url"),
+        tuple(remotes_of(git)),
         detached_head(git),
         read_mail_map(git, Path(layout.path))[1],
         Keys(git).state,
@@ -199,7 +200,8 @@ def _settings(layout: Layout, asked: Asked, mail_map: str | None, signatures: st
 
 def _repository_rows(part: Part, settings: list[str]) -> Batches:
     path = clean_text(os.fsencode(part.layout.path))
-    row = (part.number, path, part.remote, part.heads, part.layout.is_shallow, settings)
+    origin, others = part.remotes
+    row = (part.number, path, origin, others, part.heads, part.layout.is_shallow, settings)
     yield from batches_of_rows("git_repository", [row])
 
 

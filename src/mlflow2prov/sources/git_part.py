@@ -13,7 +13,7 @@ from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs
-from mlflow2prov.sources.git_rows import known
+from mlflow2prov.sources.git_remotes import Remotes, remotes_of
 from mlflow2prov.sources.git_wanted import GitWanted
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Part:
         number: from 1, in the order in which repositories are given.
         git: runs Git there.
         layout: where it is.
-        remote: the URL of ``origin``.
+        remotes: the URLs of its remotes.
         refs: those that are read.
         head: a detached one.
         points: the sources of runs at commits that it has.
@@ -45,7 +45,7 @@ class Part:
     number: int
     git: Git
     layout: Layout
-    remote: str | None
+    remotes: Remotes
     refs: list[Ref]
     head: bytes | None
     points: list[Source]
@@ -76,9 +76,8 @@ def part_of(
         _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
     points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
     head = None if narrowing.refs else detached_head(git)
-    remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
-    remote = known(remotes.partition(b"\0")[0]) if remotes else None
-    return Part(number=number, git=git, layout=layout, remote=remote, refs=refs, head=head, points=points)
+    remotes = remotes_of(git)
+    return Part(number=number, git=git, layout=layout, remotes=remotes, refs=refs, head=head, points=points)
 
 
 def layout_of(git: Git) -> Layout:

@@ -141,7 +141,7 @@ class Reading:
         return Hosting(
             (
                 Origin(
-                    part.remote,
+                    part.remotes.all,
                     part.heads,
                     {point.commit for point in part.points},
                     has_all_refs=not self._asked.wanted.narrowing.refs,
