@@ -24,6 +24,7 @@ from mlflow2prov.sources.git_remotes import remotes_of
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.tables import Batches
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _read_as_one(
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)
             if not part.starts:
-                _LOG.warning("The Git repository %s has no commits.", part.layout.path)
+                warn(_LOG, "The Git repository %s has no commits.", part.layout.path)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
     return first + reading.revisions
@@ -216,7 +217,8 @@ def _must_be_exact(
     is_known = known_in(memory, alone, Renames(copies)) if memory else None
     if not missing_contents(alone, starts, find_copies=copies, is_known=is_known):
         return False
-    _LOG.warning(
+    warn(
+        _LOG,
         "The Git repository %s is a partial clone without some contents: a file that was renamed"
         " and changed in one commit counts as deleted and added.",
         ", ".join(partial),

@@ -15,6 +15,7 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs
 from mlflow2prov.sources.git_remotes import Remotes, remotes_of
 from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def part_of(
     narrowing = wanted.narrowing
     refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
     if narrowing.refs and not refs:
-        _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
+        warn(_LOG, "No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
     points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
     head = None if narrowing.refs else detached_head(git)
     remotes = remotes_of(git)
@@ -95,8 +96,10 @@ def layout_of(git: Git) -> Layout:
 def say_what_is_cut_off(layout: Layout) -> None:
     """Warn where a history is not all there."""
     if layout.is_shallow:
-        _LOG.warning(
-            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", layout.path
+        warn(
+            _LOG,
+            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.",
+            layout.path,
         )
 
 
