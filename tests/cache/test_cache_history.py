@@ -90,6 +90,19 @@ def test_the_command_line_finds_copies(tmp_path: Path) -> None:
     assert "copies: 50 %" in done.stdout
 
 
+def test_a_cache_names_things_anew_where_the_repository_comes_from_elsewhere(store: Made) -> None:
+    made = Repository(store.folder / "code")
+    commit = made.commit({"train.py": "1"})
+    store.insert(
+        *tags("ab" * 16, mlflow__source__git__commit=commit, mlflow__source__name="train.py"),
+        *(run(f"{number:032}") for number in range(20)),
+    )
+    for url in ("git@github.com:ada/wine", "git@github.com:eve/wine", ""):
+        made.git("config", *(["remote.origin.url", url] if url else ["--unset", "remote.origin.url"]))
+        cached = store.cached(repository_path=made.path)
+        assert told(cached) == told(store.extract(repository_path=made.path))
+
+
 def test_a_query_sees_what_the_latest_extraction_made_of_the_cache(store: Made) -> None:
     for number in range(20):
         store.insert(run(f"{number:032}"))

@@ -94,6 +94,8 @@ CASES: list[tuple[str, str | None]] = [
     ("env A=1 timeout 10m ./train.py", "train.py"),
     ("mpirun -np 2 -mca btl tcp python src/train.py", "src/train.py"),
     ("mpirun -np 1 python train.py : -np 1 python src/train.py", None),
+    ("pixi run -e gpu python src/train.py", "src/train.py"),
+    ("hatch run python -m wine.fit", "src/wine/fit.py"),
     ("streamlit run train.py -- src/train.py", "train.py"),
     ("srun --odd train.py -- src/train.py", None),
     ("conda run --cwd src python train.py --directory .", "src/train.py"),
@@ -102,6 +104,23 @@ CASES: list[tuple[str, str | None]] = [
     ("pushd src && python train.py", "src/train.py"),
     ("pushd src; ls; popd; python train.py", None),
     ("cd src; cd - && python train.py", None),
+    ("(cd src && ls); python train.py", "train.py"),
+    ("(cd src; (cd wine; ls); python train.py)", "src/train.py"),
+    ("(cd src); (cd src && python wine/fit.py)", "src/wine/fit.py"),
+    ("(cd src", None),
+    ("cd src; (cd wine)); python train.py", "src/train.py"),
+    ("(cd src; python train.py) && python train.py", None),
+    ("cd src | python train.py", "train.py"),
+    ("ls | cd src; python train.py", "train.py"),
+    ("cd src && tensorboard & python train.py", "train.py"),
+    ("cd src; tensorboard & python train.py", "src/train.py"),
+    ("cd src || exit 1; python train.py", "src/train.py"),
+    ("python train.py --code $(cd src && pwd) --other src/train.py", "train.py"),
+    ("python $(cd src && pwd)/train.py", None),
+    ("python train.py <(cd src && ls) src/train.py", "train.py"),
+    ("if [ -f a.yaml ]; then python train.py; fi", "train.py"),
+    ("for s in 1 2; do ! python src/train.py --seed $s; done", "src/train.py"),
+    ("{ cd src; python train.py; }", "src/train.py"),
     ("train.py --lr 0.1", "train.py"),
     ("./src/train.py lr=0.1 model=big", "src/train.py"),
     ("src/missing.py --config conf/a.yaml", None),
@@ -199,4 +218,5 @@ def test_a_url_of_a_hosting_service_is_the_file_at_its_path(tmp_path: Path) -> N
 )
 def test_launchers_of_launchers_without_end_are_no_failure(begin: str) -> None:
     assert script_named(begin * 10 + "train.py") == (Named("train.py"),)
+    assert not script_named(begin * 1_000 + "train.py")
     assert not script_named(begin * 20_000 + "train.py")

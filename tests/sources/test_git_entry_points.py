@@ -170,14 +170,36 @@ entry_points:
   none: {command: "echo {alpha}"}
   split: {command: "python \\\\\\n train.py"}
   broken: {command: "python 'train.py"}
+  launched_module: {command: "accelerate launch --num_processes {n} -m wine.fit {alpha}"}
+  moved_module: {command: "cd deep; python -m fit"}
+  launcher_folder: {command: "uv run --directory wine -- python fit.py {alpha}"}
+  profiled: {command: "python -m cProfile -o out.prof train.py --conf deep/all.sh"}
+  installed: {command: "pip install -r requirements.txt && python -m pip list; python train.py"}
+  twice: {command: "python train.py --lr {lr} && python ./train.py --check"}
+  looped: {command: "for i in 1 2; do python train.py --fold $i; done"}
+  shown: {command: "cat wine/fit.py | tee log; python train.py"}
+  tested: {command: "pytest train.py"}
+  file: {command: "./deep/go {alpha}"}
+  suffix: {command: "train.py wine/fit.py"}
+  within: {command: "(cd deep && ls); python train.py"}
+  named: {command: "python {script} && python train.py"}
+  named_module: {command: "python -m {module} && python train.py"}
+  filled_in: {command: "python {stage}.py && python train.py"}
+  filled_folder: {command: "cd {folder} && python train.py"}
+  unsure: {command: "torchrun --unknown train.py wine/fit.py"}
+  outside: {command: "python ../../train.py"}
+  endless: {command: "python train.py LONG"}
+  absolute: {command: "python /opt/wine/train.py"}
 """
 
 CODE = {
-    "sub/MLproject": PROJECT,
+    "sub/MLproject": PROJECT.replace("LONG", "cd a;(" * 80_000),
     "sub/train.py": "1",
     "sub/conf.yaml": "2",
     "sub/wine/fit.py": "3",
     "sub/deep/all.sh": "4",
+    "sub/deep/go": "4",
+    "sub/deep/fit.py": "4",
     "tools/run.py": "5",
     "bad/MLproject": "entry_points: [\n",
     "src/grape/__init__.py": "6",
@@ -219,6 +241,26 @@ CODE_CASES: list[tuple[str, str, int, str | None, str | None]] = [
     ("sub", "none", 1, "sub/MLproject", None),
     ("sub", "split", 1, "sub/train.py", "sub/MLproject"),
     ("sub", "broken", 1, "sub/MLproject", None),
+    ("sub", "launched_module", 1, "sub/wine/fit.py", "sub/MLproject"),
+    ("sub", "moved_module", 1, "sub/deep/fit.py", "sub/MLproject"),
+    ("sub", "launcher_folder", 1, "sub/wine/fit.py", "sub/MLproject"),
+    ("sub", "profiled", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "installed", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "twice", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "looped", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "shown", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "tested", 1, "sub/MLproject", None),
+    ("sub", "file", 1, "sub/deep/go", "sub/MLproject"),
+    ("sub", "suffix", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "within", 1, "sub/train.py", "sub/MLproject"),
+    ("sub", "named", 1, "sub/MLproject", None),
+    ("sub", "named_module", 1, "sub/MLproject", None),
+    ("sub", "filled_in", 1, "sub/MLproject", None),
+    ("sub", "filled_folder", 1, "sub/MLproject", None),
+    ("sub", "unsure", 1, "sub/MLproject", None),
+    ("sub", "endless", 1, "sub/MLproject", None),
+    ("sub", "outside", 1, "sub/MLproject", None),
+    ("sub", "absolute", 1, "sub/MLproject", None),
     ("sub", "wine/fit.py", 1, "sub/wine/fit.py", "sub/MLproject"),
     ("sub", "not/there.py", 1, "sub/MLproject", None),
     ("bad", "", 1, "bad/MLproject", None),

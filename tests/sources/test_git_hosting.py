@@ -308,7 +308,7 @@ def test_commits_of_thousands_of_urls_are_found_in_one_list() -> None:
         asked.append(1)
         return names
 
-    hosting = Hosting([Origin("git@github.com:ada/wine.git", (), set[str]())], named)
+    hosting = Hosting([Origin(["git@github.com:ada/wine.git"], (), set[str]())], named)
     for name in names[::25]:
         for digits in (name.decode(), name[:12].decode()):
             assert hosting.file(f"{RAW}/{digits}/a.csv", "") == Hosted(name.decode(), ("a.csv",))
@@ -318,7 +318,7 @@ def test_commits_of_thousands_of_urls_are_found_in_one_list() -> None:
 
 def test_refs_of_a_repository_are_held_once_each() -> None:
     heads = [f"{number:040x} refs/tags/build-{number}" for number in range(5_000)]
-    hosting = Hosting([Origin("git@github.com:ada/wine.git", heads, set[str]())], lambda: ())
+    hosting = Hosting([Origin(["git@github.com:ada/wine.git"], heads, set[str]())], lambda: ())
     tracemalloc.start()
     try:
         assert hosting.file(f"{RAW}/build-7/a.csv", "") == Hosted(heads[7][:40], ("a.csv",))

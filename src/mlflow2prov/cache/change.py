@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow2prov.cache.compare import Arrived, Comparison, changed_table, columns_of
@@ -42,13 +43,13 @@ class Change:
         cache: the cache.
         found: what is different.
         begun_ms: when the reading began.
-        git_state: the state of the history, where there is one.
+        git: what is to be noted of the history.
     """
 
     cache: CacheFile
     found: Comparison
     begun_ms: int
-    git_state: str | None
+    git: Mapping[str, str]
 
     def is_other_store(self) -> bool:
         """Whether the store says something else of itself, such as its version."""
@@ -159,8 +160,7 @@ class Change:
             for asked in ("asked", "asked_data"):
                 run(f"DELETE FROM {own}.{asked}")
                 run(f"INSERT INTO {own}.{asked} FROM {schema}.{asked}")
-        git = {"git_state": self.git_state} if self.git_state is not None else {}
-        self.cache.set_meta({"begun_ms": str(self.begun_ms), **git})
+        self.cache.set_meta({"begun_ms": str(self.begun_ms), **self.git})
 
 
 def digest(store: Store, table: str, schema: str, where: str = "true") -> list[int]:

@@ -17,7 +17,7 @@ from mlflow2prov.cache.compare import Arrived, Comparison, columns_of, told
 from mlflow2prov.cache.context import Context, telling_keys
 from mlflow2prov.cache.everywhere import events_over, wanted_sql
 from mlflow2prov.cache.file import COMPLETE, READ, READING, REMEMBERED, CacheFile, opened
-from mlflow2prov.cache.git_memory import GitMemory
+from mlflow2prov.cache.git_memory import GitMemory, say_again, to_say_again
 from mlflow2prov.cache.known import Earlier, Progress
 from mlflow2prov.cache.ledger import write_ledger
 from mlflow2prov.cache.patch import Patch, fingerprint_sql
@@ -28,6 +28,7 @@ from mlflow2prov.graph.store import TABLES, Store, create_tables
 from mlflow2prov.model.events_extraction import DIGESTS
 from mlflow2prov.model.expand import Empty, Names, attribute_keys, expand, shapes_of
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
+from mlflow2prov.sources.git_warnings import noting
 from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches
 
@@ -147,19 +148,16 @@ class _Extraction:
         if self._sources.repository and self._sources.state:
             wanted = wanted_sql(lambda table: f"{cache.sources}.{table}")
             points, datasets = (run(f"{sql} ORDER BY ALL") for sql in wanted.values())
-            state = self._sources.state({point[0] for point in points})
-            take_in(
-                self._store,
-                cache.sources,
-                self._sources.repository(points, datasets, GitMemory(cache)),
-                self._sources.redaction,
-                at_once=True,
-            )
+            with noting() as each_time:
+                state = self._sources.state({point[0] for point in points})
+            with noting() as said:
+                history = self._sources.repository(points, datasets, GitMemory(cache))
+                take_in(self._store, cache.sources, history, self._sources.redaction, at_once=True)
             with cache.transaction():
                 for asked, sql in wanted.items():
                     run(f"DELETE FROM {cache.own}.{asked}")
                     run(f"INSERT INTO {cache.own}.{asked} {sql}")
-                cache.set_meta({"git_state": state})
+                cache.set_meta({"git_state": state, **to_say_again(said, each_time)})
         with cache.transaction():
             cache.set_meta({"state": READ, "begun_ms": str(begun)})
         self.make_graph()
@@ -255,8 +253,7 @@ class _Extraction:
             found.find()
             found.remember()
             write_ledger(found, before_ms, self._sources.now_ms())
-            git_state = self._read_git(found, stack)
-            change = Change(self._cache, found, begun, git_state)
+            change = Change(self._cache, found, begun, self._read_git(found))
             change.prepare()
             if is_complete and not found.is_any and not change.is_other_store():
                 with self._cache.transaction():
@@ -279,10 +276,10 @@ class _Extraction:
         arrived.suspects = Comparison(self._cache, arrived).suspects()
         keep_one_of_each_name(self._store, arrived.schema, arrived.suspects)
 
-    def _read_git(self, found: Comparison, stack: ExitStack) -> str | None:
-        """Read the history anew if it is another, or if runs name something else in it than before; return its state."""
+    def _read_git(self, found: Comparison) -> dict[str, str]:
+        """Read the history anew if it is another, or if runs name something else in it; return what to note of it."""
         if not (self._sources.repository and self._sources.state):
-            return None
+            return {}
         run, schema = self._store.run, found.arrived.schema
         is_other = False
         for asked, sql in wanted_sql(lambda table: f"({found.after(table)})").items():
@@ -294,16 +291,22 @@ class _Extraction:
                 )
             )
         points, datasets = (run(f"FROM {schema}.{asked} ORDER BY ALL") for asked in ("asked", "asked_data"))
-        state = self._sources.state({point[0] for point in points})
-        if state != self._cache.meta().get("git_state") or is_other:
+        with noting() as each_time:
+            state = self._sources.state({point[0] for point in points})
+        if state == self._cache.meta().get("git_state") and not is_other:
+            say_again(self._cache)
+            return {}
+        with noting() as said:
             batches = self._sources.repository(points, datasets, GitMemory(self._cache))
             take_in(self._store, schema, batches, self._sources.redaction)
-            found.arrived.git = True
-        return state
+        found.arrived.git = True
+        return {"git_state": state, **to_say_again(said, each_time)}
 
     def _may_patch(self, change: Change) -> bool:
         """Whether the graph is changed and not made anew, as that of a history alone is: its records keep their order."""
-        return self._sources.store is not None and change.is_small()
+        found = change.found.arrived  # where another origin may give another namespace
+        is_called_so = not found.git or self._names(self._cache.sources) == self._names(found.schema)
+        return self._sources.store is not None and is_called_so and change.is_small()
 
     def _patch(self, change: Change, stack: ExitStack) -> bool:
         """Work out what is different in the graph, and change it with all the rest in one transaction.

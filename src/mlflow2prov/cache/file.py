@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 from mlflow2prov import __version__
 from mlflow2prov.cache.units import UNITS
 from mlflow2prov.errors import GraphError, SourceError, UsageError
+from mlflow2prov.graph.engine_errors import full_disk
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables
 from mlflow2prov.model.expand import EVENTS
@@ -126,16 +127,36 @@ def opened(store: Store, file: Path, identity: Mapping[str, str]) -> Iterator[Ca
             raise SourceError(f"the cache {file} is in use by another extraction; let that finish first")
         _busy.add(path)
     try:
-        cache = CacheFile(store, path, _attached(store, path, file))
-        try:
-            _check(cache, file, identity)
-            yield cache
-        finally:
-            store.detach(f"{cache.alias}.main")
-        store.attach(path, read_only=True, alias=cache.alias)
+        with _told(path, file):
+            cache = CacheFile(store, path, _attached(store, path, file))
+            try:
+                _check(cache, file, identity)
+                yield cache
+            finally:
+                store.detach(f"{cache.alias}.main")
+            store.attach(path, read_only=True, alias=cache.alias)
     finally:
         with _lock:
             _busy.discard(path)
+
+
+@contextmanager
+def _told(path: Path, file: Path) -> Iterator[None]:
+    """What is raised where there is no room for the cache, as one sentence."""
+    try:
+        yield
+    except Exception as error:
+        causes: list[BaseException] = [
+            error
+        ]  # of which the first ones may be those of the file that is given up
+        while (before := causes[-1].__cause__ or causes[-1].__context__) and before not in causes:
+            causes.append(before)
+        if any(full_disk(cause) == str(path) for cause in causes):
+            raise GraphError(
+                f"there is no space left on the disk for the cache {file}: make room there and extract again;"
+                " what it had before is still in it"
+            ) from error
+        raise
 
 
 def _path_of(file: Path) -> Path:

@@ -1,7 +1,9 @@
-"""What a cache remembers of a Git history: what ``git log`` had shown of each commit."""
+"""What a cache remembers of a Git history: what ``git log`` had shown of each commit, and what was warned of."""
 
 from __future__ import annotations
 
+import json
+import logging
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +14,10 @@ from mlflow2prov.sources.git_remembered import Known
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LOG = logging.getLogger(__name__)
+
+_WARNINGS = "git_warnings"
 
 _AT_ONCE = 4_000
 _MOST_BYTES = 1 << 24
@@ -85,6 +91,17 @@ class GitMemory:
                 f"AND (kind <> ? OR sha NOT IN (SELECT sha FROM {arriving}))",
                 [kind],
             )
+
+
+def to_say_again(said: Collection[str], each_time: Collection[str]) -> dict[str, str]:
+    """Return what a cache is to say of itself where a reading gave warnings: those that are not given each time."""
+    return {_WARNINGS: json.dumps([sentence for sentence in said if sentence not in each_time])}
+
+
+def say_again(cache: CacheFile) -> None:
+    """Warn of what the latest reading of the history warned of, which is as it was."""
+    for sentence in json.loads(cache.meta().get(_WARNINGS, "[]")):
+        _LOG.warning("%s", sentence)
 
 
 def _stretches(places: Sequence[int]) -> Iterator[tuple[int, int]]:

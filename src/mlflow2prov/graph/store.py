@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow2prov.errors import GraphError
+from mlflow2prov.graph.engine_errors import told
 from mlflow2prov.interruption import watched
 from mlflow2prov.prov.records import MAX_REFERENCES
 
@@ -181,7 +182,7 @@ class Store:
         Raises:
             GraphError: the engine can't, such as for want of memory or disk.
         """
-        with self._lock, _told():
+        with self._lock, told():
             return self.connection.execute(sql, parameters).fetchall()
 
     def scalar(self, sql: str, parameters: list[Any] | None = None) -> Any:
@@ -191,7 +192,7 @@ class Store:
 
     def arrow(self, sql: str) -> pa.Table:
         """Return the rows of a query as one Arrow table."""
-        with self._lock, _told():
+        with self._lock, told():
             table: pa.Table = self.connection.sql(sql).to_arrow_table()
             return table
 
@@ -199,10 +200,10 @@ class Store:
         """Yield the rows of a query as Arrow batches, in order, without holding them all."""
         cursor = self.cursor()
         try:
-            with _told():
+            with told():
                 reader = cursor.sql(sql).to_arrow_reader(rows)
             while True:
-                with _told():
+                with told():
                     batch = next(reader, None)
                 if batch is None:
                     return
@@ -322,7 +323,7 @@ class Store:
             except duckdb.OutOfMemoryException:
                 more = int(limit * _MORE)
                 if limit >= self._most_bytes:
-                    with _told():
+                    with told():
                         raise
                 if more >= self._most_bytes:
                     self._set_limit(None)
@@ -362,43 +363,6 @@ class Store:
         finally:
             with suppress(Exception):  # the connection may be the very thing that failed
                 self.run(f"DROP SCHEMA {schema} CASCADE")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What the engine raises, as errors of ours: one sentence, or the interruption that it was."""
-    import duckdb
-
-    try:
-        with heard():
-            yield
-    except duckdb.OutOfMemoryException as error:
-        raise GraphError(
-            f"there is not enough memory or disk for this: {first_line(error)}; "
-            "TMPDIR may name a folder with more room"
-        ) from error
-    except duckdb.Error as error:
-        raise GraphError(first_line(error)) from error
-
-
-@contextmanager
-def heard() -> Iterator[None]:
-    """What the engine raises where it is interrupted, as the interruption that it was."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except RuntimeError as error:
-        if "interrupt" in str(error).lower():
-            raise KeyboardInterrupt from error
-        raise
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 _default: Store | None = None

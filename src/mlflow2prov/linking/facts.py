@@ -39,6 +39,7 @@ _LISTS: tuple[tuple[str, str], ...] = (
     ("FileRevision", "names_data"),
     ("FileRevision", "drops_data"),
     ("Repository", "heads"),
+    ("Repository", "other_remotes"),
 )
 """Likewise those that have several values; each becomes a table of its own, named by the attribute."""
 

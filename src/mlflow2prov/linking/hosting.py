@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from mlflow2prov.linking.facts import Facts
-from mlflow2prov.sources.git_hosting import Hosting, Origin, are_at_one_place
+from mlflow2prov.sources.git_hosting import Hosting, Origin
+from mlflow2prov.sources.git_places import are_at_one_place
 
 _PART_OF_REFS = re.compile(r"(?:^|; )only refs: ")
 """What the settings of a repository say where some refs were left out."""
@@ -20,14 +21,18 @@ def hosting_of(facts: Facts) -> Hosting:
     def run(sql: str) -> list[tuple[Any, ...]]:
         return facts.graph.store.run(sql.replace("{s}", facts.schema))
 
-    heads: dict[int, list[str]] = {}
-    for repository, head in run("SELECT id, value FROM {s}.heads ORDER BY ALL"):
-        heads.setdefault(repository, []).append(head)
+    def listed(table: str) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for repository, value in run(f"SELECT id, value FROM {{s}}.{table} ORDER BY ALL"):
+            found.setdefault(repository, []).append(value)
+        return found
+
+    heads, others = listed("heads"), listed("other_remotes")
     repositories = run("SELECT id, remote, coalesce(settings, '') FROM {s}.repository ORDER BY ALL")
     is_one = are_at_one_place([remote for _, remote, _ in repositories])
     origins = [
         Origin(
-            remote,
+            [*filter(None, [remote]), *others.get(repository, ())],
             heads.get(repository, ()),
             _Commits(facts, None if is_one else heads.get(repository)),
             has_all_refs=_PART_OF_REFS.search(settings) is None,

@@ -25,13 +25,14 @@ REPOSITORIES = Event(
     doc="The repository, in the state in which it was read.",
     rows="""
         WITH known AS (
-            SELECT x.prefix, r.path, r.remote, r.heads,
+            SELECT x.prefix, r.path, r.remote, r.other_remotes, r.heads,
                    array_to_string([s.settings] || r.settings, '; ') AS settings
             FROM git_repository r JOIN repository_prefixes x ON x.repository = r.repository,
                  extraction_settings s
         )
         SELECT DISTINCT ON (prefix, state) *,
-               sha256(concat_ws(chr(10), remote, settings, array_to_string(heads, chr(10)))) AS state
+               sha256(concat_ws(chr(10), remote, nullif(array_to_string(other_remotes, chr(10)), ''), settings,
+                   array_to_string(heads, chr(10)))) AS state
         FROM known ORDER BY state, prefix, path
     """,
     elements={
@@ -43,6 +44,7 @@ REPOSITORIES = Event(
             label="concat('repository ', regexp_extract(coalesce(remote, path), '[^/]*$'))",
             attributes={
                 "remote": text("remote"),
+                "other_remotes": text("other_remotes", many=True),
                 "heads": text("heads", many=True),
                 "settings": text("settings"),
             },

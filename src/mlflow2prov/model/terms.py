@@ -138,6 +138,8 @@ ATTRIBUTES: dict[str, str] = {
     "not_before": "When the last extraction with the cache began that saw that it has not happened yet.",
     "note": "The description of the run.",
     "notebook_id": "What the workspace calls the notebook.",
+    "other_remotes": "The URLs of a repository's other remotes at hosts, and of any as url.<base>.insteadOf of Git's "
+    "configuration makes it another one, without credentials.",
     "parameter": "A parameter that the run took from a file: `file: name = value`.",
     "path": "The path, with slashes: in the repository, below the run's or the model's artifacts, or in the workspace.",
     "link_target": "The path that a symbolic link says, from the folder in which the link is.",

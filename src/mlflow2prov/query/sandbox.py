@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError, UsageError
+from mlflow2prov.graph.engine_errors import first_line, heard
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.store import first_line, heard
 from mlflow2prov.query.answers import Answer
 from mlflow2prov.query.beside import beside
 from mlflow2prov.query.dialects import DuckDb

@@ -20,9 +20,11 @@ from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_reading import Asked, Reading
 from mlflow2prov.sources.git_refs import detached_head, ref_rows
 from mlflow2prov.sources.git_remembered import Memory, known_in
+from mlflow2prov.sources.git_remotes import remotes_of
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_signatures import Keys, counted, statuses
 from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.tables import Batches
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ def _state_of(git: Git, commits: Collection[str]) -> tuple[object, ...]:
         git.output("count-objects", "-v") if layout.is_partial else b"",
         commits_there(git, commits),
         git.output("for-each-ref", "--format=%(objectname) %(refname)"),
-        git.answer("config", "-z", "--get-all", "remote.origin.url"),
+        tuple(remotes_of(git)),
         detached_head(git),
         read_mail_map(git, Path(layout.path))[1],
         Keys(git).state,
@@ -178,7 +180,7 @@ def _read_as_one(
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)
             if not part.starts:
-                _LOG.warning("The Git repository %s has no commits.", part.layout.path)
+                warn(_LOG, "The Git repository %s has no commits.", part.layout.path)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
     return first + reading.revisions
@@ -199,7 +201,8 @@ def _settings(layout: Layout, asked: Asked, mail_map: str | None, signatures: st
 
 def _repository_rows(part: Part, settings: list[str]) -> Batches:
     path = clean_text(os.fsencode(part.layout.path))
-    row = (part.number, path, part.remote, part.heads, part.layout.is_shallow, settings)
+    origin, others = part.remotes
+    row = (part.number, path, origin, others, part.heads, part.layout.is_shallow, settings)
     yield from batches_of_rows("git_repository", [row])
 
 
@@ -214,7 +217,8 @@ def _must_be_exact(
     is_known = known_in(memory, alone, Renames(copies)) if memory else None
     if not missing_contents(alone, starts, find_copies=copies, is_known=is_known):
         return False
-    _LOG.warning(
+    warn(
+        _LOG,
         "The Git repository %s is a partial clone without some contents: a file that was renamed"
         " and changed in one commit counts as deleted and added.",
         ", ".join(partial),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import detached_head, read_refs
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ def say_which_are_unclear(found: Mapping[str, Sequence[str]]) -> None:
         return
     shown = [f"{name} ({', '.join(found[name])})" for name in unclear[:_SHOWN]]
     more = f", and {len(unclear) - _SHOWN} more" if len(unclear) > _SHOWN else ""
-    _LOG.warning(
+    warn(
+        _LOG,
         "%d names of commits that runs give could mean several commits, and these runs are linked to none:"
         " %s%s. Give the whole name in the tag mlflow.source.git.commit.",
         len(unclear),

@@ -19,6 +19,7 @@ from mlflow2prov.sources.git_projects import Projects
 from mlflow2prov.sources.git_revision_rows import Kept
 from mlflow2prov.sources.git_rows import batches_of_rows
 from mlflow2prov.sources.git_tree import PathIndex, Tree
+from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
@@ -134,14 +135,16 @@ class RunCode:
     def _say(self, unread: int, missing: int) -> None:
         """Warn, once, of symbolic links that can't be read, and of files that are missing."""
         if missing and not self._is_said:
-            _LOG.warning(
+            warn(
+                _LOG,
                 "%d contents of files that declare what can be run (%s) are missing, as in a partial clone: what they"
                 " declare is left out, and what runs name by it; give a clone with all contents.",
                 missing,
                 ", ".join(sorted(name.decode() for name in DECLARING)),
             )
         if unread and not self._is_said:
-            _LOG.warning(
+            warn(
+                _LOG,
                 "%d symbolic links are missing, as in a partial clone, or longer than %d bytes: where they lead to"
                 " is left out, and what runs name or import by them; give a clone with all contents.",
                 unread,

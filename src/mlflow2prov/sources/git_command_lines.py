@@ -9,22 +9,35 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from mlflow2prov.sources.git_commands import MODULE, SCRIPTS, simple_commands, without_assignments
+from mlflow2prov.sources.git_shell import simple_commands
+
+_SCRIPTS = re.compile(r".*\.(?:py|ipynb|sh|bash|r|jl|scala|pl|js)", re.IGNORECASE)
+"""The names of files that are run."""
+
+_MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+"""The names of modules."""
 
 _FILLED_IN = re.compile(r"[$`{}*?<>]")
 _WINDOWS = re.compile(r"[A-Za-z]:\\")
 
 
 class Named(NamedTuple):
-    """What a command line names: the path of a script, or a module."""
+    """What a command line names: the path of a script, or a module.
+
+    Attributes:
+        name: the path from where the line is executed, or the dotted name.
+        is_module: whether it is a module.
+        folder: where it is looked for, if it is one.
+    """
 
     name: str
     is_module: bool = False
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,8 @@ _LAUNCHERS: Mapping[str, tuple[str, ...]] = {
     "deepspeed": (),
     "env": (),
     "exec": (),
+    "fabric": ("run",),
+    "hatch": ("run",),
     "horovodrun": (),
     "ipython": (),
     "ipython3": (),
@@ -86,10 +101,12 @@ _LAUNCHERS: Mapping[str, tuple[str, ...]] = {
     "papermill": (),
     "pdm": ("run",),
     "pipenv": ("run",),
+    "pixi": ("run",),
     "poetry": ("run",),
     "py-spy": ("record",),
     "pyinstrument": (),
     "ray": ("job",),
+    "rye": ("run",),
     "scalene": (),
     "spark-submit": (),
     "srun": (),
@@ -182,9 +199,6 @@ _FOLDERS = frozenset({"--chdir", "--cwd", "--directory", "--wdir", "--working-di
 _PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
 """Words of launchers that are neither options nor what they run."""
 
-_STEPS = frozenset({"cd", "popd", "pushd"})
-"""Commands of a shell that go to another folder."""
-
 _MOST_WORDS = 150
 """So many words of a command are looked at, since launchers may run launchers."""
 
@@ -197,31 +211,52 @@ def script_named(source: str) -> tuple[Named, ...] | None:
     r"""Return what a command line runs, if just one thing can be meant; None of what is no command line.
 
     >>> script_named("OMP_NUM_THREADS=1 python -u src/train.py --lr 0.1")
-    (Named(name='src/train.py', is_module=False),)
+    (Named(name='src/train.py', is_module=False, folder=''),)
     >>> script_named("accelerate launch --num_processes 2 -m wine.train --config conf.py")
-    (Named(name='wine.train', is_module=True),)
+    (Named(name='wine.train', is_module=True, folder=''),)
     >>> script_named("python prepare.py && python train.py"), script_named("my notes.py")
     ((), None)
     """
     if not re.search(r"\s", source.strip()):
         return None
     found: list[tuple[Named, ...]] = []
-    folder, is_line = "", _LOOKS.search(source) is not None
-    for command in simple_commands(source, escapes=_WINDOWS.search(source) is None):
-        words = without_assignments(command)[:_MOST_WORDS]
-        if words and words[0] in _STEPS:
-            is_said = len(words) == 2 and not words[1].startswith("-")
-            folder = posixpath.join(folder, words[1] if is_said else "$OLDPWD")
-            continue
-        named = _of_command(words)
+    is_line = _LOOKS.search(source) is not None
+    for words, _, named in _named_by_commands(source):
         is_line = is_line or _has_programs(words)
         if named is not None:
-            found.append(tuple(_below(folder, it) for it in named))
+            found.append(named)
     if not found:
         return () if is_line else None
     named = found[0] if len(found) == 1 else ()
     is_one = len(named) == 1 and not _FILLED_IN.search(named[0].name)
     return named if is_one else ()
+
+
+def runs_of(command: str) -> Iterator[tuple[Named, ...]]:
+    """Yield of each command in what is known to be a command line what it may run; nothing where that is not known.
+
+    >>> [*runs_of("make; cd job && ./fit {alpha} && python -m wine.eval")]
+    [(Named(name='job/./fit', is_module=False, folder=''),), (Named(name='wine.eval', is_module=True, folder='job'),)]
+    """
+    for words, folder, named in _named_by_commands(command):
+        head = words[0]
+        if named is not None:
+            yield named
+        elif ("/" in head or _SCRIPTS.fullmatch(head)) and _program(head) not in _LAUNCHERS:
+            yield (_below(folder, Named(head)),)
+
+
+def is_filled_in(named: Named) -> bool:
+    """Return whether something is to be filled in before it is known what is named."""
+    return any(_FILLED_IN.search(text) for text in (named.name, named.folder))
+
+
+def _named_by_commands(line: str) -> Iterator[tuple[Sequence[str], str, tuple[Named, ...] | None]]:
+    """Yield each command's words, folder, and what it may name; None where it is not known to run a script."""
+    for words, folder in simple_commands(line, escapes=_WINDOWS.search(line) is None):
+        words = words[:_MOST_WORDS]
+        named = _of_command(words)
+        yield words, folder, None if named is None else tuple(_below(folder, it) for it in named)
 
 
 def _has_programs(words: Sequence[str]) -> bool:
@@ -232,7 +267,9 @@ def _has_programs(words: Sequence[str]) -> bool:
 
 
 def _below(folder: str, named: Named) -> Named:
-    return named if named.is_module or not folder else Named(posixpath.join(folder, named.name))
+    if named.is_module:
+        return named._replace(folder=posixpath.join(folder, named.folder) if named.folder else folder)
+    return named._replace(name=posixpath.join(folder, named.name))
 
 
 def _of_command(words: Sequence[str]) -> tuple[Named, ...] | None:
@@ -248,7 +285,7 @@ def _of_command(words: Sequence[str]) -> tuple[Named, ...] | None:
     if head in _LAUNCHERS:
         return _of_launcher(head, words[1:])
     # the last word may be the end of a path with blanks
-    is_script = len(words) > 1 and SCRIPTS.fullmatch(words[0]) and not SCRIPTS.fullmatch(words[-1])
+    is_script = len(words) > 1 and _SCRIPTS.fullmatch(words[0]) and not _SCRIPTS.fullmatch(words[-1])
     return (Named(words[0]),) if is_script else None
 
 
@@ -279,7 +316,7 @@ def _of_interpreter(interpreter: _Interpreter, words: Sequence[str]) -> tuple[Na
             break
         place += 2 if word in interpreter.valued else 1
     script = words[place] if place < len(words) else ""
-    return (Named(script),) if SCRIPTS.fullmatch(script) else ()
+    return (Named(script),) if _SCRIPTS.fullmatch(script) or _FILLED_IN.search(script) else ()
 
 
 def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
@@ -288,7 +325,8 @@ def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
     if name in _RUNNERS:
         launcher, *more = _RUNNERS[name].split()
         return _of_launcher(launcher, [*more, *rest]) or ()
-    return (Named(name, is_module=True),) if MODULE.fullmatch(name) else ()
+    is_named = _MODULE.fullmatch(name) or _FILLED_IN.search(name)
+    return (Named(name, is_module=True),) if is_named else ()
 
 
 def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | None:
@@ -313,7 +351,7 @@ def _launched(launcher: str, words: Sequence[str]) -> tuple[Sequence[Named], int
         before = words[place - 1] if place else ""
         if word == "--":
             rest = words[place + 1 :]
-            script = [Named(word) for word in rest[:1] if SCRIPTS.fullmatch(word)]
+            script = [Named(word) for word in rest[:1] if _SCRIPTS.fullmatch(word)]
             return [*perhaps, *(_of_command(rest) or script)], place
         if launcher in _WITH_MODULES and before in {"-m", "--module"}:
             return [*perhaps, *_of_module(words[place:])], place
@@ -322,7 +360,7 @@ def _launched(launcher: str, words: Sequence[str]) -> tuple[Sequence[Named], int
         head = _program(word)
         if _interpreter(head) is not None or head in _LAUNCHERS:
             return [*perhaps, *(_of_command(words[place:]) or ())], place
-        if SCRIPTS.fullmatch(word):
+        if _SCRIPTS.fullmatch(word):
             perhaps.append(Named(word))
         if not before.startswith("-") or "=" in before or before in _ALONE:
             return perhaps, place

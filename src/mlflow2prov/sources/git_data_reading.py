@@ -17,6 +17,7 @@ from mlflow2prov.sources.git_lfs import note_pointers, paths_of_lfs
 from mlflow2prov.sources.git_links import MOST_BYTES
 from mlflow2prov.sources.git_narrowing import has_data
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class GitData:
         )
         for count, sentence in said:
             if count:
-                _LOG.warning(sentence, count, self._shown)
+                warn(_LOG, sentence, count, self._shown)
 
     def warn_of_a_part(self, history: History) -> None:
         """Say what is left out where only a part of a history is told, instead of finishing."""
@@ -111,7 +112,8 @@ class GitData:
         }
         for files, are_there in said.items():
             if are_there:
-                _LOG.warning(
+                warn(
+                    _LOG,
                     "Only a part of the history of %s is told: what %s say of data is left out.",
                     self._shown,
                     files,

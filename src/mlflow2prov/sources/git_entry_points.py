@@ -56,7 +56,11 @@ _SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECA
 _SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 _NOTEBOOK_SUFFIXES = (".ipynb", ".py", ".r", ".R", ".scala", ".sql")
 _DATABRICKS = re.compile(r"(?:/Workspace)?/(?:Users|Repos|Shared|Workspace)/.+")
-_AT_COMMIT = re.compile(r"https?://[^?#]*?/([0-9a-f]{40}|[0-9a-f]{64})/[^?#]", re.IGNORECASE)
+_AT_COMMIT = re.compile(
+    r"https?://(?:[^?#]*?/(?P<commit>[0-9a-f]{40}|[0-9a-f]{64})/[^?#]"
+    r"|[^?#]*\?(?:[^#]*&)?(?:at=|version=GC)(?P<version>[0-9a-f]{40}|[0-9a-f]{64})(?![^&#]))",
+    re.IGNORECASE,
+)
 """A URL that says of which commit it shows a file, wherever that is."""
 
 _REPOS = re.compile(r"(?:/Workspace)?/Repos/[^/]+/[^/]+/(.+)")
@@ -238,7 +242,7 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
 def _readings_of_command(source: str, named: Sequence[Named], roots: Sequence[str]) -> tuple[Reading, ...]:
     """Return what a command line runs, unless a file is called so."""
     found: list[Reading] = [WithBlanks(target_of(source, roots))]
-    for name, is_module in named:
+    for name, is_module, _ in named:
         target = target_of(name, roots)
         found.append(Module(name) if is_module else target)
         if not is_module and target.tail and DRIVE.match(name):
@@ -305,7 +309,7 @@ def _readings_of(asked: Source, roots: Sequence[str], hosting: Hosting) -> Itera
     """Yield what a source can be, likeliest first; what a URL shows of another commit than the run's is nothing."""
     hosted = hosting.file(asked.source, asked.commit)
     said = _AT_COMMIT.match(asked.source)
-    if hosted is None and said and said[1].lower() != asked.commit:
+    if hosted is None and said and (said["commit"] or said["version"]).lower() != asked.commit:
         return
     if hosted is None:
         for source in composed(asked.source):

@@ -1,11 +1,11 @@
-"""Which file of a repository a URL means that shows a file of it: at GitHub, GitLab, Bitbucket, Gitea, Hugging Face.
+"""Which file of a repository a URL means that shows a file of it: at GitHub, GitLab, Bitbucket, Azure DevOps, Gitea, ….
 
 Such a URL has the place of the repository, a view, the name of a revision, and the path of the file. The place is
-that of ``origin`` of a repository that is read, however that is spelled (``ssh://``, ``host:path``, ``https://``). The
-revision may be a commit or a tag, which say exactly which one is meant; a branch goes on, and says only which file it
-is. Names of revisions have slashes as paths do: where one is a branch or a tag of the repository, it counts; where
-none is, it is taken for a branch, and the path is any of those that may follow; but for ``main`` and ``master``, which are
-branches everywhere, and for what looks like a tag.
+that of ``origin`` or another remote of a repository that is read, however that is spelled (``ssh://``, ``host:path``,
+``https://``); see :mod:`mlflow2prov.sources.git_places`. The revision may be a commit or a tag, which say exactly which
+one is meant; a branch goes on, and says only which file it is. Names of revisions have slashes as paths do: where one
+is a branch or a tag of the repository, it counts; where none is, it is taken for a branch, and the path is any of those
+that may follow; but for ``main`` and ``master``, which are branches everywhere, and for what looks like a tag.
 """
 
 from __future__ import annotations
@@ -13,49 +13,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from mlflow2prov.prov.credentials import without_credentials
+from mlflow2prov.sources.git_places import DEFAULT, Shown, place_of
 
-_VIEWS = (
-    "{host}/{path}/-/raw/",
-    "{host}/{path}/-/blob/",
-    "{host}/{path}/-/tree/",
-    "{host}/{path}/raw/",
-    "{host}/{path}/blob/",
-    "{host}/{path}/tree/",
-    "{host}/{path}/src/",
-    "{host}/{path}/media/",
-    "{host}/{path}/resolve/",
-    "{host}/raw/{path}/",
-    "raw.{host}/{path}/",
-)
-"""How URLs begin that show a file or folder of the repository at a path of a host; behind it comes the revision."""
-
-_VIEWS_ELSEWHERE = {
-    "github.com": (
-        "raw.githubusercontent.com/{path}/",
-        "media.githubusercontent.com/media/{path}/",
-        "colab.research.google.com/github/{path}/blob/",
-        "nbviewer.org/github/{path}/blob/",
-        "nbviewer.jupyter.org/github/{path}/blob/",
-    )
-}
-"""Likewise at other hosts, of what is at one."""
-
-_SAME_HOSTS = {
-    "altssh.bitbucket.org": "bitbucket.org",
-    "altssh.gitlab.com": "gitlab.com",
-    "hf.co": "huggingface.co",
-    "ssh.github.com": "github.com",
-    "www.github.com": "github.com",
-}
-"""Hosts that give the same repositories as others."""
-
-_BRANCHES = ("refs/heads/", "refs/remotes/origin/")
+_BRANCH = re.compile(r"refs/(?:heads|remotes/[^/]+)/(.+)", re.DOTALL)
 _TAGS = "refs/tags/"
 
 _SPELLINGS = (
@@ -67,8 +30,6 @@ _SPELLINGS = (
 )
 """What URLs have before the short name of a ref, and whether that is a branch or a tag then."""
 
-_WEB_PORTS = {"http": 80, "https": 443}
-_SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([^@/:\s]{2,}):(?![:\\]|//)(\S.*)", re.DOTALL)
 _COMMIT = re.compile(r"(?:commit/)?([0-9a-f]{7,64})(?:/(.*))?", re.DOTALL | re.IGNORECASE)
 _MOST_PARTS = 16
 """No name of a revision has more parts between slashes, if it is not known."""
@@ -81,16 +42,16 @@ _TRUNK = re.compile(r"(?:refs/heads/|branch/)?(?:main|master)(?:/(.*))?", re.DOT
 
 
 class Origin(NamedTuple):
-    """The repository that ``origin`` is, of one that is read.
+    """Where a repository that is read comes from.
 
     Attributes:
-        url: its URL; None where there is no ``origin``.
+        urls: the URLs of its remotes.
         heads: its refs, each as the object name of a commit, a blank, and the full name of the ref.
         commits: those commits of runs that the repository has.
         has_all_refs: whether no refs were left out, so that other names are not those of tags.
     """
 
-    url: str | None
+    urls: Collection[str]
     heads: Collection[str]
     commits: Container[str]
     has_all_refs: bool = True
@@ -103,44 +64,24 @@ class Hosted(NamedTuple):
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A repository at a host; its port is that of URLs of files, too: 0 for the usual one, None where it is not known."""
-
-    host: str
-    port: int | None
-    path: str
-
-    def rests(self, url: str) -> Iterator[str]:
-        """Yield what follows the beginning of a URL that shows a file of the repository."""
-        try:
-            split = urlsplit(url)
-            port = _port_of(split)
-        except ValueError:
-            return
-        if split.scheme not in _WEB_PORTS or split.hostname is None:
-            return
-        host = _SAME_HOSTS.get(split.hostname, split.hostname)
-        shown = f"{host}{unquote(split.path, errors='surrogateescape')}"
-        own = _VIEWS if self.port in {None, port} else ()
-        for view in (*own, *_VIEWS_ELSEWHERE.get(self.host, ())):
-            begin = view.format(host=self.host, path=self.path)
-            if shown[: len(begin)].casefold() == begin.casefold():
-                yield shown[len(begin) :].rstrip("/")
-
-
 class Hosting:
     """The repositories that are read, as URLs of their files name them.
 
     Held are the object names of all commits once a URL names one, and some 200 bytes for each ref.
 
     Args:
-        origins: of each the ``origin``.
+        origins: where they come from.
         named: the object names of all commits, to find those that are named by their first digits.
     """
 
     def __init__(self, origins: Iterable[Origin], named: Callable[[], Iterable[bytes]]) -> None:
-        self._origins = [(place, it) for it in origins if (place := _place_of(it.url)) is not None]
+        self._origins = list(origins)
+        self._places = [
+            (number, place)
+            for number, origin in enumerate(self._origins)
+            for url in origin.urls
+            if (place := place_of(url)) is not None
+        ]
         self._named = named
         self._refs: dict[int, tuple[set[str], dict[str, str]]] = {}
 
@@ -150,35 +91,29 @@ class Hosting:
         There are no paths where none can be meant: the repository does not have the commit, or the URL names a
         revision that it does not have, or it could name several.
         """
-        rests = [
-            (number, rest)
-            for number, (place, _) in enumerate(self._origins)
-            for rest in place.rests(url)
-            if rest
-        ]
-        if not rests:
+        shown = {(number, it) for number, place in self._places for it in place.shown(url)}
+        if not shown:
             return None
-        found = {one for number, rest in rests for one in self._readings(number, rest, commit)}
+        found = {one for number, it in shown for one in self._readings(number, it, commit)}
         commits = {at for at, _ in found}
         if len(commits) != 1:
             return Hosted(commit, ())
         return Hosted(commits.pop(), tuple(sorted({path for _, path in found})))
 
-    def _readings(self, number: int, rest: str, commit: str) -> Iterator[tuple[str, str]]:
-        """Yield the commits and paths that what follows the beginning of a URL may mean."""
+    def _readings(self, number: int, shown: Shown, commit: str) -> Iterator[tuple[str, str]]:
+        """Yield the commits and paths that what a URL shows may be."""
+        rest, origin = shown.rest, self._origins[number]
         if not {"", ".", ".."}.isdisjoint(rest.split("/")):  # which leads somewhere else
             return
-        parts = rest.split("/", _MOST_PARTS)
-        splits = [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
-        has_commit = commit in self._origins[number][1].commits
+        splits = _splits(shown)
+        has_commit = commit in origin.commits
         known = [(at, path) for name, path in splits for at in self._named_so(number, name)]
         exact = None if known else _COMMIT.fullmatch(rest)
         if exact:
             at = self._in_full(exact[1].lower())
             known = [(at, exact[2] or "")] if at else []
         elif not known:
-            has_all = self._origins[number][1].has_all_refs
-            known = [(None, path) for path in _behind_a_branch(rest, [path for _, path in splits], has_all)]
+            known = [(None, path) for path in _behind_a_branch(shown, splits, origin.has_all_refs)]
         for at, path in known:
             if at is not None:
                 yield at, path
@@ -198,12 +133,13 @@ class Hosting:
     def _refs_of(self, number: int) -> tuple[set[str], dict[str, str]]:
         """Return the branches of a repository, and its tags with their commits."""
         if number not in self._refs:
-            branches, tags = self._refs[number] = {"HEAD"}, {}
-            for head in self._origins[number][1].heads:
+            branches, tags = self._refs[number] = {DEFAULT}, {}
+            for head in self._origins[number].heads:
                 commit, _, full = head.partition(" ")
                 if full.startswith(_TAGS):
                     tags[full.removeprefix(_TAGS)] = commit
-                branches.update(full.removeprefix(begin) for begin in _BRANCHES if full.startswith(begin))
+                elif branch := _BRANCH.fullmatch(full):
+                    branches.add(branch[1])
         return self._refs[number]
 
     @cached_property
@@ -218,53 +154,29 @@ class Hosting:
         return found[0].decode() if len(found) == 1 else None
 
 
-def _behind_a_branch(rest: str, paths: Sequence[str], has_all_refs: bool) -> Sequence[str]:
-    """Return those of some paths that may follow the name of a branch that is not read.
+def _splits(shown: Shown) -> Sequence[tuple[str, str]]:
+    """Return what the name of the revision and the path may be.
 
-    >>> _behind_a_branch("gone/a/b.csv", ["a/b.csv", "b.csv", ""], True), _behind_a_branch("main/a.csv", [""], False)
+    >>> _splits(Shown("v1/a.csv")), _splits(Shown("v1/a.csv", "v1"))
+    ([('v1', 'a.csv'), ('v1/a.csv', '')], [('v1', 'a.csv')])
+    """
+    if shown.revision is not None:
+        return [(shown.revision, shown.rest[len(shown.revision) + 1 :])]
+    parts = shown.rest.split("/", _MOST_PARTS)
+    return [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
+
+
+def _behind_a_branch(shown: Shown, splits: Sequence[tuple[str, str]], has_all_refs: bool) -> Sequence[str]:
+    """Return those paths that may follow the name of a branch that is not read.
+
+    >>> shown = Shown("gone/a/b.csv")
+    >>> _behind_a_branch(shown, _splits(shown), True), _behind_a_branch(Shown("main/a.csv"), [("main", "")], False)
     (['a/b.csv', 'b.csv'], ['a.csv'])
     """
-    if _NO_BRANCH.match(rest):
+    if _NO_BRANCH.match(shown.rest):
         return []
-    trunk = _TRUNK.fullmatch(rest)
-    if trunk:
-        return [trunk[1] or ""]
+    trunk = _TRUNK.fullmatch(shown.revision or shown.rest)
+    paths = [path for _, path in splits]
+    if trunk and (shown.revision is None or not trunk[1]):
+        return [trunk[1] or ""] if shown.revision is None else paths
     return paths[: max(1, len(paths) - 1)] if has_all_refs else []
-
-
-def are_at_one_place(urls: Sequence[str | None]) -> bool:
-    """Return whether the URLs of some origins name the same repository.
-
-    >>> are_at_one_place(["git@github.com:ada/wine.git", "https://ada:pw@github.com/Ada/Wine"])
-    True
-    """
-    places = {place and (place.host, place.path.casefold()) for place in map(_place_of, urls)}
-    return len(places) < 2 and (None not in places or len(urls) < 2)
-
-
-def _place_of(remote: str | None) -> _Place | None:
-    """Return where a repository is, given the URL of ``origin``; None of a folder.
-
-    >>> _place_of("git@github.com:ada/wine.git"), _place_of("../wine")
-    (_Place(host='github.com', port=None, path='ada/wine'), None)
-    >>> _place_of("https://ada:secret@git.example.org:3000/ada/wine")
-    _Place(host='git.example.org', port=3000, path='ada/wine')
-    """
-    spelled = without_credentials(remote or "")
-    scp_like = _SCP_LIKE.fullmatch(spelled)
-    try:
-        split = urlsplit(f"ssh://{scp_like[1]}/{scp_like[2].lstrip('/')}" if scp_like else spelled)
-        port = _port_of(split)
-    except ValueError:
-        return None
-    if split.scheme not in {"ssh", "git", "git+ssh", *_WEB_PORTS} or not split.hostname:
-        return None
-    host = _SAME_HOSTS.get(split.hostname, split.hostname)
-    path = unquote(split.path).strip("/").removesuffix(".git")
-    return _Place(host, port if split.scheme in _WEB_PORTS else None, path) if path else None
-
-
-def _port_of(split: SplitResult) -> int:
-    """Return the port of a URL, 0 where it is the usual one; raise a ValueError of one that is none."""
-    port = split.port
-    return 0 if port is None or port == _WEB_PORTS.get(split.scheme) else port

@@ -11,6 +11,7 @@ from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_modules import Modules
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_tree import Tree
+from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.python_imports import Imports, imports_of
 
 _LOG = logging.getLogger(__name__)
@@ -219,12 +220,14 @@ def follow(walks: Sequence[Walk], git: Git) -> Iterator[Walk]:
             yield walk
             walk.forget()
     if contents.unparsed:
-        _LOG.warning(
+        warn(
+            _LOG,
             "%d files that runs import are no Python that can be parsed: their imports were read line by line.",
             contents.unparsed,
         )
     if contents.unread:
-        _LOG.warning(
+        warn(
+            _LOG,
             "%d files that runs import are missing or larger than %d MiB: what they import is left out.",
             contents.unread,
             MOST_BYTES >> 20,

@@ -13,8 +13,9 @@ from mlflow2prov.prov.text import clean_text
 from mlflow2prov.sources.git_entry_points import Source
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_refs import Ref, detached_head, read_refs
-from mlflow2prov.sources.git_rows import known
+from mlflow2prov.sources.git_remotes import Remotes, remotes_of
 from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Part:
         number: from 1, in the order in which repositories are given.
         git: runs Git there.
         layout: where it is.
-        remote: the URL of ``origin``.
+        remotes: the URLs of its remotes.
         refs: those that are read.
         head: a detached one.
         points: the sources of runs at commits that it has.
@@ -45,7 +46,7 @@ class Part:
     number: int
     git: Git
     layout: Layout
-    remote: str | None
+    remotes: Remotes
     refs: list[Ref]
     head: bytes | None
     points: list[Source]
@@ -73,12 +74,11 @@ def part_of(
     narrowing = wanted.narrowing
     refs = [ref for ref in read_refs(git) if narrowing.keeps_ref(ref.name)]
     if narrowing.refs and not refs:
-        _LOG.warning("No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
+        warn(_LOG, "No branch or tag of %s fits %s.", layout.path, ", ".join(narrowing.refs))
     points = _existing(git, entry_points, {ref.commit for ref in refs}, layout.is_partial)
     head = None if narrowing.refs else detached_head(git)
-    remotes = git.answer("config", "-z", "--get-all", "remote.origin.url")
-    remote = known(remotes.partition(b"\0")[0]) if remotes else None
-    return Part(number=number, git=git, layout=layout, remote=remote, refs=refs, head=head, points=points)
+    remotes = remotes_of(git)
+    return Part(number=number, git=git, layout=layout, remotes=remotes, refs=refs, head=head, points=points)
 
 
 def layout_of(git: Git) -> Layout:
@@ -96,8 +96,10 @@ def layout_of(git: Git) -> Layout:
 def say_what_is_cut_off(layout: Layout) -> None:
     """Warn where a history is not all there."""
     if layout.is_shallow:
-        _LOG.warning(
-            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.", layout.path
+        warn(
+            _LOG,
+            "The Git repository %s is a shallow clone: its history is cut off, and so is ours.",
+            layout.path,
         )
 
 

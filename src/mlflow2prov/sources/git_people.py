@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ def read_mail_map(git: Git, work_tree: Path) -> tuple[MailMap, str | None]:
             continue
         content = git.answer("cat-file", "blob", blob.decode())
         if content is None:
-            _LOG.warning(
+            warn(
+                _LOG,
                 "The mail map %s of %s can't be read: people are named as commits name them.",
                 place,
                 git.folder,
@@ -136,9 +138,7 @@ def _compare(file: Path, content: bytes, place: str | None) -> None:
     if seen is None:
         return
     if seen.replace(b"\r\n", b"\n").rstrip(b"\n") != content.replace(b"\r\n", b"\n").rstrip(b"\n"):
-        _LOG.warning(
-            "%s is not the mail map that counts, which is %s.", file, place or "one that is committed"
-        )
+        warn(_LOG, "%s is not the mail map that counts, which is %s.", file, place or "one that is committed")
 
 
 def people_of(message: bytes) -> list[tuple[str, Person]]:

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
 from mlflow2prov.errors import SourceError
+from mlflow2prov.sources.git_warnings import warn
 
 _LOG = logging.getLogger(__name__)
 
@@ -290,7 +291,8 @@ class Git:
         broken = [name for name in broken if not _REMOTES_HEAD.fullmatch(name)]
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-            _LOG.warning(
+            warn(
+                _LOG,
                 "Refs of %s are broken and are not read: %s%s; see `git fsck`.",
                 self.folder,
                 ", ".join(broken[:3]),

@@ -36,6 +36,7 @@ from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.git_signatures import Keys
 from mlflow2prov.sources.git_wanted import GitWanted
+from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.git_whole_history import WholeHistory
 from mlflow2prov.sources.tables import Batches
 
@@ -141,7 +142,7 @@ class Reading:
         return Hosting(
             (
                 Origin(
-                    part.remote,
+                    part.remotes.all,
                     part.heads,
                     {point.commit for point in part.points},
                     has_all_refs=not self._asked.wanted.narrowing.refs,
@@ -167,7 +168,8 @@ class Reading:
         self.revisions = sizes[1]
         _LOG.info("Read %s: %d commits, %d revisions, %d files.", self._paths, *sizes)
         if undated:
-            _LOG.warning(
+            warn(
+                _LOG,
                 "%d commits of %s have a time that is no number or outside the years 1 to 9999: it is left out.",
                 undated,
                 self._paths,

@@ -14,6 +14,7 @@ GIT = (
         repository=_INT,  # its number, from 1, in the order in which repositories are given
         path=_NAME,  # absolute path of the work tree or of the bare repository
         remote=_TEXT,  # URL of `origin`, else NULL
+        other_remotes=_TEXTS,  # URLs of other remotes at hosts, and what `url.<base>.insteadOf` makes of any, sorted
         heads=_TEXTS,  # "<sha> <full ref name>" of every ref that is history, sorted
         is_shallow=_FLAG,
         settings=_TEXTS,  # what changed the way in which it was read, such as "mail map: <sha>"
