@@ -13,10 +13,10 @@ import pytest
 from git_maker import Rows
 from random_histories import MOST_PARENTS, PER_REPOSITORY, SlowWalk, check, check_revisions, make, touched
 
-from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import Renames, log_arguments, read_log
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_walk import walked
 
 HISTORIES = int(os.environ.get("MLFLOW2PROV_HISTORIES", "100"))
 SLICES = [
@@ -61,8 +61,8 @@ def test_every_state_is_the_tree_of_its_commit_and_none_is_kept_for_good(tmp_pat
     git = Git(str(tmp_path / "r"))
     tips = made.repository.git("for-each-ref", "--format=%(objectname)").encode().split()
     lines = git.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=tips)
-    names = [line.split()[0] for line in lines.splitlines()]
-    history = History(children_of(names, Parents.of(lines)))
+    names, parents = walked(lines)
+    history = History(children_of(names, parents))
     open_at_once = 0
     with git.running(*log_arguments(Renames()), lines=tips) as output:
         for commit in read_log(output):

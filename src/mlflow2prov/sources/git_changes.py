@@ -36,24 +36,6 @@ class Parents(NamedTuple):
         found[there] = self.all[self.first[:-1][there] + position]
         return found
 
-    @classmethod
-    def of(cls, lines: bytes) -> Parents:
-        r"""Return the parents of all commits, from ``git rev-list --parents``, parents first.
-
-        >>> Parents.of(b"a\nb a\nc b a\n").at(1).tolist()
-        [-1, -1, 0]
-        """
-        import numpy as np
-
-        number: dict[bytes, int] = {}
-        first, everyone = [0], list[int]()
-        for line in lines.splitlines():
-            name, *above = line.split()
-            everyone += map(number.__getitem__, above)
-            first.append(len(everyone))
-            number[name] = len(number)
-        return cls(np.array(first, "i4"), np.array(everyone, "i4"))
-
 
 class Changes(NamedTuple):
     """The changes of all commits, in the order of these, each against its commit's first parent.

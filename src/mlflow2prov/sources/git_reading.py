@@ -12,7 +12,6 @@ from itertools import chain
 
 from mlflow2prov.sources.beside import Beside
 from mlflow2prov.sources.git_along import Along
-from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_code import RunCode
 from mlflow2prov.sources.git_commit_columns import CommitColumns
 from mlflow2prov.sources.git_data_reading import GitData
@@ -29,12 +28,13 @@ from mlflow2prov.sources.git_members import TreeMembers
 from mlflow2prov.sources.git_part import Part, roots_of
 from mlflow2prov.sources.git_people import MailMap
 from mlflow2prov.sources.git_program import Git
-from mlflow2prov.sources.git_remembered import Memory, Remembered, parents_of
+from mlflow2prov.sources.git_remembered import Memory, Remembered
 from mlflow2prov.sources.git_remembered_pieces import reading_remembered_pieces
 from mlflow2prov.sources.git_resolving import resolved
 from mlflow2prov.sources.git_revision_rows import Kept, RevisionRows
 from mlflow2prov.sources.git_rows import BATCH_ROWS
 from mlflow2prov.sources.git_signatures import Keys
+from mlflow2prov.sources.git_walk import walked
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.git_whole_history import WholeHistory
@@ -76,26 +76,19 @@ class Reading:
             order = ("--topo-order", "--reverse", "--parents", "--stdin")
             with Beside(_load):
                 lines = git.output("rev-list", *order, lines=starts)
-        self._lines = lines
-        self._known_parents: Parents | None = None
-        self._names = [line.partition(b" ")[0] for line in lines.splitlines()]
-        self._counts = [line.count(b" ") for line in lines.splitlines()]
+        self._names, self._parents = walked(lines)
+        self._counts: list[int] = self._parents.counts().tolist()
         self.revisions = 0
         self._remembered: Remembered | None = None
         if memory and starts:
-            self._remembered = Remembered(memory, git, self._find, parents_of(lines))
+            counts = dict(zip(self._names, self._counts, strict=True))
+            self._remembered = Remembered(memory, git, self._find, counts)
 
     def looking(self, keys: Keys) -> Looking:
         """Return what looks at the commits, given what signatures are checked with."""
         known, names = self._remembered, self._names
         unknown = known.new_or_odd(names) if known else range(len(names))
         return Looking(self._git, names, self._counts, unknown, keys)
-
-    def _parents(self) -> Parents:
-        """Return the parents of all commits; what says them is forgotten."""
-        if self._known_parents is None:
-            self._known_parents, self._lines = Parents.of(self._lines), b""
-        return self._known_parents
 
     @contextmanager
     def _pieces(self, looking: Looking) -> Iterator[Iterator[LogPart]]:
@@ -209,7 +202,7 @@ class Reading:
         """Return a history, what of it is given, and all rows but those of commits."""
         git, narrowing, names = self._git, self._asked.wanted.narrowing, self._names
         matched = narrowing.matched(git, self._starts)
-        changes, parents = whole.changes(), self._parents()
+        changes, parents = whole.changes(), self._parents
         found = resolved(changes, parents)
         code = _code(self._parts, self._hosting, self._asked.wanted)
         if found is None:
@@ -265,12 +258,11 @@ class Reading:
         commits = CommitColumns(self._mail_map, looking)
         whole = WholeHistory(names)
         with self._pieces(looking) as parts:
-            parents = self._parents()  # while Git begins
             for part in parts:
                 yield from commits.batches(part.piece.shown)
                 whole.add(part)
         yield from commits.rest()
-        changes = whole.changes()
+        changes, parents = whole.changes(), self._parents
         asked = declaring_changes(whole.paths.exact, changes)
         with Beside(partial(declarations, git, asked)) as declared, data.reading(git):
             found = resolved(changes, parents)
