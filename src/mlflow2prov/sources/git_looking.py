@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Sizes: TypeAlias = npt.NDArray[np.int64]
     Column: TypeAlias = Any  # pyarrow does not say of an array that it is of bytes
 
-_PARTS = 3
+_PARTS = 6
 """So many parts of a log wait for one program that shows objects, which takes some milliseconds to start."""
 _NOT_ASKED, _UNKNOWN = -2, -1
 _ASCII = 128
