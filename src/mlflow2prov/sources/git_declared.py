@@ -196,8 +196,26 @@ _MOST_TIMES = 4
 """What is written down is read no more often, in brackets around brackets."""
 
 
-def _of_setup_py(text: str) -> Iterator[Declared]:
-    for written in _written_around(text) if "_scripts" in text else ():
+_MOST_KEPT = 1 << 16
+"""What is said in a longer text is not kept until another revision says the same."""
+
+
+def _of_setup_py(text: str) -> Iterable[Declared]:
+    place = text.find("_scripts")
+    if place < 0:
+        return ()
+    code = text[_statement_before(text, place) :]
+    return _said_in_code(code) if len(code) <= _MOST_KEPT else _said_in(code)
+
+
+@lru_cache(32)
+def _said_in_code(code: str) -> tuple[Declared, ...]:
+    """Return what code declares; most revisions of a file say the same from the first statement that declares on."""
+    return tuple(_said_in(code))
+
+
+def _said_in(code: str) -> Iterator[Declared]:
+    for written in _written_around(code):
         tree = syntax_tree(written.encode())
         for node in ast.walk(tree) if tree else ():
             yield from _of_node(node)
@@ -210,7 +228,7 @@ def _written_around(text: str) -> Iterator[str]:
     """
     opened: list[int] = []
     wanted, last, left = -1, text.rfind("_scripts"), _MOST_TIMES * len(text)
-    for token in _PYTHON_TOKEN.finditer(text, _statement_before(text, text.find("_scripts"))):
+    for token in _PYTHON_TOKEN.finditer(text):
         if token.start() > last and wanted < 0:
             return
         if token["open"]:
@@ -282,7 +300,7 @@ def _of_lines(lines: Iterable[str]) -> Iterator[Declared]:
             yield Declared(name, found[1])
 
 
-DECLARING: dict[bytes, Callable[[str], Iterator[Declared]]] = {
+DECLARING: dict[bytes, Callable[[str], Iterable[Declared]]] = {
     PROJECT: _of_project,
     b"pyproject.toml": _of_pyproject,
     b"setup.cfg": _of_setup_cfg,
