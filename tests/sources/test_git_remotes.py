@@ -116,6 +116,7 @@ def test_the_source_of_a_run_may_be_a_url_with_a_query(project: Project) -> None
         f"{AZURE}?path=/x/only.csv&version=GC{project.run}": "x/only.csv",
         f"{AZURE}?path=/only.csv&version=GC{project.old}": None,
         "https://dev.azure.com/eve/w/_git/d?path=/data/a%20b%25.csv": "data/a b%.csv",
+        "https://dev.azure.com/eve/w/_git/d?path=/%FF.csv": None,
         f"https://dev.azure.com/eve/w/_git/d?path=/x/only.csv&version=GC{project.old}": None,
         f"https://code.example.org/projects/EVE/repos/w/raw/t.py?at={project.old}": None,
     }

@@ -53,7 +53,7 @@ class Target:
                 yield number
                 return
         if self.tail:
-            tail = self.tail.encode()
+            tail = self.tail.encode("utf-8", "surrogateescape")
             yield from tree.ends_of(tail)
             if self.is_relative:
                 yield from tree.ending_with(tail)
