@@ -196,6 +196,15 @@ _VALUED_OF: Mapping[str, Mapping[str, int]] = {
 _FOLDERS = frozenset({"--chdir", "--cwd", "--directory", "--wdir", "--working-dir", "-wdir"})
 """Options of launchers that the folder follows in which they run something."""
 
+_FOLDERS_OF: Mapping[str, frozenset[str]] = {
+    "env": frozenset({"-C"}),
+    "mpiexec": frozenset({"-wd", "--wd"}),
+    "mpirun": frozenset({"-wd", "--wd"}),
+    "srun": frozenset({"-D"}),
+    "sudo": frozenset({"-D"}),
+}
+"""Likewise of some launchers; behind a letter the folder may follow at once."""
+
 _PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
 """Words of launchers that are neither options nor what they run."""
 
@@ -340,7 +349,7 @@ def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | Non
         return ()
     words = _without_values(launcher, words)
     found, end = _launched(launcher, words)
-    folder = _folder_in(words[:end])
+    folder = _folder_in(launcher, words[:end])
     return tuple(_below(folder, it) for it in found) or None
 
 
@@ -380,11 +389,13 @@ def _without_values(launcher: str, words: Sequence[str]) -> list[str]:
     return found
 
 
-def _folder_in(words: Sequence[str]) -> str:
+def _folder_in(launcher: str, words: Sequence[str]) -> str:
     """Return the folder that the options of a launcher say."""
-    folder = ""
+    folder, own = "", _FOLDERS_OF.get(launcher, frozenset())
     for place, word in enumerate(words):
         option, is_joined, value = word.partition("=")
-        if option in _FOLDERS:
+        if word in own or option in _FOLDERS:
             folder = value if is_joined else " ".join(words[place + 1 : place + 2])
+        elif word[:2] in own:
+            folder = word[2:]
     return folder

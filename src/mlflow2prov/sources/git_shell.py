@@ -24,6 +24,9 @@ _MOST_CHARACTERS = 1 << 15
 
 _PUNCTUATION = "();|&"
 _SIGNS = re.compile(r"[()]|&&|\|\||\|&?|&|;+")
+_INPUT = re.compile(r"(?<!<)[0-9]*<<(?!<)")
+"""What begins a word behind which the lines are not commands but what a command reads."""
+
 _FILLED_IN = ("$", "<", ">")
 """What stands before the bracket of commands in whose place their output comes, or a file with it."""
 
@@ -48,6 +51,7 @@ class _Level:
         folder: the one that the last commands went to.
         begun: the one in which the list of commands began that ``&`` puts into the background.
         is_piped: whether the command takes what another one writes.
+        otherwise: the folder of a command that is executed only if the one before it fails; None of others.
         words: of the command.
         is_part: whether what the commands write is part of a word of the command around them.
     """
@@ -55,12 +59,15 @@ class _Level:
     folder: str
     begun: str
     is_piped: bool = False
+    otherwise: str | None = None
     words: list[str] = field(default_factory=list)
     is_part: bool = False
 
 
 def simple_commands(command: str, *, escapes: bool = True) -> Iterator[Simple]:
-    """Yield the simple commands; ``cd`` is followed instead. Of a text of more than 32,768 characters there are none.
+    """Yield the simple commands; ``cd`` is followed instead.
+
+    Of a text of more than 32,768 characters there are none, and none of one that holds what a command reads (``<<``).
 
     Args:
         command: of a shell.
@@ -72,7 +79,10 @@ def simple_commands(command: str, *, escapes: bool = True) -> Iterator[Simple]:
     if len(command) > _MOST_CHARACTERS:
         return
     levels = [_Level("", "")]
-    for word in [*_words(command, escapes=escapes), ";"]:
+    words = _words(command, escapes=escapes)
+    if any(map(_INPUT.match, words)):
+        return
+    for word in [*words, ";"]:
         if word.strip(_PUNCTUATION):
             levels[-1].words.append(word)
             continue
@@ -95,12 +105,14 @@ def simple_commands(command: str, *, escapes: bool = True) -> Iterator[Simple]:
 def _ended(level: _Level, sign: str) -> Iterator[Simple]:
     """Yield the command that a sign ends, and go on to the next one."""
     before, words = level.folder, _without_assignments(level.words)
+    otherwise, level.otherwise = level.otherwise, None
     level.words = []
     if words and words[0] in _STEPS:
-        is_said = len(words) == 2 and not words[1].startswith("-")
+        is_said = len(words) == 2 and not words[1].startswith("-") and otherwise is None
         level.folder = posixpath.join(before, words[1] if is_said else "$OLDPWD")
+        level.otherwise = before if sign == "||" else None
     elif words:
-        yield Simple(words, before)
+        yield Simple(words, before if otherwise is None else otherwise)
     is_pipe = sign in {"|", "|&"}
     if is_pipe or level.is_piped:  # which is executed by a shell of its own
         level.folder = before
