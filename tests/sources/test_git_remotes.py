@@ -155,6 +155,8 @@ def test_all_remotes_count_and_what_is_to_be_taken_instead(
         ("run.url", "run:wine"),
         ("odd.url", "https://[::1"),
         ("empty.url", ""),
+        ("typo.url", "bot:secret@typo.example.org/wine"),
+        ("slip.url", "bot:secret@slip.example.org:wine"),
     ]
     for name, url in settings:
         made.git("config", "--add", f"remote.{name}", url)
@@ -167,6 +169,7 @@ def test_all_remotes_count_and_what_is_to_be_taken_instead(
             "https://mirror.example.org/wine?token=REDACTED",
             "old:wine",
             "run:wine",
+            "slip.example.org:wine",
             "work:team/wine",
         ),
     )
@@ -177,6 +180,8 @@ def test_all_remotes_count_and_what_is_to_be_taken_instead(
         text = json.dumps(graph.query("SELECT attributes FROM {graph}.element"), default=str)
     assert "https://gitlab.com/team/wine" in text
     assert "secret" not in text
+    made.git("config", "--replace-all", "remote.origin.url", "ada:secret@github.com:ada/wine.git")
+    assert remotes(made).origin == "github.com:ada/wine.git"
 
 
 def urls_of(project: Project) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,13 +14,15 @@ from mlflow2prov.sources.git_rows import known
 _SETTINGS = r"^(remote\..*\.url|url\..*\.insteadof)$"
 _ORIGIN = b"remote.origin.url"
 _BASE, _INSTEAD_OF = b"url.", b".insteadof"
+_PASSWORD = re.compile(r"[^@/:\s]{2,}:[^@/\s]*@(?=\S)")
+"""A user and a password at the beginning of what would be a URL with ``https://`` before it."""
 
 
 class Remotes(NamedTuple):
     """The URLs of a repository's remotes.
 
     Attributes:
-        origin: the one of ``origin``, as it is configured; None where there is none.
+        origin: the one of ``origin``, as it is configured, but for a password without a scheme; None where there is none.
         others: those that name the repository at a host, if ``origin`` does not name it there: of other remotes, further
             ones of ``origin``, and what ``url.<base>.insteadOf`` makes of any; sorted, without credentials.
     """
@@ -50,16 +53,27 @@ def remotes_of(git: Git) -> Remotes:
         if name.endswith(_INSTEAD_OF) and value
     }
     urls = [(name, value) for name, value in settings if name.endswith(b".url")]
-    origin = next((known(value) for name, value in urls if name == _ORIGIN), None)
+    origin = next((_without_password(value) for name, value in urls if name == _ORIGIN), None)
     places: list[Place] = [place] if (place := place_of(origin)) is not None else []
     others: list[str] = []
     for url in sorted({it for _, value in urls for it in (value, _rewritten(value, instead))}):
-        text = without_credentials(known(url) or "")
+        text = without_credentials(_without_password(url) or "")
         place = place_of(text)
         if place is not None and not any(place.is_that_of(it) for it in places):
             places.append(place)
             others.append(text)
     return Remotes(origin, tuple(sorted(others)))
+
+
+def _without_password(url: bytes) -> str | None:
+    """Return a URL as text, None of an empty one; without the user and the password of one that lacks its scheme.
+
+    >>> _without_password(b"ada:secret@github.com/ada/wine"), _without_password(b"git@github.com:ada/wine")
+    ('github.com/ada/wine', 'git@github.com:ada/wine')
+    """
+    text = known(url)
+    begin = _PASSWORD.match(text) if text else None
+    return text[begin.end() :] if text and begin else text
 
 
 def _rewritten(url: bytes, instead: Mapping[bytes, bytes]) -> bytes:
