@@ -30,8 +30,7 @@ class Warned:
         whole = self.sentences(cache=None)
         for _ in range(3):
             again = self.sentences(cache=self.cache)
-            assert set(again) == set(whole)
-        assert sorted(again) == sorted(set(whole))
+            assert sorted(again) == sorted(set(whole))
         return set(whole)
 
 
@@ -69,13 +68,13 @@ def test_a_broken_ref_is_said_as_long_as_it_is_there(
 ) -> None:
     made = Repository(tmp_path / "r")
     made.commit({"a": "1"}, when=b"yesterday")
+    (made.path / ".mailmap").write_text("Ada <ada@example.org>\n")
     broken = made.path / ".git" / "refs" / "heads" / "broken"
     broken.write_text("no name of an object\n")
     warned = Warned(tmp_path, made.path, None, caplog)
     assert any("are broken" in sentence for sentence in warned.agree())
     broken.unlink()
-    (sentence,) = warned.agree()
-    assert "1 commits of " in sentence
+    assert len(warned.agree()) == 2
 
 
 def test_a_warning_that_nobody_wanted_to_see_is_remembered_all_the_same(

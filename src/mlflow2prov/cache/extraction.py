@@ -150,14 +150,14 @@ class _Extraction:
             points, datasets = (run(f"{sql} ORDER BY ALL") for sql in wanted.values())
             with noting() as each_time:
                 state = self._sources.state({point[0] for point in points})
-            with noting() as said:
+            with noting(each_time) as said:
                 history = self._sources.repository(points, datasets, GitMemory(cache))
                 take_in(self._store, cache.sources, history, self._sources.redaction, at_once=True)
             with cache.transaction():
                 for asked, sql in wanted.items():
                     run(f"DELETE FROM {cache.own}.{asked}")
                     run(f"INSERT INTO {cache.own}.{asked} {sql}")
-                cache.set_meta({"git_state": state, **to_say_again(said, each_time)})
+                cache.set_meta({"git_state": state, **to_say_again(said)})
         with cache.transaction():
             cache.set_meta({"state": READ, "begun_ms": str(begun)})
         self.make_graph()
@@ -296,11 +296,11 @@ class _Extraction:
         if state == self._cache.meta().get("git_state") and not is_other:
             say_again(self._cache)
             return {}
-        with noting() as said:
+        with noting(each_time) as said:
             batches = self._sources.repository(points, datasets, GitMemory(self._cache))
             take_in(self._store, schema, batches, self._sources.redaction)
         found.arrived.git = True
-        return {"git_state": state, **to_say_again(said, each_time)}
+        return {"git_state": state, **to_say_again(said)}
 
     def _may_patch(self, change: Change) -> bool:
         """Whether the graph is changed and not made anew, as that of a history alone is: its records keep their order."""

@@ -93,9 +93,9 @@ class GitMemory:
             )
 
 
-def to_say_again(said: Collection[str], each_time: Collection[str]) -> dict[str, str]:
-    """Return what a cache is to say of itself where a reading gave warnings: those that are not given each time."""
-    return {_WARNINGS: json.dumps([sentence for sentence in said if sentence not in each_time])}
+def to_say_again(said: Sequence[str]) -> dict[str, str]:
+    """Return what a cache is to note of the warnings that only a reading of the history gives."""
+    return {_WARNINGS: json.dumps(said)}
 
 
 def say_again(cache: CacheFile) -> None:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 _NOTED: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+_GIVEN: ContextVar[Collection[str]] = ContextVar("given", default=())
 
 
 def warn(log: logging.Logger, sentence: str, *values: object) -> None:
     """Warn, and note it down where warnings are noted; whether the log shows it does not matter."""
-    log.warning(sentence, *values)
     noted = _NOTED.get()
     if noted is not None:
-        noted.append(sentence % values)
+        text = sentence % values
+        if text in noted or text in _GIVEN.get():
+            return
+        noted.append(text)
+    log.warning(sentence, *values)
 
 
 @contextmanager
-def noting() -> Iterator[list[str]]:
-    """Note down what is warned of in this thread in the ``with`` block.
+def noting(given: Collection[str] = ()) -> Iterator[list[str]]:
+    """Note down what is warned of in this thread in the ``with`` block, and give each warning once.
+
+    Args:
+        given: warnings that were given before; they are neither noted down nor given.
 
     >>> with noting() as said:
     ...     warn(logging.getLogger("silent.one"), "%d files are odd.", 2)
@@ -28,8 +35,9 @@ def noting() -> Iterator[list[str]]:
     ['2 files are odd.']
     """
     said: list[str] = []
-    token = _NOTED.set(said)
+    tokens = _NOTED.set(said), _GIVEN.set(given)
     try:
         yield said
     finally:
-        _NOTED.reset(token)
+        _NOTED.reset(tokens[0])
+        _GIVEN.reset(tokens[1])
