@@ -1,7 +1,8 @@
 """What a log does not show of commits: a message behind its NUL byte, and signatures.
 
 A commit's object is looked at where its size is not that of what the log shows of it, or where the log shows
-something that it may have written in another encoding than the object.
+something that it may have written in another encoding than the object. A log does not show time zones, which have five
+characters: where one of a malformed commit has fewer, as many characters behind a NUL byte are not noticed.
 """
 
 from __future__ import annotations
