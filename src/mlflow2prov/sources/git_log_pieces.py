@@ -14,7 +14,7 @@ from mlflow2prov.sources.git_log_columns import Piece, Pieces
 from mlflow2prov.sources.git_program import Git
 
 _MOST_PROGRAMS = 8
-_LEAST_COMMITS = 500
+_LEAST_COMMITS = 100
 """What one program shows is no less than it takes to start a program."""
 _SHARES = 6
 """So many programs one after the other, for each processor: none of these is without work for long."""
