@@ -19,10 +19,10 @@ from benchmarks.inputs import Inputs
 from benchmarks.measure import Command, FailedError, best, environment, run
 from benchmarks.sizes import Size
 from mlflow2prov.sources.git import read_repository
-from mlflow2prov.sources.git_changes import Parents
 from mlflow2prov.sources.git_history import History, children_of
 from mlflow2prov.sources.git_log import Renames, log_arguments, read_log
 from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_walk import walked
 
 _MOST_TIMES = 1.5
 _MOST_MIB = 500
@@ -97,8 +97,8 @@ def _live(repository: Path) -> frozenset[bytes]:
     live = frozenset[bytes]()
     with git.on_objects_alone() as alone:
         lines = alone.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=starts)
-        names = [line.partition(b" ")[0] for line in lines.splitlines()]
-        history = History(children_of(names, Parents.of(lines)))
+        names, parents = walked(lines)
+        history = History(children_of(names, parents))
         with alone.running(*log_arguments(Renames()), lines=starts) as output:
             for commit in read_log(output):
                 state = history.add(commit)
