@@ -146,9 +146,7 @@ def _told(path: Path, file: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        causes: list[BaseException] = [
-            error
-        ]  # of which the first ones may be those of the file that is given up
+        causes: list[BaseException] = [error]  # the first ones may be of the file that is given up
         while (before := causes[-1].__cause__ or causes[-1].__context__) and before not in causes:
             causes.append(before)
         if any(full_disk(cause) == str(path) for cause in causes):

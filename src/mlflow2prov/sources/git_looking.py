@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Flags: TypeAlias = npt.NDArray[np.bool_]
+    Numbers: TypeAlias = npt.NDArray[np.signedinteger[Any]]
     Sizes: TypeAlias = npt.NDArray[np.int64]
     Column: TypeAlias = Any  # pyarrow does not say of an array that it is of bytes
 
@@ -53,7 +54,7 @@ class Looking:
     """
 
     def __init__(
-        self, git: Git, names: Sequence[bytes], parents: Sequence[int], unknown: Sequence[int], keys: Keys
+        self, git: Git, names: Sequence[bytes], parents: Numbers, unknown: Sequence[int], keys: Keys
     ) -> None:
         self.messages: dict[bytes, bytes] = {}
         self.signatures: dict[bytes, str] = {}
@@ -92,10 +93,8 @@ class Looking:
 
         numbers = np.array(part.commits, "i8")
         sizes, shown = self._sizes.found()[numbers], part.piece.shown
-        parents = np.array([self._parents[number] for number in part.commits], "i8")
-        is_odd = (sizes != _sizes_if_all_is_shown(shown, parents, len(self._names[0]))) | _is_beyond_ascii(
-            shown
-        )
+        expected = _sizes_if_all_is_shown(shown, self._parents[numbers], len(self._names[0]))
+        is_odd = (sizes != expected) | _is_beyond_ascii(shown)
         found: list[int] = numbers[is_odd & (sizes != _NOT_ASKED)].tolist()
         return found
 
@@ -124,7 +123,7 @@ class Looking:
                 self.odd.add(name)
 
 
-def _sizes_if_all_is_shown(shown: Column, parents: Sizes, width: int) -> Sizes:
+def _sizes_if_all_is_shown(shown: Column, parents: Numbers, width: int) -> Sizes:
     r"""Return how many bytes each commit's object has if it has nothing but what the log shows of it.
 
     An object has words before its fields, and five characters of each time zone; the log shows the commit's own name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -88,30 +88,28 @@ class Reading:
         """Return what looks at the commits, given what signatures are checked with."""
         known, names = self._remembered, self._names
         unknown = known.new_or_odd(names) if known else range(len(names))
-        return Looking(self._git, names, self._counts, unknown, keys)
+        return Looking(self._git, names, self._parents.counts(), unknown, keys)
 
     @contextmanager
-    def _pieces(self, looking: Looking) -> Iterator[Iterator[LogPart]]:
-        """Give all commits in columns, and look at them; those that Git has to show are remembered afterwards."""
-        names = self._names
-        asked = self._git, self._find, names, [count > 1 for count in self._counts]
-        if self._remembered is None:
-            with reading_pieces(*asked) as parts:
-                yield looking.looked_at(parts)
-        else:
-            known = self._remembered, looking.odd, looking.looked_at
-            with reading_remembered_pieces(*asked, *known) as parts:
-                yield parts
+    def _pieces(
+        self,
+        some: Sequence[int],
+        looking: Looking,
+        looked_at: Callable[[Iterable[LogPart]], Iterator[LogPart]],
+    ) -> Iterator[Iterator[LogPart]]:
+        """Give some commits in columns, numbered among themselves; those that Git has to show are remembered afterwards.
 
-    @contextmanager
-    def _pieces_of(self, some: Sequence[int], looking: Looking) -> Iterator[Iterator[LogPart]]:
-        """Give some commits in columns, which were given before, numbered among themselves."""
+        Args:
+            some: their numbers among all.
+            looking: knows which of those that were looked at are odd.
+            looked_at: looks at parts of all commits, or gives them as they are.
+        """
         asked = self._git, self._find, [self._names[it] for it in some], [self._counts[it] > 1 for it in some]
         if self._remembered is None:
             with reading_pieces(*asked) as parts:
-                yield parts
+                yield looked_at(parts)
         else:
-            with reading_remembered_pieces(*asked, self._remembered, looking.odd, iter) as parts:
+            with reading_remembered_pieces(*asked, self._remembered, looking.odd, looked_at) as parts:
                 yield parts
 
     def batches(self, datasets: Collection[tuple[str, str, str, str]], looking: Looking) -> Batches:
@@ -173,7 +171,7 @@ class Reading:
         names, narrowing = self._names, self._asked.wanted.narrowing
         commits = CommitColumns(self._mail_map, looking)
         whole, times = WholeHistory(names), [b""] * len(names)
-        with self._pieces(looking) as parts:
+        with self._pieces(range(len(names)), looking, looking.looked_at) as parts:
             for part in parts:
                 whole.add(part)
                 for number, time in zip(part.commits, committed_times(part.piece.shown), strict=True):
@@ -192,7 +190,7 @@ class Reading:
 
     def _rows_of(self, commits: CommitColumns, some: Sequence[int], looking: Looking) -> Batches:
         """Yield the rows of some commits, which are read again for that."""
-        with self._pieces_of(some, looking) as parts:
+        with self._pieces(some, looking, iter) as parts:
             for part in parts:
                 yield from commits.batches(part.piece.shown)
 
@@ -257,7 +255,7 @@ class Reading:
         git, names = self._git, self._names
         commits = CommitColumns(self._mail_map, looking)
         whole = WholeHistory(names)
-        with self._pieces(looking) as parts:
+        with self._pieces(range(len(names)), looking, looking.looked_at) as parts:
             for part in parts:
                 yield from commits.batches(part.piece.shown)
                 whole.add(part)
