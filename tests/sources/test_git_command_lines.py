@@ -10,6 +10,7 @@ from tests.sources.joined import linked, of_run, records, store_of
 
 from mlflow2prov import extract
 from mlflow2prov.sources.git_command_lines import Named, script_named
+from mlflow2prov.sources.git_shell import simple_commands
 
 FILES = {
     "train.py": "1",
@@ -122,6 +123,34 @@ CASES: list[tuple[str, str | None]] = [
     ("cd src || exit 1; python train.py", "src/train.py"),
     ("cd src || python train.py", "train.py"),
     ("cd src || cd jobs; python train.py", None),
+    ("[ -d src ] && cd src; python train.py", None),
+    ("[ -d src ] && cd src; python wine/fit.py", "src/wine/fit.py"),
+    ("[ -d src ] && cd src && python train.py", "src/train.py"),
+    ("[ -d src ] && cd src || exit 1; python train.py", "src/train.py"),
+    ("make && cd src && make; python train.py", None),
+    ("make && cd src &&\npython train.py", "src/train.py"),
+    ("cd src || true; python train.py", None),
+    ("cd src || { echo gone; exit 1; }; python train.py", "src/train.py"),
+    ("cd src && make || python train.py", None),
+    ("cd src && make > log 2>&1; python train.py", "src/train.py"),
+    ("cd src && make &> log && python train.py", "src/train.py"),
+    ("[ -f done ] && exit; python train.py", "train.py"),
+    ("! cd src && python train.py", "train.py"),
+    ("if [ -d src ]; then cd src; fi; python train.py", None),
+    ("if [ -d src ]; then cd src; fi; Rscript model.R", "model.R"),
+    ("if [ -d src ]; then cd src; python train.py; fi", "src/train.py"),
+    ("if [ -d src ]; then cd src; else exit 1; fi; python train.py", "src/train.py"),
+    ("if ! cd src; then exit 1; fi; python train.py", "src/train.py"),
+    ("if cd src; then ls; elif cd jobs; then ls; else python train.py; fi", "train.py"),
+    ("for s in 1 2; do cd src; python train.py; cd ..; done", "src/train.py"),
+    ("for s in 1 2; do cd src; python train.py; done", None),
+    ("for s in 1 2; do cd src || continue; ls; cd ..; done; python train.py", "train.py"),
+    ("case $1 in a) cd src;; (b) ls;; esac; python train.py", None),
+    ("case $1 in a) cd src && python train.py;; b) ls;; esac", "src/train.py"),
+    ("go() { cd src; }; python train.py", "train.py"),
+    ("pushd src > /dev/null; python train.py", "src/train.py"),
+    ("cd $HOME/src && python wine/fit.py", "src/wine/fit.py"),
+    ("cd $HOME && python train.py", None),
     ("cat > run.sh <<EOF\npython train.py\nEOF", None),
     ("python - <<'EOF'\npython train.py\nEOF", None),
     ("python train.py <<< 'python src/train.py'", "train.py"),
@@ -230,3 +259,11 @@ def test_launchers_of_launchers_without_end_are_no_failure(begin: str) -> None:
     assert script_named(begin * 10 + "train.py") == (Named("train.py"),)
     assert not script_named(begin * 1_000 + "train.py")
     assert not script_named(begin * 20_000 + "train.py")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["cd a;", "while cd a;", "(", "{ ", "if ", "x|", "a && cd x;", "f(){ ", "do ", "case a) ", ")", "&"],
+)
+def test_shells_of_shells_without_end_are_no_failure(part: str) -> None:
+    assert len([*simple_commands(f"{part * ((1 << 15) // len(part) - 5)} make x")]) <= 1 << 14

@@ -230,10 +230,10 @@ def script_named(source: str) -> tuple[Named, ...] | None:
         return None
     found: list[tuple[Named, ...]] = []
     is_line = _LOOKS.search(source) is not None
-    for words, _, named in _named_by_commands(source):
+    for words, folder, named in _named_by_commands(source):
         is_line = is_line or _has_programs(words)
         if named is not None:
-            found.append(named)
+            found.append(tuple(_below(_as_known(folder), it) for it in named))
     if not found:
         return () if is_line else None
     named = found[0] if len(found) == 1 else ()
@@ -250,7 +250,7 @@ def runs_of(command: str) -> Iterator[tuple[Named, ...]]:
     for words, folder, named in _named_by_commands(command):
         head = words[0]
         if named is not None:
-            yield named
+            yield tuple(_below(folder, it) for it in named)
         elif ("/" in head or _SCRIPTS.fullmatch(head)) and _program(head) not in _LAUNCHERS:
             yield (_below(folder, Named(head)),)
 
@@ -261,11 +261,21 @@ def is_filled_in(named: Named) -> bool:
 
 
 def _named_by_commands(line: str) -> Iterator[tuple[Sequence[str], str, tuple[Named, ...] | None]]:
-    """Yield each command's words, folder, and what it may name; None where it is not known to run a script."""
+    """Yield each command's words, folder, and what it may name there; None where it is not known to run a script."""
     for words, folder in simple_commands(line, escapes=_WINDOWS.search(line) is None):
         words = words[:_MOST_WORDS]
-        named = _of_command(words)
-        yield words, folder, None if named is None else tuple(_below(folder, it) for it in named)
+        yield words, folder, _of_command(words)
+
+
+def _as_known(folder: str) -> str:
+    """Return what is known of a folder: behind the last part that is not, with which it leads out of what is known.
+
+    >>> _as_known("src"), _as_known("$HOME/wine/src")
+    ('src', '../wine/src')
+    """
+    parts = folder.split("/")
+    unknown = next((place for place in reversed(range(len(parts))) if _FILLED_IN.search(parts[place])), None)
+    return folder if unknown is None else "/".join(["..", *parts[unknown + 1 :]])
 
 
 def _has_programs(words: Sequence[str]) -> bool:
