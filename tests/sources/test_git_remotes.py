@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,41 @@ def test_all_remotes_count_and_what_is_to_be_taken_instead(
     assert "secret" not in text
     made.git("config", "--replace-all", "remote.origin.url", "ada:secret@github.com:ada/wine.git")
     assert remotes(made).origin == "github.com:ada/wine.git"
+
+
+def test_what_the_environment_says_to_take_instead_counts_as_for_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Repository(tmp_path / "r")
+    made.git("config", "url.https://own.example.org/.insteadOf", "own:")
+    settings = [
+        ("url.https://env.example.org/.insteadOf", "env:"),
+        ("url.https://late.example.org/.insteadOf", "own:"),
+        ("url.https://longer.example.org/.insteadOf", "own:team/"),
+        ("url.ext::sh -c touch% ran% .insteadOf", "run:"),
+        ("remote.given.url", "https://given.example.org/wine"),
+    ]
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (name, value) in enumerate(settings):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", name)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'url.https://told.example.org/.insteadof'='told:'")
+    for place in ("env:wine", "own:wine", "own:team/wine", "told:wine", "run:wine"):
+        made.git("config", "--add", f"remote.{place.replace(':', '-')}.url", place)
+    found = remotes(made).others
+    assert {it for it in found if "//" in it} == {
+        "https://env.example.org/wine",
+        "https://longer.example.org/wine",
+        "https://own.example.org/wine",
+        "https://told.example.org/wine",
+    }
+    asked = ["git", "-C", str(made.path), "ls-remote", "--get-url"]
+    for place in ("env:wine", "own:wine", "own:team/wine", "told:wine"):
+        url = subprocess.run([*asked, place], capture_output=True, text=True, check=True).stdout.strip()
+        assert url in found
+    made.commit({"a": "1"})
+    assert read(made.path)["git_repository"][0]["other_remotes"] == list(found)
+    assert not (tmp_path / "ran").exists()
 
 
 def urls_of(project: Project) -> list[str]:

@@ -76,19 +76,24 @@ _KEPT = frozenset(
 and for the configuration files that may allow them."""
 
 _GIVEN_SETTINGS = frozenset({"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"})
-"""The variables that hold settings themselves, of which only ``safe.directory`` is handed on."""
+"""The variables that hold settings themselves, of which only ``safe.directory`` is handed on; see also
+:mod:`mlflow2prov.sources.git_remotes`."""
 
 _BROKEN_REF = re.compile(r"warning: ignoring (?:broken ref|ref with broken name|dangling symref) (.*)")
 _UNFIT = re.compile("bad (?:numeric |boolean )?config|repository extension|git repo version")
 _REMOTES_HEAD = re.compile(r"refs/remotes/.*/HEAD")
 
 
-def _allowed_folders() -> tuple[str, ...]:
-    """Return the values of ``safe.directory`` that the environment itself gives."""
+def given_settings(pattern: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the names and values of those settings that the environment itself gives (``GIT_CONFIG_COUNT``, …).
+
+    Args:
+        pattern: a regular expression of Git's for the names, which are lower case but for what stands between dots.
+    """
     given = {name: value for name, value in os.environ.items() if name.startswith("GIT_CONFIG")}
     if not _GIVEN_SETTINGS & given.keys():
         return ()
-    command = ["git", "config", "-z", "--show-scope", "--get-all", "safe.directory"]
+    command = ["git", "config", "-z", "--show-scope", "--get-regexp", pattern]
     try:
         asked = subprocess.run(
             command,
@@ -102,7 +107,13 @@ def _allowed_folders() -> tuple[str, ...]:
         return ()
     parts = asked.stdout.split(b"\0") if not asked.returncode else []
     pairs = zip(parts[::2], parts[1::2], strict=False)
-    return tuple(os.fsdecode(value) for scope, value in pairs if scope == b"command")
+    settings = (setting.partition(b"\n") for scope, setting in pairs if scope == b"command")
+    return tuple((name, value) for name, _, value in settings)
+
+
+def _allowed_folders() -> tuple[str, ...]:
+    """Return the values of ``safe.directory`` that the environment itself gives."""
+    return tuple(os.fsdecode(value) for _, value in given_settings(r"^safe\.directory$"))
 
 
 @dataclass(frozen=True, slots=True)

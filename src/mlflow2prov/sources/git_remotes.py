@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from mlflow2prov.prov.credentials import without_credentials
 from mlflow2prov.sources.git_places import Place, place_of
-from mlflow2prov.sources.git_program import Git
+from mlflow2prov.sources.git_program import Git, given_settings
 from mlflow2prov.sources.git_rows import known
 
-_SETTINGS = r"^(remote\..*\.url|url\..*\.insteadof)$"
+_INSTEAD = r"url\..*\.insteadof"
+_SETTINGS = rf"^(remote\..*\.url|{_INSTEAD})$"
 _ORIGIN = b"remote.origin.url"
 _BASE, _INSTEAD_OF = b"url.", b".insteadof"
 _PASSWORD = re.compile(r"[^@/:\s]{2,}:[^@/\s]*@(?=\S)")
@@ -39,19 +40,18 @@ class Remotes(NamedTuple):
 def remotes_of(git: Git) -> Remotes:
     """Return the remotes of a repository.
 
-    What the repository and the user configure to be taken instead of the beginning of a URL is read and not followed:
-    nothing is run or asked.
+    What the repository, the user and the environment configure to be taken instead of the beginning of a URL is read
+    and not followed: nothing is run or asked.
     """
     settings = [
         (name, value)
         for line in (git.answer("config", "-z", "--get-regexp", _SETTINGS) or b"").split(b"\0")
         for name, _, value in [line.partition(b"\n")]
     ]
-    instead = {
-        value: name[len(_BASE) : -len(_INSTEAD_OF)]
-        for name, value in settings
-        if name.endswith(_INSTEAD_OF) and value
-    }
+    instead: dict[bytes, bytes] = {}
+    for name, value in [*settings, *given_settings(f"^{_INSTEAD}$")]:
+        if name.endswith(_INSTEAD_OF) and value:
+            instead.setdefault(value, name[len(_BASE) : -len(_INSTEAD_OF)])
     urls = [(name, value) for name, value in settings if name.endswith(b".url")]
     origin = next((_without_password(value) for name, value in urls if name == _ORIGIN), None)
     places: list[Place] = [place] if (place := place_of(origin)) is not None else []
