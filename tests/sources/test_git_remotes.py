@@ -74,6 +74,83 @@ VIEWS = [
     ),
 ]
 
+REST = "https://code.example.org/rest/api/1.0/projects/TEAM/repos/wine"
+ITEMS = "https://dev.azure.com/ada/my%20wine/_apis/git/repositories/data/items"
+LAB = "https://lab.example.org/api/v4/projects/team%2Fsub%2Fwine/repository/files"
+GITHUB = "git@github.com:ada/wine.git"
+CONTENTS = "https://api.github.com/repos/ada/wine/contents"
+HUB = "git@hf.co:datasets/ada/wine"
+
+VIEWS += [
+    (SCM, f"{REST}/raw/data/wine.csv?at=refs%2Fheads%2Fmain", THERE),
+    (SCM, f"{REST.replace('1.0', 'latest')}/raw/data/wine.csv?at=v1", ("data/wine.csv", "{old}")),
+    (SCM, f"{REST}/browse/data/wine.csv?at={{new}}", ("data/wine.csv", "{new}")),
+    (
+        "https://example.org/code/scm/~ada/wine.git",
+        "https://example.org/code/rest/api/latest/projects/~ada/repos/wine/raw/data/wine.csv?at=main",
+        THERE,
+    ),
+    (CLONED, f"{ITEMS}?path=/data/wine.csv&versionDescriptor.version=main&api-version=7.1", THERE),
+    (CLONED, f"{ITEMS}?scopePath=/data/wine.csv&versionDescriptor%5Bversion%5D=feature/x", THERE),
+    (CLONED, f"{ITEMS}/data/wine.csv?versionType=tag&version=v1", ("data/wine.csv", "{old}")),
+    (
+        CLONED,
+        f"{ITEMS}?path=data/wine.csv&versionDescriptor.version={{new}}&versionDescriptor.versionType=Commit",
+        ("data/wine.csv", "{new}"),
+    ),
+    (
+        "https://ada.visualstudio.com/DefaultCollection/wine/_git/wine",
+        "https://ada.visualstudio.com/wine/_apis/git/repositories/wine/items?path=/data/wine.csv",
+        THERE,
+    ),
+    (GITHUB, f"{CONTENTS}/data/wine.csv?ref=main", THERE),
+    (GITHUB, f"{CONTENTS}/data/wine.csv", THERE),
+    (GITHUB, f"{CONTENTS}/data/a%20b%25.csv?ref=refs/tags/v1", ("data/a b%.csv", "{old}")),
+    (GITHUB, f"{CONTENTS}/data/wine.csv?ref={{short}}", ("data/wine.csv", "{old}")),
+    (
+        "git@ghe.example.org:ada/wine",
+        "https://ghe.example.org/api/v3/repos/ada/wine/contents/data/wine.csv?ref=main",
+        THERE,
+    ),
+    ("git@lab.example.org:team/sub/wine", f"{LAB}/data%2Fwine.csv/raw?ref=feature%2Fx&lfs=true", THERE),
+    ("git@lab.example.org:team/sub/wine", f"{LAB}/data%2Fwine%2Ecsv?ref=v1", ("data/wine.csv", "{old}")),
+    (
+        "https://example.org/lab/team/wine.git",
+        "https://example.org/lab/api/v4/projects/team%2Fwine/repository/files/data%2Fwine.csv/raw?ref=HEAD",
+        THERE,
+    ),
+    ("https://codeberg.org/ada/wine", "https://codeberg.org/ada/wine/raw/branch/main/data/wine.csv", THERE),
+    (
+        "https://codeberg.org/ada/wine",
+        "https://codeberg.org/ada/wine/raw/commit/{new}/data/wine.csv",
+        ("data/wine.csv", "{new}"),
+    ),
+    (
+        "https://codeberg.org/ada/wine",
+        "https://codeberg.org/api/v1/repos/ada/wine/raw/data/wine.csv?ref=v1",
+        ("data/wine.csv", "{old}"),
+    ),
+    (
+        "https://example.org:3000/git/ada/wine",
+        "https://example.org:3000/git/api/v1/repos/ada/wine/media/data/wine.csv",
+        THERE,
+    ),
+    (
+        "git@bitbucket.org:ada/wine.git",
+        "https://api.bitbucket.org/2.0/repositories/ada/wine/src/{old}/data/wine.csv",
+        ("data/wine.csv", "{old}"),
+    ),
+    (
+        HUB,
+        "https://huggingface.co/datasets/ada/wine/resolve/v1/data/wine.csv?download=true",
+        ("data/wine.csv", "{old}"),
+    ),
+    (HUB, "https://huggingface.co/datasets/ada/wine/blob/{new}/data/wine.csv", ("data/wine.csv", "{new}")),
+    (HUB, "hf://datasets/ada/wine/data/wine.csv", THERE),
+    (HUB, "hf://datasets/ada/wine@feature%2Fx/data/wine.csv", THERE),
+    (HUB, "hf://datasets/Ada/wine@v1/data/wine.csv", ("data/wine.csv", "{old}")),
+]
+
 
 @pytest.mark.parametrize(("remote", "url", "expected"), VIEWS)
 def test_the_revision_may_stand_in_the_query(
@@ -102,6 +179,24 @@ def test_the_revision_may_stand_in_the_query(
         (CLONED, f"{AZURE}?version=GBmain"),
         (CLONED, "https://dev.azure.com/ada/my%20wine/_git/other?path=/data/wine.csv"),
         (CLONED, "https://dev.azure.com/eve/my%20wine/_git/data?path=/data/wine.csv"),
+        (SCM, f"{REST}/raw/data/wine.csv?at=refs%2Ftags%2Fgone"),
+        (SCM, f"{REST.replace('TEAM', 'EVE')}/raw/data/wine.csv?at=main"),
+        (SCM, f"{BITBUCKET}/raw/projects/TEAM/repos/wine/raw/data/wine.csv"),
+        (CLONED, f"{ITEMS}?path=/data/wine.csv&version=main&versionOptions=previousChange"),
+        (CLONED, f"{ITEMS}?path=/data/wine.csv&version=v1&versionType=gone"),
+        (CLONED, f"{ITEMS}?path=/data/wine.csv&version=v1"),
+        (CLONED, f"{ITEMS.replace('data/items', 'other/items')}?path=/data/wine.csv"),
+        (GITHUB, f"{CONTENTS}/data/wine.csv?ref=refs/pull/7/head"),
+        (GITHUB, f"{CONTENTS.replace('ada', 'eve')}/data/wine.csv"),
+        (GITHUB, "https://github.com/repos/ada/wine/contents/data/wine.csv"),
+        (GITHUB, f"{CONTENTS}/data?ref=main"),
+        (GITHUB, f"{CONTENTS}?ref=main"),
+        ("git@lab.example.org:team/sub/wine", f"{LAB.replace('team%2Fsub%2Fwine', '7')}/data%2Fwine.csv"),
+        ("git@lab.example.org:team/sub/wine", f"{LAB}/x%2F..%2Fdata%2Fwine.csv/raw?ref=main"),
+        (HUB, "hf://ada/wine/data/wine.csv"),
+        (HUB, "hf://datasets/ada/wine-two/data/wine.csv"),
+        (HUB, "hf://datasets/ada/wine@refs/convert/parquet/data/wine.csv"),
+        (GITHUB, "hf://ada/wine/data/wine.csv"),
         (CLONED, "https://[dev.azure.com/ada/my%20wine/_git/data?path=/data/wine.csv"),
     ],
 )
@@ -120,6 +215,12 @@ def test_the_source_of_a_run_may_be_a_url_with_a_query(project: Project) -> None
         "https://dev.azure.com/eve/w/_git/d?path=/%FF.csv": None,
         f"https://dev.azure.com/eve/w/_git/d?path=/x/only.csv&version=GC{project.old}": None,
         f"https://code.example.org/projects/EVE/repos/w/raw/t.py?at={project.old}": None,
+        f"https://api.github.com/repos/eve/w/contents/x/only.csv?ref={project.old}": None,
+        f"https://api.github.com/repos/eve/w/contents/data/a%20b%25.csv?ref={project.run}": "data/a b%.csv",
+        "https://api.github.com/repos/eve/w/contents/gone.csv?ref=main": None,
+        "https://lab.example.org/api/v4/projects/7/repository/files/data%2Fa%20b%25.csv/raw?ref=main": "data/a b%.csv",
+        f"{ITEMS}?path=/x/only.csv&version={project.run}&versionType=commit": "x/only.csv",
+        f"{ITEMS}?path=/x/only.csv&version={project.old}&versionType=commit": None,
     }
     rows = made.read(entry_points=[(project.run, source) for source in cases])["git_entry_point"]
     assert {row["source"]: row["path"] for row in rows} == cases
@@ -228,6 +329,9 @@ def urls_of(project: Project) -> list[str]:
         f"{BITBUCKET}/{AT_FILE}?at={{new}}",
         f"{BITBUCKET}/{AT_FILE}?at=refs%2Fheads%2Fmain",
         f"{AZURE}?path=/data/wine.csv&version=GBgone/away",
+        "https://api.github.com/repos/team/wine/contents/data/wine.csv?ref=main",
+        f"{REST}/raw/data/wine.csv?at={{old}}",
+        f"{ITEMS}?path=/data/wine.csv&versionDescriptor.version={{new}}&versionDescriptor.versionType=commit",
     ]
     return [project.spelled(url) for url in spelled]
 
@@ -256,7 +360,7 @@ def test_documents_that_were_made_apart_know_all_remotes(
     path = project.repository.path
     with extract(path, url) as together, linked(path, url) as apart:
         assert records(together) == records(apart)
-        assert together.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42") == [(8,)]
+        assert together.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42") == [(11,)]
 
 
 def test_a_cache_sees_that_remotes_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +379,6 @@ def test_a_cache_sees_that_remotes_change(tmp_path: Path, monkeypatch: pytest.Mo
         counts += graph.query("SELECT count(*) FROM {graph}.relation WHERE kind = 42")
     (tmp_path / "config").write_text("")
     assert told(store.cached(**options)) == told(store.extract(**options))
-    assert counts == [(8,), (6,), (4,), (3,), (2,)]
+    assert counts == [(11,), (8,), (5,), (3,), (2,)]
     store.connection.close()
     store.store.close()

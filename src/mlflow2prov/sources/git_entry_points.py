@@ -38,6 +38,7 @@ from mlflow2prov.sources.git_declared import DECLARING, PROJECT, DeclaredAt
 from mlflow2prov.sources.git_hosting import Hosting
 from mlflow2prov.sources.git_links import may_be_path
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
+from mlflow2prov.sources.git_places import asked_of_any
 from mlflow2prov.sources.git_source_paths import (
     DRIVE,
     REMOTE,
@@ -56,13 +57,10 @@ _SCRIPT_SUFFIX = re.compile(r"(?:-script\.pyw?|\.exe|\.cmd|\.bat)$", re.IGNORECA
 _SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 _NOTEBOOK_SUFFIXES = (".ipynb", ".py", ".r", ".R", ".scala", ".sql")
 _DATABRICKS = re.compile(r"(?:/Workspace)?/(?:Users|Repos|Shared|Workspace)/.+")
-_AT_COMMIT = re.compile(
-    r"https?://(?:[^?#]*?/(?P<commit>[0-9a-f]{40}|[0-9a-f]{64})/[^?#]"
-    r"|[^?#]*\?(?:[^#]*&)?(?:at=|version=GC)(?P<version>[0-9a-f]{40}|[0-9a-f]{64})(?![^&#]))",
-    re.IGNORECASE,
-)
-"""A URL that says of which commit it shows a file, wherever that is."""
+_AT_COMMIT = re.compile(r"https?://[^?#]*?/([0-9a-f]{40}|[0-9a-f]{64})/[^?#]", re.IGNORECASE)
+"""A URL in whose path it says of which commit it shows a file, wherever that is."""
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REPOS = re.compile(r"(?:/Workspace)?/Repos/[^/]+/[^/]+/(.+)")
 
 
@@ -308,14 +306,23 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], hosting: Hosting, d
 def _readings_of(asked: Source, roots: Sequence[str], hosting: Hosting) -> Iterator[Reading]:
     """Yield what a source can be, likeliest first; what a URL shows of another commit than the run's is nothing."""
     hosted = hosting.file(asked.source, asked.commit)
-    said = _AT_COMMIT.match(asked.source)
-    if hosted is None and said and (said["commit"] or said["version"]).lower() != asked.commit:
+    if hosted is None and _commit_in(asked.source) not in {None, asked.commit}:
         return
     if hosted is None:
         for source in composed(asked.source):
             yield from readings(source, roots, asked.entry)
     elif hosted.commit == asked.commit:
         yield Shown(tuple(dict.fromkeys(path for one in hosted.paths for path in composed(one))))
+
+
+def _commit_in(url: str) -> str | None:
+    """Return the commit of which a URL says that it shows a file, in whatever repository that is."""
+    said = _AT_COMMIT.match(url)
+    if said:
+        return said[1].lower()
+    shown = asked_of_any(url)
+    revision = (shown.revision or "").lower() if shown else ""
+    return revision if _COMMIT.fullmatch(revision) else None
 
 
 def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredAt) -> Found:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from functools import cached_property
 from typing import NamedTuple
 
-from mlflow2prov.sources.git_places import DEFAULT, Shown, place_of
+from mlflow2prov.sources.git_places import Shown, place_of
+from mlflow2prov.sources.git_queries import DEFAULT
 
 _BRANCH = re.compile(r"refs/(?:heads|remotes/[^/]+)/(.+)", re.DOTALL)
 _TAGS = "refs/tags/"
@@ -161,7 +162,7 @@ def _splits(shown: Shown) -> Sequence[tuple[str, str]]:
     ([('v1', 'a.csv'), ('v1/a.csv', '')], [('v1', 'a.csv')])
     """
     if shown.revision is not None:
-        return [(shown.revision, shown.rest[len(shown.revision) + 1 :])]
+        return [(shown.revision, shown.path)]
     parts = shown.rest.split("/", _MOST_PARTS)
     return [("/".join(parts[:count]), "/".join(parts[count:])) for count in range(1, len(parts) + 1)]
 

@@ -1,8 +1,8 @@
 """Where a repository is at a hosting service, and which URLs show files of it there.
 
 A service shows a file below a path, behind the name of a revision (GitHub, GitLab, Bitbucket Cloud, Gitea, Hugging
-Face); or the revision stands in the query, as at Bitbucket Server (``?at=refs%2Fheads%2Fmain``) and Azure DevOps
-(``?path=/a.csv&version=GBmain``).
+Face); or the revision stands in the query (:mod:`mlflow2prov.sources.git_queries`), or in a path of Hugging Face's own
+(``hf://datasets/ada/wine@main/a.csv``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mlflow2prov.prov.credentials import without_credentials
+from mlflow2prov.sources.git_queries import DEFAULT, asked_by, query_of, unquoted
 
 _VIEWS = (
     "{host}/{path}/-/raw/",
@@ -37,7 +38,8 @@ _VIEWS_ELSEWHERE = {
         "colab.research.google.com/github/{path}/blob/",
         "nbviewer.org/github/{path}/blob/",
         "nbviewer.jupyter.org/github/{path}/blob/",
-    )
+    ),
+    "bitbucket.org": ("api.bitbucket.org/2.0/repositories/{path}/src/",),
 }
 """Likewise at other hosts, of what is at one."""
 
@@ -50,19 +52,14 @@ _SAME_HOSTS = {
 }
 """Hosts that give the same repositories as others."""
 
+_HUB = "huggingface.co"
+_API = re.compile(r"api\.(github\.com|[^.]+\.ghe\.com)")
+"""Where GitHub answers programs, which is below a path at hosts of others."""
+
 _AZURE = "dev.azure.com"
 _AZURE_SSH = frozenset({"ssh.dev.azure.com", "vs-ssh.visualstudio.com"})
 _AZURE_OLD = ".visualstudio.com"
 """How the hosts of Azure DevOps end that once were those of organisations."""
-
-_AZURE_KINDS = {"GB": "refs/heads/", "GT": "refs/tags/", "GC": ""}
-"""How Azure DevOps says what the version of a file is."""
-
-_BITBUCKET = re.compile(r"(.*/)?(projects|users)/([^/]+)/repos/([^/]+)/(?:browse|raw)(?:/(.*))?", re.DOTALL)
-"""The path at which Bitbucket Server shows a file, behind that of the service, if it has one."""
-
-DEFAULT = "HEAD"
-"""The revision that a service shows where a URL names none."""
 
 _WEB_PORTS = {"http": 80, "https": 443}
 _SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?([^@/:\s]{2,}):(?![:\\]|//)(\S.*)", re.DOTALL)
@@ -79,6 +76,11 @@ class Shown(NamedTuple):
     rest: str
     revision: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The path, where the name is told from it."""
+        return self.rest[len(self.revision or "") + 1 :]
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -94,6 +96,9 @@ class Place:
 
     def shown(self, url: str) -> Iterator[Shown]:
         """Yield what a URL may show of the repository."""
+        if url.startswith("hf://"):
+            yield from self._shown_by_hub(url.removeprefix("hf://"))
+            return
         try:
             split = urlsplit(url)
             port = _port_of(split)
@@ -101,7 +106,8 @@ class Place:
             return
         if split.scheme not in _WEB_PORTS or not split.hostname:
             return
-        host, path = _known_as(split.hostname, _unquoted(split.path).removeprefix("/"))
+        host, spelled = _known_as(split.hostname, split.path.removeprefix("/"))
+        path = unquoted(spelled)
         own = _VIEWS if self.port in {None, port} else ()
         for view in (*own, *_VIEWS_ELSEWHERE.get(self.host, ())):
             begin = view.format(host=self.host, path=self.path)
@@ -109,47 +115,41 @@ class Place:
             if whole[: len(begin)].casefold() == begin.casefold() and whole[len(begin) :].strip("/"):
                 yield Shown(whole[len(begin) :].rstrip("/"))
         if host == self.host and own:
-            yield from self._shown_by_query(path, _query_of(split))
+            for asked in asked_by(spelled, query_of(split.query)):
+                if self.path.casefold() in map(str.casefold, asked.repositories):
+                    yield _shown(asked.revision, asked.file)
 
-    def _shown_by_query(self, path: str, query: dict[str, str]) -> Iterator[Shown]:
-        """Yield what is shown by a URL in whose query the revision stands."""
-        said = _BITBUCKET.fullmatch(path)
-        if said:
-            service, kind, owner, name, file = said.groups("")
-            owned = f"{'~' if kind == 'users' else ''}{owner}/{name}".casefold()
-            if self.path.casefold() in {f"{service}scm/{owned}".casefold(), owned}:
-                yield _shown(query.get("at") or DEFAULT, file)
-        elif "/_git/" in path and "path" in query and path.rstrip("/").casefold() == self.path.casefold():
-            version = query.get("version", "")
-            kind = _AZURE_KINDS.get(version[:2], f"refs/{version[:2]}/")
-            yield _shown(f"{kind}{version[2:]}" if version else DEFAULT, query["path"])
+    def _shown_by_hub(self, place: str) -> Iterator[Shown]:
+        """Yield what is shown by a path in the file system of Hugging Face, of which ``hf://`` has been left out."""
+        begin, behind = place[: len(self.path)], place[len(self.path) :]
+        if self.host != _HUB or begin.casefold() != self.path.casefold():
+            return
+        if behind.startswith("@"):
+            revision, _, file = behind[1:].partition("/")
+            yield _shown(unquoted(revision), file)
+        elif behind.startswith("/"):
+            yield _shown(DEFAULT, behind)
 
 
-def path_in_query(url: str) -> str | None:
-    """Return the path of the file that a URL of Azure DevOps shows, whosever repository it is of.
+def asked_of_any(url: str) -> Shown | None:
+    """Return what is shown by a URL in whose query the revision stands, whosever repository it is of.
 
-    >>> path_in_query("https://dev.azure.com/ada/wine/_git/wine?path=/src/train.py&version=GBmain")
-    'src/train.py'
+    >>> asked_of_any("https://dev.azure.com/ada/wine/_git/wine?path=/src/train.py&version=GBmain")
+    Shown(rest='refs/heads/main/src/train.py', revision='refs/heads/main')
     """
     try:
         split = urlsplit(url)
     except ValueError:
         return None
-    path = _query_of(split).get("path") if "/_git/" in split.path else None
-    return path.strip("/") if path else None
+    if split.scheme not in _WEB_PORTS or not split.hostname:
+        return None
+    _, spelled = _known_as(split.hostname, split.path.removeprefix("/"))
+    asked = next(asked_by(spelled, query_of(split.query)), None)
+    return _shown(asked.revision, asked.file) if asked else None
 
 
 def _shown(revision: str, path: str) -> Shown:
     return Shown(f"{revision}/{path.strip('/')}".rstrip("/"), revision)
-
-
-def _query_of(split: SplitResult) -> dict[str, str]:
-    pairs = (part.partition("=")[::2] for part in split.query.split("&"))
-    return {name: _unquoted(value) for name, value in pairs}
-
-
-def _unquoted(text: str) -> str:
-    return unquote(text, errors="surrogateescape")
 
 
 def are_at_one_place(urls: Iterable[str | None]) -> bool:
@@ -190,7 +190,12 @@ def _known_as(host: str, path: str) -> tuple[str, str]:
 
     >>> _known_as("ada.visualstudio.com", "DefaultCollection/_git/wine")
     ('dev.azure.com', 'ada/wine/_git/wine')
+    >>> _known_as("api.github.com", "repos/ada/wine/contents/a.csv")
+    ('github.com', 'api/v3/repos/ada/wine/contents/a.csv')
     """
+    said = _API.fullmatch(host)
+    if said:
+        return said[1], f"api/v3/{path}"
     parts = path.split("/")
     if host in _AZURE_SSH and len(parts) == 4 and parts[0] == "v3":
         return _AZURE, f"{parts[1]}/{parts[2]}/_git/{parts[3]}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from mlflow2prov.sources.git_declared import PROJECT, DeclaredAt
-from mlflow2prov.sources.git_places import path_in_query
+from mlflow2prov.sources.git_places import asked_of_any
 from mlflow2prov.sources.git_tree import Tree
 
 REMOTE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://|[\w.-]+@[\w.-]+:")
@@ -75,12 +75,12 @@ def target_of(source: str, roots: Sequence[str]) -> Target:
     >>> target_of("https://example.org/wine.git#sub", [])
     Target(exact=('sub/MLproject',), tail=None, is_relative=False)
     """
+    asked = asked_of_any(source) if REMOTE.match(source) else None
+    if asked and asked.path:
+        return Target((), asked.path, False)
     shown = _PATH_OF_URL.match(source) if _SOURCE_URL.match(source) or _VIEW_URL.match(source) else None
     if shown:
         return Target((), unquote(shown[1]).lstrip("/"), False)
-    in_query = path_in_query(source) if REMOTE.match(source) else None
-    if in_query:
-        return Target((), in_query, False)
     if "#" in source:
         plain, project = _path_target(source, roots), _project_target(source, roots)
         is_remote = REMOTE.match(source)
