@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from queue import Queue
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class Ahead:
 
     def batches(self, source: Batches) -> Batches:
         """The batches of a source, which begins at once; what it raises is raised where they are taken."""
-        self._thread = threading.Thread(target=self._read, args=(source,), daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._read, source), daemon=True)
         self._thread.start()
         return self._taken()
 

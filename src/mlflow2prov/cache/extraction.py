@@ -22,6 +22,7 @@ from mlflow2prov.cache.known import Earlier, Progress
 from mlflow2prov.cache.ledger import write_ledger
 from mlflow2prov.cache.patch import Patch, fingerprint_sql
 from mlflow2prov.cache.recovery import is_as_before, is_touched, may_recover, recover, with_recovered
+from mlflow2prov.cache.store_warnings import remembering
 from mlflow2prov.cache.units import OWNED, UNITS
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import TABLES, Store, create_tables
@@ -131,9 +132,10 @@ class _Extraction:
         begun = int(cache.meta().get("begun_ms", self._sources.now_ms()))
         self._clear_unfinished(begun)
         if self._sources.store:
-            batches = self._sources.store(Progress(cache, begun))
-            at_once = self._sources.at_once
-            take_in(self._store, cache.sources, batches, self._sources.redaction, at_once=at_once)
+            with remembering(cache, {}):
+                batches = self._sources.store(Progress(cache, begun))
+                at_once = self._sources.at_once
+                take_in(self._store, cache.sources, batches, self._sources.redaction, at_once=at_once)
             with cache.transaction():
                 self._count_rows()
                 keep_one_of_each_name(self._store, cache.sources)
@@ -270,7 +272,7 @@ class _Extraction:
     def _read_store(self, arrived: Arrived) -> None:
         if not self._sources.changes:
             return
-        with Ahead() as ahead:
+        with remembering(self._cache, arrived.covered), Ahead() as ahead:
             batches = self._sources.changes(Earlier(self._cache, arrived, ahead.taken_in))
             take_in(self._store, arrived.schema, ahead.batches(batches), self._sources.redaction)
         arrived.suspects = Comparison(self._cache, arrived).suspects()

@@ -14,6 +14,7 @@ from mlflow2prov.errors import SourceError
 from mlflow2prov.sources.gathering import gathered
 from mlflow2prov.sources.mlflow.database_reading import Reading
 from mlflow2prov.sources.mlflow.database_tables import LATER
+from mlflow2prov.sources.mlflow.table_warnings import warn_of
 from mlflow2prov.sources.tables import SOURCE_TABLES, Kind
 
 if TYPE_CHECKING:
@@ -250,11 +251,13 @@ class Query:
         return pa.array(texts, pa.string())
 
     def _report(self) -> None:
-        what = f"table {self._main_table()} of {self._database.name}"
+        what, table = f"table {self._main_table()} of {self._database.name}", self._reading.table
         if self._misfits:
-            _logger.warning("%d values in %s are no numbers and are left out", self._misfits, what)
+            said = "%d values in %s are no numbers and are left out"
+            warn_of(table, _logger, said, self._misfits, what)
         if self._shown:
-            _logger.warning("%d texts in %s are not UTF-8; their bytes are shown as \\xNN", self._shown, what)
+            said = "%d texts in %s are not UTF-8; their bytes are shown as \\xNN"
+            warn_of(table, _logger, said, self._shown, what)
 
 
 def _references(sql: str) -> list[tuple[str, str]]:
