@@ -77,6 +77,27 @@ def test_a_broken_ref_is_said_as_long_as_it_is_there(
     assert len(warned.agree()) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("setup.cfg", "[options.entry_points]\nconsole_scripts = a = b:c\n" + "x\n" * 5_000),
+        ("pyproject.toml", "[project.scripts]\na" + ".a" * 2_001 + " = 'b:c'\n"),
+        ("setup.py", "setup(console_scripts=['a = b:c'])\n" + "#" * (1 << 20)),
+    ],
+)
+def test_files_that_are_too_long_to_declare_anything_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str
+) -> None:
+    made = Repository(tmp_path / "r")
+    one = made.commit({name: content, "a.py": "1"})
+    made.commit({name: "", "a.py": "1"}, one)
+    warned = Warned(tmp_path, made.path, store_of(tmp_path, *of_run("a", one, "/venv/bin/a")), caplog)
+    said = [sentence for sentence in warned.agree() if "too long to be read" in sentence]
+    assert [sentence.partition("(")[0] for sentence in said] == [
+        "1 contents of files that declare what can be run "
+    ]
+
+
 def test_a_warning_that_nobody_wanted_to_see_is_remembered_all_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow2prov.sources.git_declared import DECLARING, Declared
+from mlflow2prov.sources.git_declared import DECLARING, MOST_DOTS, MOST_LINES, Declared
+from mlflow2prov.sources.git_declared import MOST_BYTES as MOST_DECLARING
 from mlflow2prov.sources.git_declared_files import Declarations, declarations, declaring_revisions
 from mlflow2prov.sources.git_entry_points import Found, Source, resolve
 from mlflow2prov.sources.git_history import History, State
@@ -23,6 +24,8 @@ from mlflow2prov.sources.git_warnings import warn
 from mlflow2prov.sources.tables import Batches
 
 _LOG = logging.getLogger(__name__)
+
+_DECLARING = ", ".join(sorted(name.decode() for name in DECLARING))
 
 Row = tuple[Any, ...]
 
@@ -102,7 +105,7 @@ class RunCode:
         links = links_of(git, history)
         given = ((it, said) for it, said in links.said.items() if kept is None or kept.revisions[it])
         yield from link_rows(given, history)
-        self._say(links.unread, read.missing)
+        self._say(links.unread, read)
         index = PathIndex(history.paths.exact, history.paths.number)
         points: list[Row] = []
         projects = None
@@ -132,15 +135,26 @@ class RunCode:
                 rows = []
         yield from batches_of_rows("git_import", rows)
 
-    def _say(self, unread: int, missing: int) -> None:
-        """Warn, once, of symbolic links that can't be read, and of files that are missing."""
-        if missing and not self._is_said:
+    def _say(self, unread: int, read: Declarations) -> None:
+        """Warn, once, of symbolic links that can't be read, and of files that are missing or too long."""
+        if read.too_long and not self._is_said:
+            warn(
+                _LOG,
+                "%d contents of files that declare what can be run (%s) are too long to be read (%d bytes, %d lines of"
+                " a setup.cfg, %d dots in a line of a pyproject.toml at most): what they declare is left out.",
+                read.too_long,
+                _DECLARING,
+                MOST_DECLARING,
+                MOST_LINES,
+                MOST_DOTS,
+            )
+        if read.missing and not self._is_said:
             warn(
                 _LOG,
                 "%d contents of files that declare what can be run (%s) are missing, as in a partial clone: what they"
                 " declare is left out, and what runs name by it; give a clone with all contents.",
-                missing,
-                ", ".join(sorted(name.decode() for name in DECLARING)),
+                read.missing,
+                _DECLARING,
             )
         if unread and not self._is_said:
             warn(
@@ -150,7 +164,7 @@ class RunCode:
                 unread,
                 MOST_BYTES,
             )
-        self._is_said |= bool(unread or missing)
+        self._is_said |= bool(unread or read.missing or read.too_long)
 
 
 def _declared_rows(declared: dict[int, tuple[Declared, ...]], history: History) -> Iterator[Row]:

@@ -25,6 +25,10 @@ MOST_LINES = 5_000
 PROJECT = b"MLproject"
 
 
+class TooLongError(ValueError):
+    """A document whose reading would take forever."""
+
+
 class Declared(NamedTuple):
     """A name that can be run, and what it stands for: a shell command, or ``package.module:function``."""
 
@@ -44,10 +48,17 @@ def declared_in(name: bytes, content: bytes) -> tuple[Declared, ...]:
     >>> declared_in(b"MLproject", b"entry_points:\n  main:\n    command: python train.py {alpha}\n")
     (Declared(name='main', target='python train.py {alpha}'),)
     """
+    return read_declared(name, content) or ()
+
+
+def read_declared(name: bytes, content: bytes) -> tuple[Declared, ...] | None:
+    """Return what :func:`declared_in` does; None of a file that is too long to be read, which may declare something."""
     if len(content) > MOST_BYTES:
-        return ()
+        return None
     try:
         found = set(DECLARING[name](content.decode("utf-8-sig")))
+    except TooLongError:
+        return None
     except (ValueError, SyntaxError, RecursionError, MemoryError, configparser.Error):
         return ()
     clean = [one for one in found if one.name and one.target and "\0" not in one.name + one.target]
@@ -78,7 +89,7 @@ def _of_pyproject(text: str) -> Iterator[Declared]:
                 yield Declared(name, named.strip())
 
 
-_MOST_DOTS = 2_000
+MOST_DOTS = 2_000
 """A line with more is no part of a TOML document: names take as long as the square of the number of their parts."""
 
 _HEADER = re.compile(r"^[ \t]*\[\[?([^\[\]\n]+)\]\]?[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -118,12 +129,13 @@ def toml_of(text: str) -> dict[str, Any]:
     """Return a TOML document.
 
     Raises:
-        ValueError: it is none, or has names of so many parts that reading them would take forever.
+        ValueError: it is none.
+        TooLongError: it has names of too many parts.
     """
     import tomllib
 
-    if max(line.count(".") for line in text.split("\n")) > _MOST_DOTS:
-        raise ValueError("a line with too many dots")
+    if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:
+        raise TooLongError("a line with too many dots")
     return tomllib.loads(text)
 
 
@@ -138,10 +150,11 @@ def config_of(text: str) -> configparser.RawConfigParser:
     """Return a document such as ``setup.cfg``.
 
     Raises:
-        ValueError, configparser.Error: it has too many lines, or is none.
+        configparser.Error: it is none.
+        TooLongError: it has too many lines.
     """
     if text.count("\n") > MOST_LINES:
-        raise ValueError("too many lines")
+        raise TooLongError("too many lines")
     read = configparser.RawConfigParser(strict=False)
     read.read_string(text)
     return read

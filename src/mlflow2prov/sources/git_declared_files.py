@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from mlflow2prov.sources.git_changes import Changes
-from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, declared_in
+from mlflow2prov.sources.git_declared import DECLARING, MOST_BYTES, Declared, read_declared
 from mlflow2prov.sources.git_history import History
 from mlflow2prov.sources.git_missing import missing
 from mlflow2prov.sources.git_program import Git
@@ -19,10 +19,12 @@ class Declarations(NamedTuple):
     Attributes:
         found: what declares anything: the object name of a content and the name of its file, and what these declare.
         missing: how many contents are not there.
+        too_long: how many are too long to be read.
     """
 
     found: Mapping[tuple[bytes, bytes], tuple[Declared, ...]]
     missing: int
+    too_long: int
 
 
 _SUBMODULE = 0o160000
@@ -42,16 +44,19 @@ def declarations(
     for blob, name in contents:
         names.setdefault(blob, []).append(name)
     found: dict[tuple[bytes, bytes], tuple[Declared, ...]] = {}
-    unread = set(names)
+    unread, too_long = set(names), set[bytes]()
     for blob, content in git.contents(names, MOST_BYTES) if names else ():
         unread.discard(blob)
         for name in names[blob]:
-            declared = declared_in(name, content)
-            if declared:
+            declared = read_declared(name, content)
+            if declared is None:
+                too_long.add(blob)
+            elif declared:
                 found[blob, name] = declared
         if stopped is not None and stopped.is_set():
-            return Declarations(found, 0)
-    return Declarations(found, len(missing(git, sorted(unread))) if unread else 0)
+            return Declarations(found, 0, 0)
+    gone = len(missing(git, sorted(unread))) if unread else 0
+    return Declarations(found, gone, len(too_long) + len(unread) - gone)
 
 
 def declaring_changes(paths: Sequence[bytes], changes: Changes) -> list[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mlflow2prov.sources.git_declared import MOST_BYTES, config_of, toml_of, value_at
+from mlflow2prov.sources.git_declared import MOST_BYTES, TooLongError, config_of, toml_of, value_at
 from mlflow2prov.sources.python_imports import syntax_tree
 
 _ODD = re.compile("[\ud800-\udfff\0]")
@@ -36,10 +36,17 @@ def layouts_in(name: bytes, content: bytes) -> tuple[Layout, ...]:
     >>> layouts_in(b"setup.cfg", b"[options]\npackage_dir =\n  = lib\n  wine = other/wine\n")
     (Layout(package='', folder='lib'), Layout(package='wine', folder='other/wine'))
     """
+    return read_layouts(name, content) or ()
+
+
+def read_layouts(name: bytes, content: bytes) -> tuple[Layout, ...] | None:
+    """Return what :func:`layouts_in` does; None of a file that is too long to be read."""
     if len(content) > MOST_BYTES:
-        return ()
+        return None
     try:
         found = set(LAYING_OUT[name](content.decode("utf-8-sig")))
+    except TooLongError:
+        return None
     except (ValueError, SyntaxError, RecursionError, MemoryError, configparser.Error):
         return ()
     clean = (Layout(package.strip(), posixpath.normpath(folder.strip() or ".")) for package, folder in found)

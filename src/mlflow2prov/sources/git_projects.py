@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from mlflow2prov.sources.git_declared import MOST_BYTES
 from mlflow2prov.sources.git_history import History, State
-from mlflow2prov.sources.git_layouts import LAYING_OUT, Layout, layouts_in
+from mlflow2prov.sources.git_layouts import LAYING_OUT, Layout, read_layouts
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_tree import PathIndex, Tree
+from mlflow2prov.sources.git_warnings import warn
+
+_LOG = logging.getLogger(__name__)
 
 
 class Projects:
@@ -25,9 +29,20 @@ class Projects:
             (state[it], name) for state in states for it, name in self._names.items() if it in state
         }:
             wanted.setdefault(history.blob_of(revision), set()).add(name)
+        too_long = 0
         for blob, content in git.contents(wanted, MOST_BYTES) if wanted else ():
             for name in wanted[blob]:
-                self._known[blob, name] = layouts_in(name, content)
+                said = read_layouts(name, content)
+                too_long += said is None
+                self._known[blob, name] = said or ()
+        if too_long:
+            warn(
+                _LOG,
+                "%d contents of projects' files (%s) are too long to be read: where packages lie by them is left out,"
+                " and what runs import from there.",
+                too_long,
+                ", ".join(sorted(name.decode() for name in LAYING_OUT)),
+            )
 
     def of(self, tree: Tree) -> list[tuple[tuple[bytes, ...], bytes]]:
         """Return the packages of a tree's projects: the parts of each one's name, and its folder."""
