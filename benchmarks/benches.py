@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from benchmarks.formats_bench import formats
 from benchmarks.git_real import real
 from benchmarks.inputs import Inputs
 from benchmarks.lineage_bench import lineage
-from benchmarks.measure import Command, Cost, FailedError, best, run
+from benchmarks.measure import Command, Cost, FailedError, best, requests_in, run
 from benchmarks.memory_bench import memory
 from benchmarks.mlflow_store import METRICS
 from benchmarks.points_bench import points
@@ -281,18 +280,6 @@ def _http(inputs: Inputs, size: Size) -> Iterator[Figure]:
                 f"of which the server worked {spent_s / cost.wall_s:.0%}",
             )
         yield from cache_by_http(server.url, out / "served.db", out, size)
-
-
-def requests_in(log: str) -> Counter[str]:
-    """The number of requests that a log of ours tells of, by what they ask for."""
-    kinds = {"artifacts": "artifacts", "history": "histories", "runs/get": "single runs"}
-    found = Counter[str]()
-    for line in log.splitlines():
-        words = line.removeprefix("mlflow2prov: ").split(" ")
-        if words[0] in ("GET", "POST") and len(words) > 2 and words[1].endswith(":"):
-            kind = next((kind for sign, kind in kinds.items() if sign in words[1]), "searches and others")
-            found[kind] += 1
-    return found
 
 
 def _memory(cost: Cost) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,13 +11,11 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, at_most, mlflow2prov_program
 from benchmarks.inputs import Inputs
-from benchmarks.measure import Command, run
+from benchmarks.measure import Command, requests_in, run
 from benchmarks.sizes import Size
 
 _MOST_DATABASE_S = 2.0
 _MOST_SERVER_S = 5.0
-_REQUEST = re.compile(r"^mlflow2prov: (?:GET|POST) /", re.MULTILINE)
-"""What is logged of a request where much is said."""
 _TABLES = ("runs", "params", "tags", "metrics", "latest_metrics")
 
 
@@ -75,7 +72,7 @@ def after_a_first_one(
             costs.append((run(command), server_s() - before_s))
         cost, spent_s = min(costs, key=lambda found: found[0].wall_s)
         detail = f"CPU {cost.cpu_s:.2f} s" + (f", the server's {spent_s:.2f} s" if spent_s else "")
-        requests = len(_REQUEST.findall(cost.log))
+        requests = requests_in(cost.log).total()
         detail += f", {requests} requests" if requests else ""
         kind = "nothing new" if number is None else "one new run"
         yield at_most(f"{what}: {kind}, wall time", cost.wall_s, limit_s, unit=" s", detail=detail)

@@ -6,7 +6,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,3 +113,25 @@ def _least(costs: Sequence[Cost]) -> Cost:
         said=costs[-1].said,
         log=costs[-1].log,
     )
+
+
+def requests_in(log: str) -> Counter[str]:
+    """The number of requests that a log of ours tells of, by what they ask for."""
+    kinds = {"artifacts": "artifacts", "history": "histories", "runs/get": "single runs"}
+    found = Counter[str]()
+    for line in log.splitlines():
+        words = line.removeprefix("mlflow2prov: ").split(" ")
+        if words[0] in ("GET", "POST") and len(words) > 2 and words[1].endswith(":"):
+            kind = next((kind for sign, kind in kinds.items() if sign in words[1]), "searches and others")
+            found[kind] += 1
+    return found
+
+
+def processes() -> Iterator[tuple[int, list[str]]]:
+    """Yield the identifiers of the processes of the system, and what it tells of each behind its name; none elsewhere."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        yield int(stat.parent.name), fields

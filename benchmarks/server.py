@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.inputs import Inputs
-from benchmarks.measure import FailedError, environment
+from benchmarks.measure import FailedError, environment, processes
 from benchmarks.mlflow_store import make_upgraded_store
 
 _PATIENCE_S = 120
@@ -31,11 +31,7 @@ class Server:
     def cpu_s(self) -> float:
         """The CPU time that its processes have taken so far; 0 where the system does not tell."""
         ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            except OSError:  # it ended meanwhile
-                continue
+        for _, fields in processes():
             if int(fields[2]) == self.group:
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import FailedError, run
+from benchmarks.measure import FailedError, processes, run
 from benchmarks.store_tables import TABLES
 
 _PATIENCE_S = 120
@@ -41,12 +41,8 @@ class DatabaseServer:
     def cpu_s(self) -> float:
         """The CPU time that it and its children have taken so far, those that ended included."""
         ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            except OSError:  # it ended meanwhile
-                continue
-            if int(stat.parent.name) == self.process.pid or int(fields[1]) == self.process.pid:
+        for identifier, fields in processes():
+            if identifier == self.process.pid or int(fields[1]) == self.process.pid:
                 ticks += sum(int(fields[place]) for place in (11, 12, 13, 14))
         return ticks / os.sysconf("SC_CLK_TCK")
 

@@ -93,7 +93,7 @@ def test_rows_are_written_as_database_servers_copy_them() -> None:
 
 
 def test_requests_are_counted_as_the_client_logs_them(caplog: pytest.LogCaptureFixture) -> None:
-    from benchmarks.benches import requests_in
+    from benchmarks.measure import requests_in
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
