@@ -185,7 +185,7 @@ def parameters_of(given: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--param is {one!r}, but has to be NAME=VALUE")
         if name.strip() in found:
             raise UsageError(f"the parameter {name.strip()} is given twice")
-        found[name.strip()] = value.strip()
+        found[name.strip()] = value
     return found
 
 

@@ -227,6 +227,7 @@ def checked(question: Question, given: Mapping[str, str]) -> dict[str, str]:
             continue
         if not value.strip():
             raise UsageError(f"the parameter {one.name} of {question.name} is empty")
+        value = value if one.kind in REFERENCE_TYPES else value.strip()
         _plain_value(one, value)
         result[one.name] = value
     return result

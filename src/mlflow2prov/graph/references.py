@@ -288,7 +288,7 @@ REFERENCE_KINDS: tuple[ReferenceKind, ...] = (
 
 
 def resolve(graph: Graph, text: str) -> Reference:
-    """Return what a reference means in a graph.
+    """Return what a reference means in a graph; white space around it counts where something is called so.
 
     Costs one look at the values of all elements.
 
@@ -302,23 +302,27 @@ def resolve(graph: Graph, text: str) -> Reference:
     >>> resolve(Graph.from_prov(document), "the monthly report").identifier
     'ex:report'
     """
-    text = text.strip()
-    matches = [
-        (kind, found) for kind in REFERENCE_KINDS if (found := re.fullmatch(kind.pattern, text, re.DOTALL))
-    ]
-    with graph.store.scratch("reference") as scratch:
-        rows = Rows(graph, Words(graph), scratch)
-        rows.gather({kind.needle(found) for kind, found in matches if kind.needle}, text)
-        meant: list[Reference] = []
-        for is_last in (False, True):
-            kinds = [kind for kind, _ in matches if kind.is_last is is_last]
-            meant = meant or _found(graph, rows, kinds)
-        different = {reference.id: reference for reference in reversed(meant)}
-        if len(different) == 1:
-            return meant[0]
-        if different:
-            raise UsageError(_ambiguous(text, list(reversed(different.values()))))
-        raise UsageError(_unknown(text, _nearest(graph, rows, text)))
+    for spelled in dict.fromkeys((text, text.strip())):
+        with graph.store.scratch("reference") as scratch:
+            rows = Rows(graph, Words(graph), scratch)
+            found = list({it.id: it for it in _meant(graph, rows, spelled)}.values())
+            near = [] if found or spelled != text.strip() else _nearest(graph, rows, spelled)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(_ambiguous(spelled, found))
+    raise UsageError(_unknown(spelled, near))
+
+
+def _meant(graph: Graph, rows: Rows, text: str) -> list[Reference]:
+    """What is called just so, by the kinds of references in their order."""
+    matches = [(kind, it) for kind in REFERENCE_KINDS if (it := re.fullmatch(kind.pattern, text, re.DOTALL))]
+    rows.gather({kind.needle(found) for kind, found in matches if kind.needle}, text)
+    meant: list[Reference] = []
+    for is_last in (False, True):
+        kinds = [kind for kind, _ in matches if kind.is_last is is_last]
+        meant = meant or _found(graph, rows, kinds)
+    return meant
 
 
 def _found(graph: Graph, rows: Rows, kinds: Sequence[ReferenceKind]) -> list[Reference]:
