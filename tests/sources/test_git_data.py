@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -101,9 +102,8 @@ TRAIN = ("train", "python train.py")
 
 
 def test_a_stage_is_run_where_it_changed_and_uses_what_others_tell(repo: Repository) -> None:
-    code = {"prep.py": "1", "params.yaml": "lr: 1\n"}
-    deps = {"raw": "a", "prep.py": "p"}
-    MD5["p"] = MD5["h"]
+    code = {"prep.py": "h", "params.yaml": "lr: 1\n"}
+    deps = {"raw": "a", "prep.py": "h"}
     first = lock(stage(*PREP, deps, {"clean": "b"}), stage(*TRAIN, {"clean": "b"}, {"model": "c"}, "lr: 1"))
     one = repo.commit({**code, "raw.dvc": tracked("raw", "a"), "dvc.lock": first})
     again = lock(stage(*PREP, deps, {"clean": "b"}), stage(*TRAIN, {"clean": "b"}, {"model": "d"}, "lr: 2"))
@@ -126,6 +126,33 @@ def test_a_stage_is_run_where_it_changed_and_uses_what_others_tell(repo: Reposit
     assert picked(rows["git_stage_run"], "params", name="train") == [
         ["params.yaml: lr = 1"], ["params.yaml: lr = 2"],
     ]  # fmt: skip
+
+
+def test_a_dependency_is_the_file_of_the_tree_only_where_that_has_its_content(repo: Repository) -> None:
+    unix, windows = "a\nb\n", "a\r\nb\r\n"
+    digest = {text: hashlib.md5(text.encode()).hexdigest() for text in (unix, windows)}
+    of_commit = {
+        "changed_later.py": "b",
+        "same.py": "a",
+        "unix.py": unix,
+        "windows.py": windows,
+        "held.csv": pointer("12345678"),
+    }
+    named = {
+        **dict.fromkeys(("changed_later.py", "same.py"), MD5["a"]),
+        **{
+            "unix.py": digest[windows],
+            "windows.py": digest[unix],
+            "held.csv": MD5["c"],
+            "other.csv": MD5["c"],
+        },
+    }
+    deps = "".join(f"    - path: {path}\n      md5: {md5}\n      size: 8\n" for path, md5 in named.items())
+    told = f"schema: '2.0'\nstages:\n  train:\n    cmd: python same.py\n    deps:\n{deps}"
+    one = repo.commit({**of_commit, "other.csv": pointer("123"), "dvc.lock": told})
+    assert links(repo.read(), "file", one) == [
+        (f"1:{path}", path) for path in ("held.csv", "same.py", "unix.py", "windows.py")
+    ]
 
 
 def test_paths_are_relative_to_the_folder_that_the_pipeline_says(repo: Repository) -> None:

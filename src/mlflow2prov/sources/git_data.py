@@ -39,6 +39,7 @@ from mlflow2prov.sources.git_data_pieces import (
     standing_at,
 )
 from mlflow2prov.sources.git_history import History, State
+from mlflow2prov.sources.git_same_content import SameContents
 
 NewOnes: TypeAlias = "Mapping[int, Sequence[int]]"
 """Revisions that one commit made, each with its previous ones in the order of the commit's parents."""
@@ -55,12 +56,14 @@ class DataHistory:
         odd: how many things in files of DVC are not of the expected form.
         unread: how many of these files are hostile or none.
         circles: how many dependencies would have made data older than itself.
+        same: which files of the tree have the contents that are named.
     """
 
     def __init__(self, blobs: Blobs, rows: Rows) -> None:
         self.rows = rows
         self.odd = self.unread = self.circles = 0
         self._blobs = blobs
+        self.same = SameContents(blobs)
         self._seen = 0
         self._next = 0
         self._numbers: set[int] = set()

@@ -200,7 +200,7 @@ class AtCommit:
         for other in dict.fromkeys(other for other in found if not other.startswith(f"{self._commit}/")):
             self._rows.add("git_data_link", key, "revision", other, None, None, None)
         if url is None:
-            self._link_to_file(key, path)
+            self._link_to_file(key, path, item)
             self._data.name_artifacts(entry, path, self._state)
         return entry
 
@@ -220,10 +220,14 @@ class AtCommit:
             defining += [it for other in self._changes if other.path == pipeline.path for it in other.before]
             yield from (it.outs[place].key for it in defining if place in it.outs)
 
-    def _link_to_file(self, key: str, path: str) -> None:
-        """Link a piece of data to the file of the tree that it is, if it is one."""
+    def _link_to_file(self, key: str, path: str, item: Item) -> None:
+        """Link a piece of data to the file of the tree that it is, if it is one.
+
+        A file may have changed between the run of a stage and the commit that records it; then it is another content.
+        """
         revision = standing_at(path, self._state, self._history)
-        if revision is not None and self._history.content(revision) is not None:
+        name = None if revision is None else self._history.content(revision)
+        if revision is not None and name is not None and self._data.same.is_same(name, item):
             made_in = self._history.commits[self._history.commit_of[revision]]
             self._rows.add("git_data_link", key, "file", None, *shown(path), made_in)
 
