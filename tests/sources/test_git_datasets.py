@@ -104,6 +104,10 @@ def test_by_the_object_name_in_git(repo: Repository, commit: str) -> None:
         ("s3://elsewhere/data/wine.csv", None),
         (f"s3://bucket/store/files/md5/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
         (f"s3a://bucket/store/files/md5/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
+        (f"gs://other/files/md5/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
+        (f"/home/ada/wine/.dvc/cache/{MD5['a'][:2]}/{MD5['a'][2:]}", ("remote_path", "data/wine.csv")),
+        (f"s3://bucket/store/files/md5/{MD5['b'][:2]}/{MD5['b'][2:]}", None),
+        (f"s3://bucket/store/{MD5['a'][:2]}/{MD5['a'][2:]}/part", None),
     ],
 )
 def test_by_the_place_that_it_came_from(

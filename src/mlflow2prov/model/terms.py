@@ -121,7 +121,7 @@ ATTRIBUTES: dict[str, str] = {
     "merged": "What stands otherwise in a merge than in its first parent, without the merge having made it: the commit "
     "that made the revision, or - where there is none any more, and the path as identifiers spell it.",
     "matched_by": "What told that the dataset is data or a file of the repository: digest, remote_path (where a "
-    "remote keeps it), path, or folder (that is tracked, and the path is in).",
+    "remote or cache keeps it), path, or folder (that is tracked, and the path is in).",
     "md5": "The MD5 of the content, as DVC makes it; that of a folder ends in .dir.",
     "message": "The whole message of a commit or tag.",
     "mlflow_version": "The version of MLflow that wrote the model, or that runs the store.",

@@ -4,7 +4,8 @@ A dataset is known by its digest and by where it came from. It is, in this order
 
 1. the data whose MD5, SHA-256 or object name in Git is the digest (``digest``); a digest of 32 hexadecimal
    digits or more is also its beginning, since a store may cut it off;
-2. the data that a remote keeps at its source (``remote_path``);
+2. the data that a remote keeps at its source (``remote_path``), or whose MD5 this place is named by as DVC names it:
+   in a remote that another commit configured, or a cache;
 3. the data, or else the plain file, at the path that its source says (``path``), as a run's source is found
    (:mod:`mlflow2prov.sources.git_entry_points`): if several could be meant, none is. Of a URL that shows a file
    of the repository (:mod:`mlflow2prov.sources.git_hosting`) it is the one at the commit or tag that the URL names;
@@ -35,6 +36,9 @@ _MOST_LINKS = 40
 _DVC = re.compile(r"^dvc:/+")
 """What comes before a path in the repository, as the file system of DVC spells it."""
 
+
+_KEPT = re.compile(r"(?:^|/)([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)/?$")
+"""How a place ends where DVC keeps a content."""
 
 LinkOf: TypeAlias = "Callable[[int], bytes | None]"
 """What a revision says if it is a symbolic link, else None."""
@@ -232,9 +236,11 @@ class _Tree:
                     yield revision
 
     def by_remote_path(self, source: str) -> Iterator[Entry | int]:
-        """Yield the data that a remote keeps there."""
+        """Yield the data that a remote keeps there, or whose content the place is named by."""
+        md5 = md5_in(source)
         for entry in self._entries.values():
-            if entry.remote_path is not None and _as_url(source) == _as_url(entry.remote_path):
+            is_there = entry.remote_path is not None and _as_url(source) == _as_url(entry.remote_path)
+            if is_there or (md5 is not None and entry.content[0] == md5):
                 yield entry
 
     def by_path(self, source: str, roots: Sequence[str]) -> Iterator[Entry | int]:
@@ -314,6 +320,17 @@ class _Tree:
         number = self._revisions.paths.number.get(exact(path))
         revision = None if number is None else self.state.get(number)
         return revision if revision is not None and self._revisions.content(revision) is not None else None
+
+
+def md5_in(place: str) -> str | None:
+    """Return the MD5 of the content that DVC keeps at a place, if it is named like one of DVC's.
+
+    >>> md5_in("https://example.org/store/files/md5/0c/c175b9c0f1b6a831c399e269772661")
+    '0cc175b9c0f1b6a831c399e269772661'
+    >>> md5_in("data/wine.csv")
+    """
+    named = _KEPT.search(place)
+    return named[1] + named[2] if named else None
 
 
 def _starts(path: str) -> list[int]:
