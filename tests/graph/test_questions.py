@@ -17,8 +17,9 @@ import pytest
 from benchmarks.questions_graph import make_sources, parameters
 from prov.model import ProvDocument
 from tests.conftest import DemoProject
+from tests.sources.data_files import MD5, lock, stage, tracked
 from tests.sources.git_maker import Repository
-from tests.sources.joined import own_model, store_of
+from tests.sources.joined import of_run, own_model, store_of, taking_in
 
 from mlflow2prov import Graph, extract, merge
 from mlflow2prov.errors import UsageError
@@ -170,6 +171,33 @@ def test_which_models_used_each_dataset(graph: Graph, truth: dict[str, Any]) -> 
             if any(one["digest"] == dataset for one in runs(truth)[version["run_id"]]["datasets"])
         }
         assert set(column(graph, "models-of-dataset", "model", dataset=dataset)) == expected
+
+
+def test_which_versions_of_data_in_the_repository_a_model_was_made_with(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "code")
+    split = lock(stage("split", "python split.py", {"raw.csv": "a"}, {"data/train": "b"}))
+    one = made.commit({"raw.csv.dvc": tracked("raw.csv", "a"), "dvc.lock": split, "small.csv": "1,2"})
+    two = made.commit({"raw.csv.dvc": tracked("raw.csv", "c"), "dvc.lock": split, "small.csv": "3,4"}, one)
+    places = ("data/train/part.csv", "raw.csv", "small.csv", "https://example.org/raw.csv")
+    named = [(place, "d", json.dumps({"uri": place})) for place in places]
+    model = {
+        "name": "grape",
+        "version": 1,
+        "creation_time": 3,
+        "source": "s",
+        "run_id": "r",
+        "status": "READY",
+    }
+    rows = [*of_run("r", two, "train.py"), *taking_in(named, "r")]
+    rows += [("registered_models", {"name": "grape", "creation_time": 1}), ("model_versions", model)]
+    with extract(made.path, store_of(tmp_path, *rows)) as graph:
+        answer = graph.ask("data-versions-of-model", model="models:/grape/1").to_pylist()
+    blob = made.git("rev-parse", f"{two}:small.csv")
+    assert [tuple(row.values()) for row in answer] == [
+        ("data/train/part.csv", None, "data/train", one[:7], MD5["b"], "split", "folder"),
+        ("raw.csv", None, "raw.csv", two[:7], MD5["c"], None, "path"),
+        ("small.csv", None, "small.csv", two[:7], blob, None, "path"),
+    ]
 
 
 def test_which_live_models_contain_each_commit(graph: Graph, truth: dict[str, Any]) -> None:

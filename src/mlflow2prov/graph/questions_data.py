@@ -66,6 +66,32 @@ QUESTIONS = (
         "WHERE m.version = $model ORDER BY ALL",
     ),
     Question(
+        name="data-versions-of-model",
+        topic="Data",
+        title="Which versions, in the repository, of its data was a model version made with?",
+        about=("RegisteredModelVersion",),
+        parameters=(MODEL,),
+        columns={
+            "dataset": "the dataset that the run took in",
+            "role": "what for",
+            "path": "where it stands in the repository",
+            "changed_in": "the commit that last changed it",
+            "content": "its digest by DVC or Git LFS; of a plain file the object name of its content",
+            "stage": "the stage of DVC that made it, if one did",
+            "matched_by": "what told that the dataset is this",
+        },
+        note="A folder stands for a file in it (matched_by `folder`).",
+        sql="SELECT DISTINCT e.name AS dataset, d.role, coalesce(v.path, f.path) AS path, "
+        "coalesce(v.commit, f.commit)[:7] AS changed_in, coalesce(v.md5, v.sha256, f.blob) AS content, s.stage, "
+        "e.matched_by FROM {made_of} m JOIN {run_data} d ON d.run = m.run "
+        "JOIN {Dataset: name, matched_by} e ON e.id = d.dataset JOIN {alternateOf} o ON o.alternate1 = e.id "
+        "JOIN {used} u ON u.activity = m.creation AND u.entity = o.alternate2 AND u.role = 'InputData' "
+        "LEFT JOIN {DataRevision: path, commit, md5, sha256} v ON v.id = o.alternate2 "
+        "LEFT JOIN {FileRevision: path, commit, blob} f ON f.id = o.alternate2 "
+        "LEFT JOIN (SELECT g.entity, r.name AS stage FROM {wasGeneratedBy} g JOIN {StageRun: name} r "
+        "ON r.id = g.activity) s ON s.entity = v.id WHERE m.version = $model ORDER BY ALL",
+    ),
+    Question(
         name="evaluated-on-training-data",
         topic="Data",
         title="Was evaluation data also training data?",
