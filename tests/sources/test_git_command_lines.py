@@ -29,6 +29,7 @@ FILES = {
     "train.py - old": "13",
     "my runs/deep/learn.py": "14",
     "MLproject": "name: wine",
+    "pyproject.toml": "[project.scripts]\nfit-wine = 'wine.fit:main'\ngrow = 'wine.net:main'\n",
 }
 
 CASES: list[tuple[str, str | None]] = [
@@ -82,6 +83,18 @@ CASES: list[tuple[str, str | None]] = [
     ("julia --load src/train.py model.R", "model.R"),
     ("julia -E 1 model.R", None),
     ("papermill -p path books/out.ipynb -r a 1 books/look.ipynb out.ipynb", "books/look.ipynb"),
+    ("fit-wine --lr 0.1", "src/wine/fit.py"),
+    ("fit-wine conf/a.yaml", "src/wine/fit.py"),
+    ("A=1 .venv/bin/fit-wine conf/a.yaml", "src/wine/fit.py"),
+    ("C:\\venv\\Scripts\\fit-wine.exe conf/a.yaml", "src/wine/fit.py"),
+    ("poetry run fit-wine conf/a.yaml", "src/wine/fit.py"),
+    ("nohup uv run --frozen --extra gpu fit-wine lr=1", "src/wine/fit.py"),
+    ("conda run -n grow fit-wine", "src/wine/fit.py"),
+    ("uv run --odd fit-wine grow", None),
+    ("pip install -e . && fit-wine", "src/wine/fit.py"),
+    ("fit-wine && grow", None),
+    ("fit-wine && python train.py", "train.py"),
+    ("poetry run other fit-wine", None),
     ("uv run -m wine.fit train.py", "src/wine/fit.py"),
     ("poetry run fit --net src/wine/net.py", None),
     ("poetry run pytest src/train.py", None),

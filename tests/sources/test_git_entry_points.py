@@ -190,6 +190,8 @@ entry_points:
   outside: {command: "python ../../train.py"}
   endless: {command: "python train.py LONG"}
   absolute: {command: "python /opt/wine/train.py"}
+  scripted: {command: "pip install . && poetry run label {alpha}"}
+  scripted_too: {command: "label {alpha}; python train.py"}
 """
 
 CODE = {
@@ -260,6 +262,8 @@ CODE_CASES: list[tuple[str, str, int, str | None, str | None]] = [
     ("sub", "unsure", 1, "sub/MLproject", None),
     ("sub", "endless", 1, "sub/MLproject", None),
     ("sub", "outside", 1, "sub/MLproject", None),
+    ("sub", "scripted", 1, "libs/b/src/glue/stick.py", "sub/MLproject"),
+    ("sub", "scripted_too", 1, "sub/MLproject", None),
     ("sub", "absolute", 1, "sub/MLproject", None),
     ("sub", "wine/fit.py", 1, "sub/wine/fit.py", "sub/MLproject"),
     ("sub", "not/there.py", 1, "sub/MLproject", None),

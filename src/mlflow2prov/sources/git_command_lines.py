@@ -208,7 +208,7 @@ _FOLDERS_OF: Mapping[str, frozenset[str]] = {
 _PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
 """Words of launchers that are neither options nor what they run."""
 
-_MOST_WORDS = 150
+MOST_WORDS = 150
 """So many words of a command are looked at, since launchers may run launchers."""
 
 _LOOKS = re.compile(r"\s(?:--?[A-Za-z][\w-]*|/\S+)(?=[\s=]|$)")
@@ -263,8 +263,8 @@ def is_filled_in(named: Named) -> bool:
 def _named_by_commands(line: str) -> Iterator[tuple[Sequence[str], str, tuple[Named, ...] | None]]:
     """Yield each command's words, folder, and what it may name there; None where it is not known to run a script."""
     for words, folder in simple_commands(line, escapes=_WINDOWS.search(line) is None):
-        words = words[:_MOST_WORDS]
-        yield words, folder, _of_command(words)
+        words = words[:MOST_WORDS]
+        yield words, folder, named_by(words)
 
 
 def _as_known(folder: str) -> str:
@@ -291,7 +291,7 @@ def _below(folder: str, named: Named) -> Named:
     return named._replace(name=posixpath.join(folder, named.name))
 
 
-def _of_command(words: Sequence[str]) -> tuple[Named, ...] | None:
+def named_by(words: Sequence[str]) -> tuple[Named, ...] | None:
     """Return what the words of one command may name; None where it is not known to run a script."""
     if not words:
         return None
@@ -371,14 +371,14 @@ def _launched(launcher: str, words: Sequence[str]) -> tuple[Sequence[Named], int
         if word == "--":
             rest = words[place + 1 :]
             script = [Named(word) for word in rest[:1] if _SCRIPTS.fullmatch(word)]
-            return [*perhaps, *(_of_command(rest) or script)], place
+            return [*perhaps, *(named_by(rest) or script)], place
         if launcher in _WITH_MODULES and before in {"-m", "--module"}:
             return [*perhaps, *_of_module(words[place:])], place
         if word.startswith("-") or _PASSED_OVER.fullmatch(word):
             continue
         head = _program(word)
         if _interpreter(head) is not None or head in _LAUNCHERS:
-            return [*perhaps, *(_of_command(words[place:]) or ())], place
+            return [*perhaps, *(named_by(words[place:]) or ())], place
         if _SCRIPTS.fullmatch(word):
             perhaps.append(Named(word))
         if not before.startswith("-") or "=" in before or before in _ALONE:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from mlflow2prov.sources.git_command_lines import Named, is_filled_in, runs_of
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
+from mlflow2prov.sources.git_programs import programs_of
 from mlflow2prov.sources.git_tree import Tree
 
 
-def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | None] | None:
+def script_of(
+    command: str, tree: Tree, folder: bytes, console: Callable[[str], Iterable[int]]
+) -> tuple[int, bytes | None] | None:
     """Return the number of the path of the one file that a command runs, else None.
 
     With it comes the folder from which it is imported, where it is run as a module.
@@ -21,6 +26,7 @@ def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | Non
         command: a command of a shell, with ``{parameters}`` of a project.
         tree: the files of a commit.
         folder: the path of the folder in which it is executed.
+        console: what returns the files of the tree that a console script may be of.
     """
     place = folder.decode("utf-8", "surrogateescape")
     found: dict[int, bytes | None] = {}
@@ -32,6 +38,9 @@ def script_of(command: str, tree: Tree, folder: bytes) -> tuple[int, bytes | Non
             return None
         for number, top in scripts:
             found.setdefault(number, top)
+    for name in filter(None, programs_of(command)):
+        for number in console(name):
+            found.setdefault(number, top_of_module(tree, tree.path(number)))
     return found.popitem() if len(found) == 1 else None
 
 

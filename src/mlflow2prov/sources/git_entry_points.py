@@ -17,7 +17,8 @@ a source can be is read in this order, and the first reading that finds any file
    An absolute path of a folder means the ``MLproject`` in the folder of which the path is the end; where a run
    names an entry point and no folder is that, the one in the root.
 4. A module: ``-m package.module``, ``package.module``, or a path below ``site-packages``.
-5. A console script that a file of the tree declares, such as ``/home/ada/venv/bin/train``.
+5. A console script that a file of the tree declares, such as ``/home/ada/venv/bin/train``, or ``poetry run train``
+   in a command line that runs nothing else of the tree.
 6. A notebook of Databricks, whose path has no suffix.
 
 Exactly one file is the entry point; several are as good as none. Where it is an ``MLproject`` file, the
@@ -39,6 +40,7 @@ from mlflow2prov.sources.git_hosting import Hosting
 from mlflow2prov.sources.git_links import may_be_path
 from mlflow2prov.sources.git_modules import places_of_module, top_of_module
 from mlflow2prov.sources.git_places import asked_of_any
+from mlflow2prov.sources.git_programs import programs_alone
 from mlflow2prov.sources.git_source_paths import (
     DRIVE,
     REMOTE,
@@ -164,6 +166,18 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs that a command line runs, of which some may be such scripts."""
+
+    names: tuple[str, ...]
+
+    def files(self, tree: Tree, declared: DeclaredAt) -> Iterator[int]:
+        """Yield the numbers of the paths that could be meant."""
+        for name in self.names:
+            yield from Console(name).files(tree, declared)
+
+
+@dataclass(frozen=True, slots=True)
 class Notebook:
     """A notebook of Databricks: its path but for the suffix, where it is known; and the path in its workspace."""
 
@@ -220,11 +234,14 @@ def readings(source: str, roots: Sequence[str], entry: str = "") -> tuple[Readin
     (Console(name='train'),)
     """
     named = script_named(source)
+    names = programs_alone(source) if re.search(r"\s", source.strip()) else ()
+    programs = (Programs(names),) if names else ()
     if named is not None:
-        return _readings_of_command(source, named, roots)
+        return (*_readings_of_command(source, named, roots), *programs)
     source = _unjoined(source)
     target = target_of(source, roots)
-    found: list[Reading] = [target]
+    found: list[Reading] = [WithBlanks(target), *programs] if programs else []
+    found.append(target)
     if entry and any(path.rpartition("/")[2] == _PROJECT for path in target.exact):
         folders = [
             path.removesuffix(_PROJECT) for path in target.exact if path.rpartition("/")[2] == _PROJECT
@@ -294,7 +311,7 @@ def resolve(asked: Source, tree: Tree, roots: Sequence[str], hosting: Hosting, d
         found = {tree.real(number): number for number in reading.files(tree, declared)}
         if len(found) == 1:
             ((path, place),) = found.items()
-            if isinstance(reading, Module | Console):
+            if isinstance(reading, Module | Console | Programs):
                 name = reading.name.encode() if isinstance(reading, Module) else b""
                 return Found(1, path, top=top_of_module(tree, tree.path(place), name), place=place)
             return _through_project(asked, place, tree, declared)
@@ -334,7 +351,7 @@ def _through_project(asked: Source, number: int, tree: Tree, declared: DeclaredA
     commands = {one.name: one.target for one in declared(tree.state[project])}
     entry = asked.entry or "main"
     if entry in commands:
-        run = script_of(commands[entry], tree, folder)
+        run = script_of(commands[entry], tree, folder, lambda name: Console(name).files(tree, declared))
         return Found(1, project) if run is None else Found(1, tree.real(run[0]), project, run[1], run[0])
     # MLflow runs a script of that path, where no entry point has the name
     script = tree.file(b"/".join(part for part in (folder, entry.encode()) if part))
