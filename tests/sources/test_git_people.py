@@ -47,6 +47,25 @@ LINES = [
 ]
 
 
+def squashed(message: bytes, role: str) -> set[bytes]:
+    """The addresses of the co-authors in lines of their own, wherever they stand."""
+    told = message.partition(b"# ------------------------ >8")[0].split(b"\n")
+    lines = [line.strip() for line in told if line.lower().startswith(b"co-authored-by:")]
+    return {line[-4:-1] for line in lines if line.endswith(b"@x>")} if role == "CoAuthor" else set()
+
+
+def test_the_co_authors_of_commits_that_were_squashed_are_found_above_the_trailers() -> None:
+    message = (
+        b"Faster (#7)\n\n* One\n\nCo-authored-by: Bob <bob@x.org>\nCo-authored-by: no address\n"
+        b"\n* Two, see\n Co-authored-by: Quoted <q@x.org>\nCo-authored-by: D <d@x.org> helped\n"
+        b"Last line\nco-authored-by: Eve <eve@x.org>\n\n---------\n\nCo-authored-by: B <BOB@x.org>\n"
+    )
+    assert people_of(message) == [("CoAuthor", (b"B", b"BOB@x.org")), ("CoAuthor", (b"Eve", b"eve@x.org"))]
+    assert people_of(b"Title\n\nWords\nCo-authored-by: Bob <bob@x.org>") == [
+        ("CoAuthor", (b"Bob", b"bob@x.org"))
+    ]
+
+
 def test_trailers_are_those_that_git_finds_when_nothing_is_configured(repository: Repository) -> None:
     rnd = random.Random(7)
     stream, size = [], 1500
@@ -69,7 +88,13 @@ def test_trailers_are_those_that_git_finds_when_nothing_is_configured(repository
         for role, values in zip(["CoAuthor", "SignedOffBy", "ReviewedBy"], listed, strict=True):
             given = [value.strip() for value in values.split(b"\x01") if value.strip()]
             people = [person for value in given for person in persons_of(value)]
-            assert [person for of, person in found if of == role] == people, message
+            told = [person for of, person in found if of == role]
+            others = told[len(people) :]
+            assert told[: len(people)] == people, message
+            assert {email for _, email in others} == squashed(message, role) - {it for _, it in people}, (
+                message
+            )
+            assert len({email for _, email in others}) == len(others)
             seen[role] += len(people)
         seen["messages"] += 1
     assert seen["messages"] == size
@@ -255,7 +280,8 @@ def test_messages_are_read_to_their_end_and_without_the_line_ends_around_them(re
         assert picked(rows["git_commit"], "message", commit=sha) == [expected]
     last = f"title\n\nbody\\x00\n\nCo-authored-by: {GRACE.decode()}"
     assert picked(rows["git_commit"], "message", commit=shas[-1]) == [last]
-    assert picked(rows["git_trailer"], "commit", "email") == [(shas[-1], "grace@example.org")]
+    named = picked(rows["git_trailer"], "commit", "email")
+    assert sorted(named) == sorted((sha, "grace@example.org") for sha in shas[-2:])
     assert picked(rows["git_commit"], "message", commit=wide) == ["Größe"]
     assert picked(rows["git_commit"], "message", commit=unknown) == ["\\xff\\x00x"]
 

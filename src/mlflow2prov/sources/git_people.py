@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mlflow2prov.sources.git_program import Git
@@ -39,6 +39,9 @@ _END_OF_ALL = b"ed-"
 _NEXT_LINE = re.compile(rb"\n[ \t\r\n]*")
 _TRAILER = re.compile(rb"([A-Za-z0-9-]+)[ \t]*:")
 _GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
+_CO_AUTHOR = re.compile(
+    rb"^co-authored-by:[ \t]*([^<\n]*<[^<>\s@]+@[^<>\s]+>)[ \t\r]*$", re.IGNORECASE | re.MULTILINE
+)
 _SCISSORS = b"# ------------------------ >8 ------------------------\n"
 
 
@@ -146,7 +149,9 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
 
     Trailers are where ``git interpret-trailers`` finds them when nothing is configured: in the last
     paragraph, unless it is the title, if all its lines are trailers, or if a quarter is and Git made
-    one of them. Trailing comments do not count. A value goes on in lines that begin with a space.
+    one of them. Trailing comments do not count. A value goes on in lines that begin with a space. Where
+    commits were squashed into one, their messages stand in its, and the trailers of these above its own: so a
+    line that has but a co-author with an address counts wherever it is, once for each address.
 
     >>> people_of(b"work\n\nCo-authored-by: Bob <bob@example.org>\nReviewed-by: Eve\n")
     [('CoAuthor', (b'Bob', b'bob@example.org')), ('ReviewedBy', (b'Eve', b''))]
@@ -166,7 +171,18 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
         if match and role:
             found.append((role, [line[match.end() :]]))
     unfolded = ((role, _NEXT_LINE.sub(b" ", b"".join(lines).strip(_SPACE))) for role, lines in found)
-    return [(role, person) for role, value in unfolded if value for person in persons_of(value)]
+    people = [(role, person) for role, value in unfolded if value for person in persons_of(value)]
+    return [*people, *(("CoAuthor", person) for person in _squashed(message, people))]
+
+
+def _squashed(message: bytes, told: Iterable[tuple[str, Person]]) -> Iterator[Person]:
+    """Yield the co-authors whom lines of a message name, but for those who were told of as such."""
+    known = {person[1].lower() for role, person in told if role == "CoAuthor"}
+    for line in _CO_AUTHOR.finditer(message.partition(_SCISSORS)[0]):
+        for person in persons_of(line[1]):
+            if person[1].lower() not in known:
+                known.add(person[1].lower())
+                yield person
 
 
 def persons_of(value: bytes) -> list[Person]:
