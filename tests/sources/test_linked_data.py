@@ -46,6 +46,7 @@ def shown(folder: Path, *places: str) -> list[tuple[str, str, str]]:
     digests += ["none", MD5["a"][:8]]
     remote = [f"s3://bucket/store/files/md5/{MD5[it][:2]}/{MD5[it][2:]}" for it in "ab"]
     remote.append(f"kept/files/md5/{MD5['b'][:2]}/{MD5['b'][2:]}")
+    remote.append(f"gs://moved/{MD5['a'][:2]}/{MD5['a'][2:]}")
     remote.append(f"lfs/objects/{oid('other')[:2]}/{oid('other')[2:4]}/{oid('other')}")
     found = [(f"by digest {it}", it, "") for it in digests]
     found += [
