@@ -73,6 +73,7 @@ REFERENCES: dict[str, tuple[str, ...]] = {
     "job_ref": ("Job",),
     "logged_model_ref": ("LoggedModel",),
     "member_ref": ("FileRevision", "SourceFolder"),
+    "metric_ref": ("Metric",),
     "model_ref": ("RegisteredModel",),
     "module_ref": ("FileRevision",),
     "matched_ref": ("DataRevision", "FileRevision"),

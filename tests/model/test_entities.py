@@ -217,3 +217,65 @@ def test_images_and_tables_are_known_by_how_mlflow_logs_them(tmp_path: Path) -> 
         assert told[path]["timestamp"] == "1970-01-01T00:00:01.500Z"
     assert {body["path"] for body in of_type(document, "Table").values()} == {"t.json", "deep/t.json"}
     assert "name" not in told[others[-1]]
+
+
+def version(number: int, source: str, **columns: object) -> Row:
+    row = {"name": "net", "workspace": "default", "version": number, "creation_time": 10 + number, **columns}
+    return "model_versions", {"current_stage": "None", "source": source, **row}
+
+
+def test_a_version_comes_from_the_run_whose_identifier_is_in_its_path(tmp_path: Path) -> None:
+    run_id = "0123456789abcdef0123456789abcdef"
+    folder = tmp_path / "7" / run_id / "artifacts"
+    (folder / "a b" / "net").mkdir(parents=True)
+    (folder / "a b" / "net" / "MLmodel").write_text("flavors: {sklearn: {}}\n", encoding="utf-8")
+    sources = {
+        1: f"{folder}/a b/net",
+        2: f"{folder.as_uri()}/a%20b/net",
+        3: f"s3://moved/7/{run_id}/artifacts/a b/net/",
+        4: f"{folder}/a b",
+        5: f"{folder}/a b/net/data",
+        6: f"s3://bucket/7/{run_id[::-1]}/artifacts/a b/net",
+    }
+    rows = [
+        run(run_id, artifact_uri=str(folder)),
+        ("registered_models", {"name": "net", "workspace": "default"}),
+    ]
+    rows += [version(number, source) for number, source in sources.items()]
+    rows += [version(7, sources[1], run_id="r1"), version(8, sources[3], run_id=run_id)]
+    document = document_of(tmp_path, *rows, skip=[])
+    derived = related(document, "wasDerivedFrom", usedEntity=f"mlflow:ModelArtifact.{run_id}--a-20b-2Fnet")
+    assert {made.rpartition("--")[2] for made, *_ in derived} == {"1", "2", "3", "7", "8"}
+
+
+def test_a_version_of_a_path_in_a_run_comes_from_the_logged_model_of_that_name(tmp_path: Path) -> None:
+    run_id, model_id = "0123456789abcdef0123456789abcdef", "m-" + "a" * 32
+    logged = {"model_id": model_id, "experiment_id": 7, "name": "net", "source_run_id": run_id, "status": 2}
+    logged |= {"artifact_location": f"/art/7/models/{model_id}/artifacts", "lifecycle_stage": "active"}
+    rows = [
+        run(run_id),
+        ("logged_models", {**logged, "creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1}),
+    ]
+    rows += [("registered_models", {"name": "net", "workspace": "default"})]
+    document = document_of(tmp_path, *rows, version(1, f"/art/7/{run_id}/artifacts/net"))
+    ((made, *_),) = related(document, "wasDerivedFrom", usedEntity=f"mlflow:LoggedModel.m-2D{'a' * 32}")
+    assert made.startswith("RegisteredModelVersion.net--")
+
+
+def test_a_metric_of_a_logged_model_comes_from_the_dataset_that_it_was_measured_on(tmp_path: Path) -> None:
+    measured = {"model_id": "m-1", "experiment_id": 7, "run_id": "r2", "metric_name": "acc", "metric_step": 1}
+    measured |= {"metric_timestamp_ms": 50, "metric_value": 0.5}
+    rows: list[Row] = [
+        ("logged_model_metrics", {**measured, "dataset_name": "wine", "dataset_digest": "abc"}),
+        (
+            "logged_model_metrics",
+            {**measured, "metric_step": 2, "dataset_name": "lost", "dataset_digest": "d"},
+        ),
+    ]
+    document = document_of(tmp_path, *rows)
+    metrics = {it["step"]: it for it in of_type(document, "Metric").values() if it["name"] == "acc"}
+    assert {step: it["dataset"] for step, it in metrics.items()} == {"1": "wine (abc)", "2": "lost (d)"}
+    derived = related(document, "wasDerivedFrom", usedEntity="mlflow:Dataset.wine--abc")
+    assert {it for it in derived if it[0].startswith("Metric.")} == {
+        ("Metric.m-2D1--r2--acc--1--50--0.5", "Dataset.wine--abc", "Creation.run--r2")
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.model.made_stores import Row, document_of, found, of_type, run, tags
@@ -124,6 +125,16 @@ def test_the_old_name_in_a_tag_is_that_of_the_renamed_model(tmp_path: Path) -> N
     versions = told(tmp_path, *rows, version("new", 1, ONE), version("new", 2))
     assert set(versions) == {"new v1", "new v2"}
     assert versions["new v2"]["model_id"] == TWO
+
+
+@pytest.mark.parametrize("named", [("wine", 1), ("wine", 1, "prod", 1)])
+def test_a_model_that_was_registered_under_two_names_was_not_renamed(
+    named: tuple[Any, ...], tmp_path: Path
+) -> None:
+    rows = [logged(ONE, *zip(named[::2], named[1::2], strict=True)), logged(TWO, ("wine", 3))]
+    rows += [model("wine"), model("prod"), version("wine", 1, ONE), version("prod", 1, ONE)]
+    versions = told(tmp_path, *rows, version("wine", 2, ONE), version("wine", 3))
+    assert versions["wine v3"]["model_id"] == TWO
 
 
 def test_the_old_name_is_not_taken_for_a_model_that_was_made_under_it_afterwards(tmp_path: Path) -> None:

@@ -222,3 +222,45 @@ def test_odd_json_is_taken_for_what_it_is(odd: str, tmp_path: Path) -> None:
     )
     assert "request_size" not in of_type(document, "Trace")["Trace.t1"]
     assert "source_uri" not in of_type(document, "Dataset")["Dataset.x--x"]
+
+
+def test_a_trace_in_progress_has_no_end(tmp_path: Path) -> None:
+    info = {"request_id": "t9", "experiment_id": 7, "timestamp_ms": 5, "execution_time_ms": 0}
+    document = document_of(tmp_path, ("trace_info", {**info, "status": "IN_PROGRESS"}), traces=True)
+    (told,) = of_type(document, "Trace").values()
+    assert told["startTime"] == "1970-01-01T00:00:00.005Z"
+    assert "endTime" not in told
+
+
+def test_an_assessment_belongs_to_the_run_that_its_metadata_name(tmp_path: Path) -> None:
+    metadata = {
+        "a1": json.dumps({"mlflow.assessment.scorerDigest": "x", "mlflow.assessment.sourceRunId": "r1"}),
+        "a2": "no JSON",
+        "a3": "[1]",
+        "a4": "",
+    }
+    rows = [*trace("t1"), assessment("t1", "a0", run_id="r2", assessment_metadata=metadata["a1"])]
+    rows += [assessment("t1", name, assessment_metadata=text) for name, text in metadata.items()]
+    document = document_of(tmp_path, *rows, traces=True)
+    informed = related(document, "wasInformedBy")
+    assert {it for it in informed if it[1].startswith("Creation.run")} == {
+        ("Creation.assessment--a0", "Creation.run--r2"),
+        ("Creation.assessment--a1", "Creation.run--r1"),
+    }
+
+
+def test_spans_that_are_in_the_database_and_among_artifacts_are_told_once(tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    attributes = {"mlflow.spanInputs": '{"q": "other"}', "mlflow.spanOutputs": "1"}
+    one = {"name": "file", "context": {"span_id": "0xa", "trace_id": "1"}, "parent_id": None}
+    one |= {"start_time": 1, "end_time": 2, "status_code": "OK", "status_message": "", "events": []}
+    (folder / "traces.json").write_text(json.dumps({"spans": [{**one, "attributes": attributes}]}))
+    places = [
+        *trace_tags("t1", mlflow__artifactLocation=str(folder)),
+        *trace_tags("t2", mlflow__artifactLocation=str(folder)),
+    ]
+    document = document_of(tmp_path, *trace("t1"), *trace("t2"), *places, span("t1", "a"), traces=True)
+    traces = of_type(document, "Trace")
+    assert {name: it["request_size"] for name, it in traces.items()} == {"Trace.t1": "20", "Trace.t2": "14"}
+    assert sum(".t1--" in name for name in of_type(document, "Span")) == 1

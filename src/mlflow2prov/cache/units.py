@@ -143,6 +143,7 @@ class Need:
 
 _PLACE = "rtrim(CASE WHEN starts_with({0}, 'file:') THEN regexp_replace(url_decode({0}), '^file:/+', '/') ELSE {0} END, '/')"
 _OF_RUN = "coalesce(nullif(regexp_extract({0}.source, '^runs:/([^/]+)', 1), ''), {0}.run_id)"
+_PLACED = "nullif(regexp_extract({0}.source, '^.*/([0-9a-f]{{32}})/artifacts(?:/|$)', 1), '')"
 
 
 def _linked(table: str, key: str, kind: str, needed_table: str = "mlflow_model_version") -> Need:
@@ -208,6 +209,14 @@ NEEDS: tuple[Need, ...] = (
         ("mlflow_dataset_input", "mlflow_logged_model"),
         True,
     ),
+    Need(
+        "logged_model",
+        "dataset",
+        "SELECT DISTINCT model_id, dataset_name, dataset_digest FROM mlflow_logged_model_metric "
+        "WHERE dataset_name IS NOT NULL AND dataset_digest IS NOT NULL",
+        ("mlflow_logged_model_metric",),
+        True,
+    ),
     _linked("mlflow_logged_model_tag", "model_id", "logged_model"),
     Need(
         "version",
@@ -218,7 +227,8 @@ NEEDS: tuple[Need, ...] = (
     Need(
         "version",
         "run",
-        f"SELECT workspace, name, version, unnest([run_id, {_OF_RUN.format('v')}]) FROM mlflow_model_version v",
+        f"SELECT workspace, name, version, "
+        f"unnest([run_id, {_OF_RUN.format('v')}, {_PLACED.format('v')}]) FROM mlflow_model_version v",
         ("mlflow_model_version",),
     ),
     Need(
@@ -232,6 +242,13 @@ NEEDS: tuple[Need, ...] = (
         "logged_model",
         "SELECT v.workspace, v.name, v.version, m.model_id FROM mlflow_model_version v "
         f"JOIN mlflow_logged_model m ON m.source_run_id = {_OF_RUN.format('v')}",
+        ("mlflow_model_version", "mlflow_logged_model"),
+    ),
+    Need(
+        "version",
+        "logged_model",
+        "SELECT v.workspace, v.name, v.version, m.model_id FROM mlflow_model_version v "
+        f"JOIN mlflow_logged_model m ON m.source_run_id = {_PLACED.format('v')}",
         ("mlflow_model_version", "mlflow_logged_model"),
     ),
     Need(

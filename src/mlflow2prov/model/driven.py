@@ -62,6 +62,7 @@ DRIVEN: Mapping[str, tuple[str, ...]] = {
     "logged_model_params": ("mlflow_logged_model_param",),
     "logged_model_tags": ("mlflow_logged_model_tag",),
     "logged_model_metrics": ("mlflow_logged_model_metric",),
+    "metric_datasets": ("logged_model_metrics", "datasets"),
     "logged_model_files": ("mlflow_artifact", "logged_models"),
     "training_data": ("logged_models", "datasets"),
     "model_inputs": ("mlflow_model_link",),

@@ -89,7 +89,9 @@ def param_element(*owner: str) -> Element:
     )
 
 
-def metric_element(*owner: str, shown: str, is_system: str) -> Element:
+def metric_element(
+    *owner: str, shown: str, is_system: str, attributes: Mapping[str, Attribute] = MappingProxyType({})
+) -> Element:
     """A metric's point; ``shown`` is the SQL of its name as XML can hold it.
 
     ``is_system`` is SQL: whether MLflow measured it of the machine itself.
@@ -116,6 +118,7 @@ def metric_element(*owner: str, shown: str, is_system: str) -> Element:
             "timestamp": lexical("logged", "xsd:dateTime"),
             "step": integer("step", always=True),
             "is_latest": flag("is_latest", always=True),
+            **attributes,
         },
     )
 

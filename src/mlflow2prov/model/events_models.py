@@ -161,7 +161,10 @@ LOGGED_MODEL_METRICS = Event(
                                   CASE WHEN isnan(m.value) THEN 0 ELSE m.value END DESC, m.value DESC) = 1
                    AS is_latest
         FROM (
-            SELECT model_id, run_id, key, step, timestamp_ms, value FROM mlflow_logged_model_metric
+            SELECT model_id, run_id, key, step, timestamp_ms, value, list_sort(list(DISTINCT
+                       concat(dataset_name, ' (', dataset_digest, ')')
+                   ) FILTER (dataset_name IS NOT NULL AND dataset_digest IS NOT NULL)) AS datasets
+            FROM mlflow_logged_model_metric
             WHERE value IS NOT NULL AND step IS NOT NULL AND timestamp_ms IS NOT NULL GROUP BY ALL
         ) m
         JOIN logged_models l ON l.model_id = m.model_id
@@ -170,10 +173,26 @@ LOGGED_MODEL_METRICS = Event(
     """,
     elements={
         "metric_ref": metric_element(
-            "model_id", "coalesce(run_id, '')", shown="shown(key)", is_system="starts_with(key, 'system/')"
+            "model_id",
+            "coalesce(run_id, '')",
+            shown="shown(key)",
+            is_system="starts_with(key, 'system/')",
+            attributes={"dataset": text("datasets", many=True)},
         )
     },
     relations=_model_member("metric_ref", "logged"),
+)
+
+METRIC_DATASETS = Event(
+    name="metric_datasets",
+    doc="A point of a logged model's metric was derived from the dataset that it was measured on.",
+    rows="""
+        SELECT DISTINCT m.metric_ref, d.dataset_ref, m.creation_ref
+        FROM (SELECT *, unnest(datasets) AS measured_on FROM logged_model_metrics WHERE datasets IS NOT NULL) m
+        JOIN datasets d ON concat(d.name, ' (', d.digest, ')') = m.measured_on
+        ORDER BY ALL
+    """,
+    relations=(derived("metric_ref", "dataset_ref", "creation_ref"),),
 )
 
 LOGGED_MODEL_FILES = Event(
@@ -288,6 +307,7 @@ MODEL_EVENTS = (
     LOGGED_MODEL_PARAMS,
     LOGGED_MODEL_TAGS,
     LOGGED_MODEL_METRICS,
+    METRIC_DATASETS,
     LOGGED_MODEL_FILES,
     TRAINING_DATA,
     MODEL_INPUTS,

@@ -64,10 +64,15 @@ MADE_OF = Event(
 
 RENAMED = Event(
     name="renamed_models",
-    doc="Models that had another name before: their versions are made of what says it became one of that name.",
+    doc="Models that had another name before: their versions are made of what says it became one of that name. What is "
+    "said of a version that is there under its own name says nothing of others that were made of the same.",
     rows="""
+        WITH unnamed AS (
+            SELECT * FROM made_of v ANTI JOIN registered_before b USING (model_id, version, name)
+        )
         SELECT DISTINCT b.name AS old_name, v.workspace, v.name
-        FROM registered_before b JOIN made_of v ON v.model_id = b.model_id AND v.version = b.version
+        FROM registered_before b JOIN unnamed v ON v.model_id = b.model_id AND v.version = b.version
+        ANTI JOIN made_of o ON o.model_id = b.model_id AND o.version = b.version AND o.name = b.name
         WHERE v.name <> b.name
     """,
 )

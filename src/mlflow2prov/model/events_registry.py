@@ -234,7 +234,9 @@ VERSION_SOURCES = Event(
                    CASE WHEN by_run.run <> '' THEN rtrim(by_run.path, '/')
                         WHEN place = rtrim(file_path(artifact_uri), '/') THEN ''
                         WHEN starts_with(place, concat(rtrim(file_path(artifact_uri), '/'), '/'))
-                        THEN place[length(rtrim(file_path(artifact_uri), '/')) + 2:] END AS in_run
+                        THEN place[length(rtrim(file_path(artifact_uri), '/')) + 2:] END AS in_run,
+                   -- where a version names no run, or the artifacts have moved, the place has the run's identifier
+                   regexp_extract(place, '^.*/([0-9a-f]{32})/artifacts(?:/(.*))?$', ['run', 'path']) AS placed
             FROM named
         ), copied AS (
             SELECT n.version_ref, o.version_ref AS source_ref FROM named n
@@ -248,13 +250,16 @@ VERSION_SOURCES = Event(
             FROM logged_models GROUP BY 1 HAVING count(*) = 1
         ), found AS (
             SELECT n.version_ref, n.creation_ref,
-                   coalesce(l.logged_model_ref, k.source_ref, a.model_artifact_ref, s.source_ref, b.source_ref)
+                   coalesce(l.logged_model_ref, k.source_ref, a.model_artifact_ref, s.source_ref, b.source_ref,
+                            p.model_artifact_ref, q.source_ref)
                        AS source_ref
             FROM sought n
             LEFT JOIN logged_models l ON l.model_id = n.model_id
             LEFT JOIN copied k ON k.version_ref = n.version_ref
             LEFT JOIN model_artifacts a ON a.owner_id = n.of_run AND a.path = n.in_run AND a.path_bytes IS NULL
             LEFT JOIN by_place s ON s.place = n.place
+            LEFT JOIN model_artifacts p ON p.owner_id = n.placed.run AND p.path = n.placed.path AND p.path_bytes IS NULL
+            LEFT JOIN by_name q ON q.source_run_id = n.placed.run AND q.name = n.placed.path
             LEFT JOIN by_name b ON b.source_run_id = n.of_run AND b.name = n.in_run
         )
         SELECT * FROM found WHERE source_ref IS NOT NULL ORDER BY version_ref

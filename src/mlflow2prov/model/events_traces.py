@@ -66,7 +66,8 @@ TRACES = Event(
     rows="""
         SELECT t.*, f.* EXCLUDE (trace_id), coalesce(t.name, f.tagged_name) AS shown_name,
                coalesce(t.session_id, f.session) AS shown_session, moment_ms(t.started_ms) AS started,
-               CASE WHEN t.started_ms <> 0 THEN moment_ms(t.started_ms + t.duration_ms) END AS ended,
+               CASE WHEN t.started_ms <> 0 AND t.status IS DISTINCT FROM 'IN_PROGRESS'
+                    THEN moment_ms(t.started_ms + t.duration_ms) END AS ended,
                r.creation_ref AS run_creation_ref, l.logged_model_ref, p.person_ref AS user_ref
         FROM mlflow_trace t
         JOIN trace_facts f ON f.trace_id = t.trace_id

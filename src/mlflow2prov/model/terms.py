@@ -82,6 +82,7 @@ ATTRIBUTES: dict[str, str] = {
     "commit_message": "What was said of the change that made the version of the prompt.",
     "committed_at": "When the commit was made of the change.",
     "created_at": "When the thing was made.",
+    "dataset": "The dataset that the metric was measured on: its name, and its digest in brackets.",
     "dataset_id": "The evaluation dataset's identifier in its store.",
     "description": "What people wrote about the thing.",
     "diff": "The changes as Git prints them, without what is assigned to names of secrets; 100,000 characters at most.",

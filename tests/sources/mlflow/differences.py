@@ -56,7 +56,7 @@ DIFFERENCES = (
     Difference(
         what="a deleted logged model",
         told=(
-            "known where a run or a version names it; not by servers of MLflow 3.0",
+            "known where a run or a version names it; not by servers before MLflow 3.7",
             "known",
             "known",
         ),

@@ -20,6 +20,7 @@ from mlflow2prov.sources.mlflow.database_selection import Scope, ScopeFinder
 from mlflow2prov.sources.mlflow.database_tables import NEEDED, READINGS
 from mlflow2prov.sources.mlflow.parts import EVERYTHING, TRACE_DETAILS, Wanted
 from mlflow2prov.sources.mlflow.server_rows import RowsOf, batches
+from mlflow2prov.sources.mlflow.trace_places import SpanPlaces
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
     from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 
     owned: list[tuple[str, pa.RecordBatch]] = []
-    places: list[pa.RecordBatch] = []
+    places = SpanPlaces()
     with closing(connect()) as database:
         schema = schema_of(database)
         require_mlflow(database, schema)
@@ -139,10 +140,10 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
         for reading in _narrowed(database, scope, wanted):
             for batch in Query(database, reading, schema).batches():
                 owned += owners_in(reading.table, batch)
-                places += places_of_spans_in(reading.table, batch)
+                places.note(reading.table, batch)
                 yield reading.table, batch
         database.check()
-    yield from spans_at(places)
+    yield from places.batches()
     if "artifacts" not in wanted.skip:
         yield from read_artifacts(
             owners(owned, scope), with_digests=wanted.artifact_digests, access=artifacts
@@ -175,23 +176,6 @@ def owners_in(table: str, batch: pa.RecordBatch) -> list[tuple[str, pa.RecordBat
         return []
     _, *columns = _OWNERS[table]
     return [(table, batch.select(columns))]
-
-
-def places_of_spans_in(table: str, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
-    """What of a batch tells where the spans of traces are that lie among artifacts."""
-    if table != "mlflow_trace_tag":
-        return []
-    from mlflow2prov.sources.mlflow.trace_files import tags_of_places
-
-    return [tags_of_places(batch)]
-
-
-def spans_at(places: list[pa.RecordBatch]) -> Batches:
-    """The spans that lie among artifacts, by what `places_of_spans_in` kept."""
-    if places:
-        from mlflow2prov.sources.mlflow.trace_files import places_in, read_span_files
-
-        yield from read_span_files(places_in(places))
 
 
 def owners(

@@ -13,6 +13,7 @@ from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database_query import Database, Query, Schema
 from mlflow2prov.sources.mlflow.database_reading import Reading
 from mlflow2prov.sources.mlflow.database_tables import READINGS
+from mlflow2prov.sources.mlflow.trace_places import SpanPlaces
 from mlflow2prov.sources.tables import Batches, Kind
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def read_changes(
         artifacts: how to reach artifacts.
     """
     owned: list[tuple[str, pa.RecordBatch]] = []
-    places: list[pa.RecordBatch] = []
+    places = SpanPlaces()
     with closing(connect()) as opened:
         schema = database.schema_of(opened)
         database.require_mlflow(opened, schema)
@@ -68,10 +69,10 @@ def read_changes(
                 continue
             for table, batch in _read(opened, reading, schema, known):
                 owned += database.owners_in(table, batch)
-                places += database.places_of_spans_in(table, batch)
+                places.note(table, batch)
                 yield table, batch
         opened.check()
-    yield from database.spans_at(places)
+    yield from places.batches()
     if "artifacts" not in wanted.skip:
         owners = known.to_list(database.owners(owned))
         yield from read_artifacts(owners, with_digests=wanted.artifact_digests, access=artifacts)

@@ -112,6 +112,7 @@ SQLITE = Dialect(
         "told": "nullif(nullif({0}, ''), {1})",
         "model_id": "CASE WHEN {0} GLOB 'models:/m-[0-9a-f]*'"
         " AND rtrim(substr({0}, 11), '/') NOT GLOB '*[^0-9a-f]*' THEN rtrim(substr({0}, 9), '/') END",
+        "json_text": "CASE WHEN json_valid({0}) THEN json_extract({0}, '$.\"' || {1} || '\"') END",
     },
     casts={
         Kind.NAME: "CAST({0} AS TEXT)",
@@ -148,6 +149,7 @@ POSTGRESQL = Dialect(
         "known": "nullif({0}, '')",
         "told": "nullif(nullif({0}, ''), {1})",
         "model_id": "CASE WHEN {0} ~ '^models:/m-[0-9a-f]+/*$' THEN rtrim(substr({0}, 9), '/') END",
+        "json_text": "substring({0} from '\"' || replace({1}, '.', '[.]') || '\": *\"([^\"]*)\"')",
     },
     quotes=('"', '"'),
     schema="SELECT CAST(t.relname AS text), lower(CAST(c.attname AS text)), CAST(c.attnotnull AS int)"
@@ -172,6 +174,8 @@ MYSQL = Dialect(
         "told": "CASE WHEN length({0}) > 0 AND {0} <> CAST({1} AS BINARY) THEN {0} END",
         "model_id": "CASE WHEN CONVERT({0} USING utf8mb4) COLLATE utf8mb4_bin REGEXP '^models:/m-[0-9a-f]+/*$'"
         " THEN TRIM(TRAILING '/' FROM substr({0}, 9)) END",
+        "json_text": "CASE WHEN JSON_VALID({0})"
+        " THEN JSON_UNQUOTE(JSON_EXTRACT({0}, concat('$.\"', {1}, '\"'))) END",
     },
     quotes=("`", "`"),
     schema="SELECT t.table_name, lower(t.column_name), CASE t.is_nullable WHEN 'NO' THEN 1 ELSE 0 END"
@@ -198,6 +202,7 @@ MSSQL = Dialect(
         "told": "CASE WHEN datalength({0}) > 0 AND {0} <> {1} THEN {0} END",
         "model_id": f"CASE WHEN {_MODEL_ID_MSSQL} LIKE 'models:/m-[0-9a-f]%'"
         f" AND {_HEX_MSSQL} NOT LIKE '%[^0-9a-f]%' THEN concat('m-', {_HEX_MSSQL}) END",
+        "json_text": "CASE WHEN ISJSON({0}) = 1 THEN JSON_VALUE({0}, concat('$.\"', {1}, '\"')) END",
     },
     quotes=("[", "]"),
     schema="SELECT t.table_name, lower(t.column_name), CASE t.is_nullable WHEN 'NO' THEN 1 ELSE 0 END"

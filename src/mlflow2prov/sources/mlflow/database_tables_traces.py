@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mlflow2prov.sources.mlflow.database_reading import WIDEST_ROWS, Reading, number, optional, tags, told
+from mlflow2prov.sources.mlflow.database_reading import (
+    WIDEST_ROWS,
+    Reading,
+    known,
+    number,
+    optional,
+    tags,
+    told,
+)
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS
 
 
@@ -15,6 +23,10 @@ def _trace_counts(owner: str, key: str) -> Reading:
         part="traces",
     )
 
+
+_IN_METADATA = "@json_text(a.assessment_metadata, 'mlflow.assessment.sourceRunId')"
+_ASSESSED_BY = f"coalesce({known('a.run_id')}, {known(_IN_METADATA)})"
+"""The run that made an assessment: of its own column, which MLflow 3 leaves empty, or as its metadata say."""
 
 _RECORDS = "(SELECT count(*) FROM evaluation_dataset_records AS c WHERE c.dataset_id = d.dataset_id)"
 
@@ -79,7 +91,7 @@ TRACE_READINGS: tuple[Reading, ...] = (
             "assessment_id": ("a.assessment_id",),
             "trace_id": ("a.trace_id",),
             "span_id": optional("a.span_id"),
-            "run_id": optional("a.run_id"),
+            "run_id": (_ASSESSED_BY, *optional("a.run_id")),
             "name": optional("a.name"),
             "type": optional("a.assessment_type"),
             "value": optional("a.value"),

@@ -14,7 +14,7 @@ from mlflow2prov.sources.mlflow.file_store_files import MOST_BYTES, StoreFiles, 
 from mlflow2prov.sources.mlflow.model_file import yaml_mapping
 from mlflow2prov.sources.mlflow.server_rows import batch, batches
 from mlflow2prov.sources.mlflow.server_traces import OWNERS, TRACES, renewed
-from mlflow2prov.sources.mlflow.trace_files import place_of_spans
+from mlflow2prov.sources.mlflow.trace_places import place_of_spans
 from mlflow2prov.sources.tables import Batches
 
 _INFO = b"trace_info.yaml"

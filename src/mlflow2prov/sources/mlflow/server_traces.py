@@ -144,7 +144,7 @@ class TraceReader:
 
     def _span_files(self, traces: Iterable[wire.Trace]) -> Batches:
         """The spans that lie among artifacts, in one file for each trace, a request each."""
-        from mlflow2prov.sources.mlflow.trace_files import place_of_spans
+        from mlflow2prov.sources.mlflow.trace_places import place_of_spans
 
         trace_ids = [trace.trace_id for trace in traces if place_of_spans(trace.tags)]
         rows = [row for found in self._client.in_order(self._span_file, trace_ids) for row in found]

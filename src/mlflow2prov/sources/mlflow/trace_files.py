@@ -9,61 +9,23 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mlflow2prov.sources.mlflow.artifacts import local_path
 from mlflow2prov.sources.mlflow.server_rows import Row, batch, known
 from mlflow2prov.sources.mlflow.server_traces import span_id_of
 from mlflow2prov.sources.tables import Batches
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _logger = logging.getLogger(__name__)
 
 SPANS_FILE = "traces.json"
 """The name of the file among the artifacts of a trace."""
 
-PLACE_TAG = "mlflow.artifactLocation"
-"""The tag of a trace that says where its artifacts are."""
-
-LOCATION_TAG = "mlflow.trace.spansLocation"
-"""The tag of a trace that says who keeps its spans."""
-
 MOST_BYTES = 128 * 2**20
 """Larger files are left out."""
 
 _BATCH_SPANS = 8_192
-
-
-def place_of_spans(tags: Mapping[str, str | None]) -> str | None:
-    """Where the artifacts of a trace are that has its spans there; None where the store has them, or nobody says.
-
-    >>> place_of_spans({"mlflow.artifactLocation": "/srv/1/traces/tr-1/artifacts"})
-    '/srv/1/traces/tr-1/artifacts'
-    """
-    return None if known(tags.get(LOCATION_TAG)) else known(tags.get(PLACE_TAG))
-
-
-def tags_of_places(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Those rows of ``mlflow_trace_tag`` that say where the spans of traces are."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return batch.filter(pc.is_in(batch.column("key"), value_set=pa.array([LOCATION_TAG, PLACE_TAG])))
-
-
-def places_in(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str]]:
-    """The traces whose spans lie among artifacts, and where, by what `tags_of_places` keeps; holds all of them."""
-    found: dict[str, dict[str, str | None]] = {}
-    for rows in batches:
-        for trace_id, key, value in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-            found.setdefault(trace_id, {})[key] = value
-    for trace_id, own in found.items():
-        place = place_of_spans(own)
-        if place is not None:
-            yield trace_id, place
 
 
 def read_span_files(places: Iterable[tuple[str, str]]) -> Batches:
