@@ -70,7 +70,7 @@ DIFFERENCES = (
     Difference(
         what="the step of a metric's point that names a dataset",
         told=(
-            "as in the store behind it; over a file store MLflow takes it for 0",
+            "as in the store behind it; over a file store MLflow takes it for 0, and tells the latest point alone",
             "has it",
             "has it",
         ),

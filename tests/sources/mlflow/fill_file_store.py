@@ -53,6 +53,7 @@ def fill_registry(client: MlflowClient, folder: Path, made: dict) -> None:
     client.set_registered_model_alias(name, "best-one", "3")
     client.create_registered_model("gone")
     client.delete_registered_model("gone")
+    client.copy_model_version("models:/wine/3", "copies")
 
 
 def fill_traces(made: dict) -> None:

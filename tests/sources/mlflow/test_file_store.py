@@ -222,11 +222,16 @@ def test_a_deleted_version_keeps_what_a_database_erases(store: FileStore, tables
     assert [old[number]["stage"] for number in (1, 2, 3)] == ["Staging", None, "None"]
     assert old[2]["description"] == "d 1" and old[2]["source"].endswith("/artifacts/model")
     assert old[2]["model_id"] is None
+    (copy,) = only(tables, "mlflow_model_version", name="copies")
+    assert (copy["source"], copy["model_id"]) == (
+        "models:/wine/3",
+        None,
+    )  # though its file repeats the original's
 
 
 def test_registered_models_are_read_with_tags_and_aliases(tables: Tables) -> None:
     models = {row["name"]: row for row in tables["mlflow_registered_model"]}
-    assert set(models) == {"wine", "lonely", "greet", "old style é"}
+    assert set(models) == {"wine", "lonely", "greet", "old style é", "copies"}
     assert models["old style é"]["description"] == "several\nlines: of 'text'\n"
     aliases = {(row["name"], row["alias"], row["version"]) for row in tables["mlflow_registered_model_alias"]}
     assert aliases == {("wine", "champ", 3), ("old style é", "best-one", 3)}

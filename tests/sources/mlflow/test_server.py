@@ -532,6 +532,22 @@ def test_passing_faults_are_waited_for() -> None:
     assert left == {"503": 0, "429": 0, "cut": 0}
 
 
+def test_a_server_whose_store_has_no_registry_is_read_without_one() -> None:
+    said = {
+        "error_code": "INVALID_PARAMETER_VALUE",
+        "message": " Model registry functionality is unavailable; got unsupported URI 'file:///srv/mlruns' for model"
+        " registry data storage.",
+    }
+
+    def without_registry(request: Request) -> Answer | None:
+        if "registered-models" in request.path or "model-versions" in request.path:
+            return Answer(400, json.dumps(said).encode(), {"Content-Type": "application/json"})
+        return experiments(request)
+
+    with door(without_registry) as small:
+        assert set(tables_of(read_server(small.url, settings=QUICK))) == {"mlflow_store", "mlflow_experiment"}
+
+
 HTML = {"Content-Type": "text/html"}
 
 

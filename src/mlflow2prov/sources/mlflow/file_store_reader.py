@@ -18,7 +18,7 @@ from mlflow2prov.sources.mlflow.file_store_selection import FileScope
 from mlflow2prov.sources.mlflow.file_store_signatures import Signatures
 from mlflow2prov.sources.mlflow.file_store_traces import TraceFiles
 from mlflow2prov.sources.mlflow.parts import TRACE_DETAILS, Wanted
-from mlflow2prov.sources.mlflow.server_rows import MODEL_GIT_TAGS, batch, model_id_of
+from mlflow2prov.sources.mlflow.server_rows import MODEL_GIT_TAGS, batch, is_version, model_id_of
 from mlflow2prov.sources.mlflow.trace_files import read_span_files
 from mlflow2prov.sources.tables import Batches
 
@@ -342,7 +342,9 @@ class StoreReader:
         is_deleted = told(meta, "current_stage") == _DELETED
         fixed = {"workspace": owner[0], "name": owner[1], "version": version, "is_deleted": is_deleted}
         fixed |= {"stage": None} if is_deleted else {"deleted_ms": None}
-        fixed["model_id"] = told(meta, "model_id") or model_id_of(told(meta, "source"))
+        source = told(meta, "source")
+        own = None if is_version(source) else told(meta, "model_id")  # a copy's is that of its original
+        fixed["model_id"] = own or model_id_of(source)
         yield from self._rows.add("mlflow_model_version", meta, folder, is_inferred=False, **fixed)
         self._expect_folders(listing, folder, (b"tags",))
         yield from self._pairs(folder, listing, (*owner, version), mlflow_model_version_tag=b"tags")

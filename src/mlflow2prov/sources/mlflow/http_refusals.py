@@ -45,7 +45,9 @@ def refusal(uri: str, path: str, status: int, content_type: str, body: bytes) ->
     elif status == 407:
         message = f"the proxy before {uri} asks for credentials (407); put them into HTTP(S)_PROXY"
     elif status == 404 and not code:
-        message = f"{where} does not exist (404); check that the address is an MLflow server's"
+        message = (
+            f"{where} does not exist (404); check that the address is an MLflow server's, of 2.0 or later"
+        )
     elif 300 <= status < 400:
         message = f"{where} leads elsewhere again and again ({status}); check the address"
     elif status == 429:
@@ -56,6 +58,9 @@ def refusal(uri: str, path: str, status: int, content_type: str, body: bytes) ->
         message = f"{where} answered with error {status}{_said(said)}; see the server's log"
     return RefusedError(message, status=status, code=code)
 
+
+_NO_REGISTRY = "Model registry functionality is unavailable"
+"""What a server says whose store can't have a registry, as if the request were wrong."""
 
 _CLIENT_CERTIFICATE = (
     "set MLFLOW_TRACKING_CLIENT_CERT_PATH where it asks for a client's certificate, and use http:// where it has "
@@ -125,7 +130,8 @@ def _complaint(content_type: str, body: bytes) -> tuple[str, str]:
         said = decode(body, dict[str, Any])
     except ValueError:
         return "", ""
-    return str(said.get("error_code", "")), str(said.get("message", ""))
+    code, message = str(said.get("error_code", "")), str(said.get("message", ""))
+    return ("FEATURE_DISABLED" if _NO_REGISTRY in message else code), message
 
 
 def _said(message: str) -> str:

@@ -75,6 +75,15 @@ def model_id_of(source: str | None) -> str | None:
     return found[1] if found else None
 
 
+def is_version(source: str | None) -> bool:
+    """Whether the ``source`` of a version names another version, of which it is a copy.
+
+    >>> is_version("models:/wine/3"), is_version("models:/m-1f00"), is_version("/srv/models")
+    (True, False, False)
+    """
+    return re.fullmatch(r"models:/[^/]+/[0-9]+", source or "") is not None
+
+
 def _pairs(*owner: Any, pairs: Iterable[wire.Pair]) -> list[Row]:
     return [(*owner, pair.key, pair.value) for pair in pairs]
 
@@ -242,7 +251,7 @@ def _model_version(workspace: str, it: wire.ModelVersion) -> Row:
         known(it.current_stage),
         known(it.source),
         known(it.run_id),
-        known(it.model_id) or model_id_of(it.source),
+        (None if is_version(it.source) else known(it.model_id)) or model_id_of(it.source),
         known(it.status),
         known(it.status_message),
         known(it.run_link),
