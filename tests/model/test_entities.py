@@ -219,6 +219,17 @@ def test_images_and_tables_are_known_by_how_mlflow_logs_them(tmp_path: Path) -> 
     assert "name" not in told[others[-1]]
 
 
+def test_the_use_of_a_dataset_has_the_tags_that_the_run_gave_it(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        ("input_tags", {"input_uuid": "ir1", "name": name, "value": "1"}) for name in ("b", "a")
+    ]
+    document = document_of(tmp_path, *rows)
+    (first,) = found(document, "used", activity="mlflow:Creation.run--r1", entity="mlflow:Dataset.wine--abc")
+    assert (first["role"], first["tag"]) == ("m2p:training", ["a = 1", "b = 1"])
+    (second,) = found(document, "used", activity="mlflow:Creation.run--r2", entity="mlflow:Dataset.wine--abc")
+    assert second["tag"] == "other = x" and "role" not in second
+
+
 def version(number: int, source: str, **columns: object) -> Row:
     row = {"name": "net", "workspace": "default", "version": number, "creation_time": 10 + number, **columns}
     return "model_versions", {"current_stage": "None", "source": source, **row}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlflow2prov.model.declare import (
     Element,
     Event,
@@ -164,15 +166,21 @@ DATASETS = Event(
 
 DATASET_INPUTS = Event(
     name="dataset_inputs",
-    doc="A run used a dataset in a context.",
+    doc="A run used a dataset in a context, with the tags that it gave to this use.",
     rows="""
-        SELECT DISTINCT r.creation_ref, d.dataset_ref, word(present(i.context)) AS role
+        SELECT r.creation_ref, d.dataset_ref, word(present(i.context)) AS role,
+               list_sort(list(DISTINCT concat(i.tag, ' = ', i.tag_value)) FILTER (i.tag IS NOT NULL)) AS tags
         FROM mlflow_dataset_input i
         JOIN runs r ON r.run_id = i.run_id
         JOIN datasets d ON d.name = i.name AND d.digest = i.digest
-        ORDER BY ALL
+        GROUP BY ALL ORDER BY ALL
     """,
-    relations=(used("creation_ref", "dataset_ref", "=role"),),
+    relations=(
+        replace(
+            used("creation_ref", "dataset_ref", "=role"),
+            attributes={"tag": text("coalesce(tags, [])", many=True)},
+        ),
+    ),
 )
 
 ALL_ARTIFACTS = Event(

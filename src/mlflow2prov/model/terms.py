@@ -200,7 +200,7 @@ ATTRIBUTES: dict[str, str] = {
     "step": "The step of the point, of the image, or of the run when it took a model in or put it out.",
     "swhid": "The identifier of the object in the Software Heritage archive.",
     "system": "The system that ran the job.",
-    "tag": "A tag of the trace that is not one of MLflow's own: `key = value`.",
+    "tag": "A tag of the trace that is not one of MLflow's own, or of the use of a dataset: `key = value`.",
     "tagger": "The name of the person who made the tag.",
     "text": "The text of the prompt; that of a chat as MLflow's JSON.",
     "timestamp": "When the point or the image was logged.",

@@ -70,11 +70,13 @@ MLFLOW = (
     ),
     _table(
         "mlflow_dataset_input",
-        "a dataset that a run took in, one row for each context (NULL where it has none)",
+        "a dataset that a run took in, one row for each context and each other tag (NULL where it has none)",
         run_id=_NAME,
         name=_TEXT,
         digest=_TEXT,
         context=_TEXT,
+        tag=_TEXT,
+        tag_value=_TEXT,
     ),
     _table(
         "mlflow_logged_model",

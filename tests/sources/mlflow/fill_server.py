@@ -67,7 +67,7 @@ def fill_models(client: MlflowClient, made: dict) -> None:
     with mlflow.start_run() as run:
         wine = mlflow.data.from_numpy(table, name="wine")
         mlflow.log_input(wine, context="training")
-        mlflow.log_input(mlflow.data.from_numpy(table + 1, name="rest"))
+        mlflow.log_input(mlflow.data.from_numpy(table + 1, name="rest"), tags={"split": "0.8", "by": "ann é"})
         signature = mlflow.models.infer_signature(table, table)
         needs = ["numpy==1.0", "mlflow"]
         info = mlflow.pyfunc.log_model(

@@ -300,11 +300,13 @@ def _fill_datasets(client: MlflowClient, made: dict[str, str]) -> None:
     import numpy as np
     from mlflow.entities import DatasetInput, InputTag
 
-    def taken(name: str, *contexts: str) -> DatasetInput:
+    def taken(name: str, *contexts: str, **others: str) -> DatasetInput:
         dataset = mlflow.data.from_numpy(np.arange(4.0), name=name)._to_mlflow_entity()
-        return DatasetInput(dataset, [InputTag("mlflow.data.context", context) for context in contexts])
+        tags = [InputTag("mlflow.data.context", context) for context in contexts]
+        return DatasetInput(dataset, tags + [InputTag(key, value) for key, value in others.items()])
 
-    client.log_inputs(made["parent"], [taken("train set", "training"), taken("plain")])
+    plain = taken("plain", split="0.8", by="ann é")
+    client.log_inputs(made["parent"], [taken("train set", "training"), plain])
     client.log_inputs(made["child"], [taken("train set", "validation")])
 
 

@@ -170,6 +170,8 @@ def test_datasets_have_a_row_for_each_context(store: MadeStore, tables: Tables) 
         (parent, "plain", None),
         (child, "train set", "validation"),
     }
+    tags = {(row["name"], row["tag"], row["tag_value"]) for row in tables["mlflow_dataset_input"]}
+    assert tags == {("train set", None, None), ("plain", "by", "ann é"), ("plain", "split", "0.8")}
 
 
 def test_logged_models_are_those_that_the_client_tells(store: MadeStore, tables: Tables) -> None:

@@ -151,6 +151,8 @@ def test_datasets_and_links_are_read(store: FileStore, tables: Tables) -> None:
     made = store.made
     inputs = {(row["run_id"], row["name"], row["context"]) for row in tables["mlflow_dataset_input"]}
     assert inputs == {(made["trainer"], "wine", "training"), (made["trainer"], "rest", None)}
+    tags = {(row["name"], row["tag"], row["tag_value"]) for row in tables["mlflow_dataset_input"]}
+    assert tags == {("wine", None, None), ("rest", "by", "ann é"), ("rest", "split", "0.8")}
     wine = only(tables, "mlflow_dataset", name="wine")[0]
     assert json.loads(wine["profile"])["features_size"] == 6 and "mlflow_tensorspec" in wine["schema"]
     links = {tuple(row.values()) for row in tables["mlflow_model_link"]}
@@ -558,7 +560,7 @@ def test_a_store_of_mlflow_2_5_is_read(tmp_path: Path, caplog: pytest.LogCapture
     assert found["mlflow_run"][0]["deleted_ms"] == 1660000002000
     assert found["mlflow_dataset"][0]["source"] == '{"uri": "x"}'
     assert [tuple(row.values()) for row in found["mlflow_dataset_input"]] == [
-        ("r2", "wine", "d1", "training")
+        ("r2", "wine", "d1", "training", None, None)
     ]
     assert found["mlflow_registered_model_alias"][0]["version"] == 3
     assert found["mlflow_model_version"][0]["deleted_ms"] == 9

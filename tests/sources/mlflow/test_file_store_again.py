@@ -215,7 +215,7 @@ def test_inputs_follow_the_datasets_that_they_name(store: Store) -> None:
     store.begin()
     store.write("1/datasets/d2/meta.yaml", "name: rest\ndigest: d2\nsource_type: local\nsource: '{}'\n")
     store.require("1/a", "1/b", "1/c")
-    assert ("b", "rest", "d2", None) in store.known.rows["mlflow_dataset_input"]
+    assert ("b", "rest", "d2", None, None, None) in store.known.rows["mlflow_dataset_input"]
 
 
 def test_what_has_troubles_is_read_and_said_each_time(store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -97,6 +97,8 @@ def test_runs_are_read_once_each_with_deleted_and_failed_ones(server: MlflowServ
 def test_datasets_are_read_with_their_contexts(server: MlflowServer, tables: Tables) -> None:
     inputs = {(row["name"], row["context"]) for row in tables["mlflow_dataset_input"]}
     assert inputs == {("wine", "training"), ("rest", None)}
+    tags = [(row["tag"], row["tag_value"]) for row in tables["mlflow_dataset_input"] if row["name"] == "rest"]
+    assert sorted(tags) == [("by", "ann é"), ("split", "0.8")]
     assert {row["name"] for row in tables["mlflow_dataset"]} == {"wine", "rest"}
 
 

@@ -12,7 +12,7 @@ from mlflow2prov.sources.mlflow import database
 from mlflow2prov.sources.mlflow.artifacts import read_artifacts
 from mlflow2prov.sources.mlflow.database_query import Database, Query, Schema
 from mlflow2prov.sources.mlflow.database_reading import Reading
-from mlflow2prov.sources.mlflow.database_tables import READINGS
+from mlflow2prov.sources.mlflow.database_tables import OTHER_INPUT_TAGS, READINGS
 from mlflow2prov.sources.mlflow.trace_places import SpanPlaces
 from mlflow2prov.sources.tables import Batches, Kind
 
@@ -28,7 +28,7 @@ _COUNTED = {
     "mlflow_param": ("t.run_uuid", None),
     "mlflow_dataset_input": (
         "i.destination_id",
-        "inputs AS i WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
+        f"inputs AS i LEFT JOIN {OTHER_INPUT_TAGS} WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
     ),
 }
 """The tables whose rows are only ever added, the column of the run that they belong to, and what stands behind FROM

@@ -76,6 +76,10 @@ _DELETED = "@same(v.current_stage, 'Deleted_Internal')"
 _NAME_TAG = "(SELECT n.value FROM tags AS n WHERE n.run_uuid = r.run_uuid AND @same(n.key, 'mlflow.runName'))"
 RUN_NAME = f"coalesce({known('r.name')}, {known(_NAME_TAG)})"
 """The name of a run, as MLflow shows it."""
+OTHER_INPUT_TAGS = (
+    "input_tags AS o ON o.input_uuid = i.input_uuid AND NOT (@same(o.name, 'mlflow.data.context'))"
+)
+"""The tags of an input of a run, but for its context; each of them is a row of ``mlflow_dataset_input``."""
 _STATUS = (
     "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED'"
     " ELSE 'UNSPECIFIED' END"
@@ -134,15 +138,18 @@ READINGS: tuple[Reading, ...] = (
     ),
     Reading(
         table="mlflow_dataset_input",
-        tables={"i": "inputs", "d": "datasets", "c": "input_tags"},
+        tables={"i": "inputs", "d": "datasets", "c": "input_tags", "o": "input_tags"},
         source="inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id"
         " LEFT JOIN input_tags AS c ON c.input_uuid = i.input_uuid AND @same(c.name, 'mlflow.data.context')"
+        f" LEFT JOIN {OTHER_INPUT_TAGS}"
         " WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN'",
         columns={
             "run_id": ("i.destination_id",),
             "name": ("d.name",),
             "digest": ("d.digest",),
             "context": ("c.value",),
+            "tag": ("o.name",),
+            "tag_value": ("o.value",),
         },
         rows=NARROW_ROWS,
         part="datasets",

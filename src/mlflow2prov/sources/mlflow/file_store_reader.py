@@ -225,18 +225,16 @@ class StoreReader:
                 if source not in datasets:
                     self._files.note(Trouble.NO_DATASET, place)
                     continue
-                tags = meta.get("tags")
-                context = tags.get(_CONTEXT) if isinstance(tags, Mapping) else None
-                name, digest = datasets[source]
-                yield from self._rows.add(
-                    "mlflow_dataset_input",
-                    meta,
-                    place,
-                    run_id=run_id,
-                    name=name,
-                    digest=digest,
-                    context=context,
-                )
+                yield from self._dataset_input(run_id, *datasets[source], meta, place)
+
+    def _dataset_input(self, run_id: str, name: str, digest: str, meta: Meta, place: bytes) -> Batches:
+        """A row for each tag of an input but for its context, one where there is no such tag."""
+        told_tags = meta.get("tags")
+        tags = dict(told_tags) if isinstance(told_tags, Mapping) else {}
+        fixed = {"run_id": run_id, "name": name, "digest": digest, "context": tags.pop(_CONTEXT, None)}
+        others: list[tuple[str | None, object]] = [*sorted(tags.items())]
+        for tag, value in others or [(None, None)]:
+            yield from self._rows.add("mlflow_dataset_input", meta, place, **fixed, tag=tag, tag_value=value)
 
     def _outputs(self, run_id: str, folder: bytes) -> Batches:
         for inner in sorted(self._files.listing(folder).folders):

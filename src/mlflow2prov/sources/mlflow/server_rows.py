@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow2prov.sources.columns import column
@@ -115,8 +116,9 @@ def _dataset_inputs(run: wire.Run) -> list[Row]:
     rows: dict[Row, None] = {}
     for taken in run.inputs.dataset_inputs:
         contexts = [tag.value for tag in taken.tags if tag.key == _CONTEXT] or [None]
-        for context in contexts:
-            rows[(run.info.run_id, taken.dataset.name, taken.dataset.digest, context)] = None
+        others: list[Row] = [(tag.key, tag.value) for tag in taken.tags if tag.key != _CONTEXT]
+        for context, other in product(contexts, others or [(None, None)]):
+            rows[(run.info.run_id, taken.dataset.name, taken.dataset.digest, context, *other)] = None
     return list(rows)
 
 
