@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.model.made_stores import Row, document_of, found, of_type, related, run, tags
 
+from mlflow2prov import load
+
 
 def point(key: str, step: int = 0) -> tuple[str, dict[str, object]]:
     """The row of a metric's point of run r1."""
@@ -290,3 +292,61 @@ def test_a_metric_of_a_logged_model_comes_from_the_dataset_that_it_was_measured_
     assert {it for it in derived if it[0].startswith("Metric.")} == {
         ("Metric.m-2D1--r2--acc--1--50--0.5", "Dataset.wine--abc", "Creation.run--r2")
     }
+
+
+def test_each_checkpoint_of_a_run_has_its_own_params_and_metrics(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        ("registered_models", {"name": "net", "workspace": "default"}),
+        ("params", {"run_uuid": "r1", "key": "seed", "value": "7"}),
+    ]
+    for step, value in ((0, 0.5), (10, 0.7)):
+        model_id = "m-" + f"{step:x}" * 32
+        model = {"model_id": model_id, "experiment_id": 7, "name": "net", "source_run_id": "r1", "status": 2}
+        model |= {"artifact_location": f"/art/{model_id}", "lifecycle_stage": "active"}
+        model |= {"creation_timestamp_ms": 1, "last_updated_timestamp_ms": 1}
+        point = {"model_id": model_id, "experiment_id": 7, "run_id": "r1", "metric_step": step}
+        point |= {"metric_timestamp_ms": 50 + step, "metric_value": value}
+        key = {
+            "run_uuid": "r1",
+            "key": "acc",
+            "step": step,
+            "timestamp": 50 + step,
+            "value": value,
+            "is_nan": 0,
+        }
+        rows += [("logged_models", model), ("metrics", key)]
+        rows += [("logged_model_metrics", {**point, "metric_name": "acc"})]
+        if step:
+            rows += [("logged_model_metrics", {**point, "metric_name": "late"})]
+            rows += [("metrics", {**key, "key": "late"}), ("metrics", {**key, "key": "whole"})]
+        param = {"model_id": model_id, "experiment_id": 7, "param_key": "at", "param_value": str(step)}
+        rows += [("logged_model_params", param), version(step + 1, f"models:/{model_id}", run_id="r1")]
+    rows += [version(30, "models:/net/1", run_id="r1")]
+    document_of(tmp_path, *rows)
+    with load(tmp_path / "made.json") as graph:
+        told = {}
+        for name in (
+            "models:/net/1",
+            "models:/net/11",
+            "models:/net/30",
+            "models:/m-" + "0" * 32,
+            "runs:/r1",
+        ):
+            page = {part.name: part for part in graph.why(name).parts}
+            told[name] = [{row[0]: row[1] for row in page[part].rows} for part in ("params", "metrics")]
+        params = {"p": "", "seed": "7"}
+        first = [
+            {"at": "0", **params},
+            {"acc": 0.5, "whole": 0.7},
+        ]  # m and late are of other models of the run
+        assert told["models:/net/1"] == told["models:/net/30"] == told["models:/m-" + "0" * 32] == first
+        assert told["models:/net/11"] == [{"at": "10", **params}, {"acc": 0.7, "late": 0.7, "whole": 0.7}]
+        assert told["runs:/r1"] == [params, {"acc": 0.7, "late": 0.7, "whole": 0.7, "m": -float("inf")}]
+        asked = graph.ask("metrics-of-model", model="models:/net/1").to_pylist()
+        assert {row["name"]: row["step"] for row in asked} == {"acc": 0, "whole": 10}
+        asked = graph.ask("params-of-model", model="models:/net/30").to_pylist()
+        assert {row["name"]: row["value"] for row in asked} == first[0]
+        (same,) = (
+            part for part in graph.compare("models:/net/1", "models:/net/30").parts if part.name == "metrics"
+        )
+        assert {row[-1] for row in same.rows} == {"same"}

@@ -10,6 +10,7 @@ from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.pages import Page, Part
 from mlflow2prov.graph.references import resolve
 from mlflow2prov.graph.why import Telling
+from mlflow2prov.graph.why_parts import RECORDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,7 @@ ASPECTS = (
         name="params",
         title="Parameters",
         sql=_both(
-            "SELECT k.name, min(k.value) AS value FROM SIDE s JOIN {hadMember} h ON h.collection = s.run "
-            "JOIN {Param: name, value} k ON k.id = h.entity GROUP BY k.name",
+            f"SELECT k.name, min(k.value) AS value FROM SIDE s JOIN {{known_param}} k ON k.id = {RECORDED} GROUP BY k.name",
             "name",
             "value",
         ),
@@ -110,9 +110,8 @@ ASPECTS = (
         name="metrics",
         title="Metrics",
         sql=_both(
-            "SELECT m.name AS metric, first(m.value ORDER BY m.metric) AS value FROM SIDE s JOIN {run_metric} m "
-            "ON m.run = s.run "
-            "GROUP BY m.name",
+            "SELECT m.name AS metric, first(m.value ORDER BY m.metric) AS value FROM SIDE s "
+            f"JOIN {{known_metric}} m ON m.id = {RECORDED} GROUP BY m.name",
             "metric",
             "value",
         ),

@@ -148,6 +148,30 @@ PIECES: dict[str, str] = {
     "SELECT d.generatedEntity, x.run, x.creation FROM {wasDerivedFrom} d "
     "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity "
     "JOIN {wasGeneratedBy} g ON g.entity = d.usedEntity JOIN {execution} x ON x.creation = g.activity)",
+    # Of versions, copies of them and logged models: the logged model, and the run that made it.
+    "own_model": "(WITH RECURSIVE w AS (SELECT l.id, l.id AS model FROM {LoggedModel} l UNION "
+    "SELECT d.generatedEntity, w.model FROM w JOIN {wasDerivedFrom} d ON d.usedEntity = w.id "
+    "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity) "
+    "SELECT w.id, w.model, x.run FROM w LEFT JOIN {wasGeneratedBy} g ON g.entity = w.model "
+    "LEFT JOIN {execution} x ON x.creation = g.activity)",
+    "recorded_by": "(SELECT version AS id, run FROM {made_of} UNION SELECT run, run FROM {execution} UNION "
+    "SELECT id, run FROM {own_model} WHERE id = model)",
+    "own_param": "(SELECT DISTINCT o.id, k.name, k.value FROM {own_model} o JOIN {hadMember} h ON h.collection = o.model "
+    "JOIN {Param: name, value} k ON k.id = h.entity)",
+    # Of a version, a logged model or a run: what is recorded of the model itself comes before what is of its run.
+    "known_param": "(SELECT id, name, value FROM {own_param} UNION SELECT b.id, k.name, k.value FROM {recorded_by} b "
+    "JOIN {hadMember} h ON h.collection = b.run JOIN {Param: name, value} k ON k.id = h.entity "
+    "ANTI JOIN {own_param} o ON o.id = b.id AND o.name = k.name)",
+    "model_metric": "(SELECT h.collection AS model, x.run, k.id AS metric, k.name, TRY_CAST(k.value AS DOUBLE) AS value, "
+    "k.step FROM {Metric: name, value, step, is_latest} k JOIN {hadMember} h ON h.entity = k.id "
+    "JOIN {LoggedModel} l ON l.id = h.collection JOIN {wasGeneratedBy} g ON g.entity = k.id "
+    "JOIN {execution} x ON x.creation = g.activity WHERE coalesce(k.is_latest, 'true') = 'true')",
+    # A metric of the run that was measured of another model of it, such as a later checkpoint, is none of this one's.
+    "known_metric": "(SELECT o.id, k.metric, k.name, k.value, k.step FROM {own_model} o JOIN {model_metric} k "
+    "ON k.model = o.model AND k.run = o.run UNION SELECT b.id, k.metric, k.name, k.value, k.step FROM {recorded_by} b "
+    "JOIN {run_metric} k ON k.run = b.run ANTI JOIN (SELECT o.id, t.name FROM {own_model} o JOIN {own_model} i "
+    "ON i.run = o.run AND i.id = i.model JOIN {model_metric} t ON t.model = i.model AND t.run = i.run) a "
+    "ON a.id = b.id AND a.name = k.name)",
     "made_in": "(SELECT DISTINCT version, creation FROM {made_of} UNION "
     "SELECT d.generatedEntity, g.activity FROM {wasDerivedFrom} d "
     "JOIN {RegisteredModelVersion} v ON v.id = d.generatedEntity JOIN {wasGeneratedBy} g ON g.entity = d.usedEntity)",

@@ -126,19 +126,20 @@ QUESTIONS = (
         about=_VERSION,
         parameters=(MODEL,),
         columns={"name": "the parameter", "value": "its value"},
-        sql="SELECT DISTINCT k.name, k.value FROM {made_of} m JOIN {hadMember} h ON h.collection = m.run "
-        "JOIN {Param: name, value} k ON k.id = h.entity WHERE m.version = $model ORDER BY ALL",
+        note="A parameter of the model itself goes before one of its run.",
+        sql="SELECT DISTINCT name, value FROM {known_param} WHERE id = $model ORDER BY ALL",
     ),
     Question(
         name="metrics-of-model",
         topic="Models",
-        title="Which metrics had the run that made a model version, at last?",
+        title="Which metrics had a model version, or the run that made it, at last?",
         about=_VERSION,
         parameters=(MODEL,),
         columns={"name": "the metric", "value": "its last value", "step": "at which step"},
         varies=("value",),
-        sql="SELECT DISTINCT k.name, k.value, TRY_CAST(k.step AS BIGINT) AS step FROM {made_of} m "
-        "JOIN {run_metric} k ON k.run = m.run WHERE m.version = $model ORDER BY ALL",
+        note="Of several models of one run, such as checkpoints, each has its own metrics.",
+        sql="SELECT DISTINCT name, value, TRY_CAST(step AS BIGINT) AS step FROM {known_metric} "
+        "WHERE id = $model ORDER BY ALL",
     ),
     Question(
         name="environment-of-model",

@@ -51,11 +51,17 @@ class Gap:
 
 
 _DATA = "(SELECT DISTINCT u.activity, u.entity AS dataset, u.role FROM {used} u JOIN {Dataset} d ON d.id = u.entity)"
-_PARAMS = (
-    "(SELECT h.collection AS run, k.name, min(k.value) AS value FROM {hadMember} h "
-    "JOIN {Param: name, value} k ON k.id = h.entity GROUP BY ALL)"
+_PARAMS = "(SELECT id, name, min(value) AS value FROM {known_param} GROUP BY ALL)"
+_METRICS = (
+    "(SELECT id, name, first(value ORDER BY metric) AS value, max(TRY_CAST(step AS BIGINT)) AS step "
+    "FROM {known_metric} GROUP BY ALL)"
 )
-_METRICS = "(SELECT run, name, first(value) AS value, max(TRY_CAST(step AS BIGINT)) AS step FROM {run_metric} GROUP BY ALL)"
+RECORDED = (
+    "CASE WHEN s.version IS NULL AND s.thing IN (SELECT id FROM {LoggedModel}) THEN s.thing "
+    "ELSE coalesce(s.version, s.run) END"
+)
+"""What the params and metrics are recorded of that tell of the subject: a version, a logged model or a run."""
+_RECORDED_BEFORE = "coalesce(s.before_version, s.before_run)"
 _MODELS = "(SELECT id FROM {LoggedModel} UNION SELECT id FROM {ModelArtifact})"
 
 SECTIONS = (
@@ -170,16 +176,16 @@ SECTIONS = (
         sql=f"WITH known AS {_PARAMS} SELECT p.name, p.value, b.value AS before, "
         "CASE WHEN s.before_run IS NULL THEN NULL WHEN b.name IS NULL THEN 'new' WHEN b.value = p.value THEN "
         "'as before' "
-        "ELSE 'changed' END AS change FROM {subject} s JOIN known p ON p.run = s.run "
-        "LEFT JOIN known b ON b.run = s.before_run AND b.name = p.name ORDER BY p.name",
+        f"ELSE 'changed' END AS change FROM {{subject}} s JOIN known p ON p.id = {RECORDED} "
+        f"LEFT JOIN known b ON b.id = {_RECORDED_BEFORE} AND b.name = p.name ORDER BY p.name",
     ),
     Section(
         name="metrics",
         title="With which result",
         empty="No metric is recorded.",
         sql=f"WITH known AS {_METRICS} SELECT p.name AS metric, p.value, p.step, b.value AS before, "
-        "p.value - b.value AS difference FROM {subject} s JOIN known p ON p.run = s.run "
-        "LEFT JOIN known b ON b.run = s.before_run AND b.name = p.name ORDER BY p.name",
+        f"p.value - b.value AS difference FROM {{subject}} s JOIN known p ON p.id = {RECORDED} "
+        f"LEFT JOIN known b ON b.id = {_RECORDED_BEFORE} AND b.name = p.name ORDER BY p.name",
     ),
     Section(
         name="environment",
@@ -333,14 +339,13 @@ GAPS = (
         name="params",
         missing="parameters",
         mend="log them: mlflow.log_params, or mlflow.autolog()",
-        known="SELECT count(*) > 0 FROM {subject} s JOIN {hadMember} m ON m.collection = s.run JOIN {Param} p "
-        "ON p.id = m.entity",
+        known=f"SELECT count(*) > 0 FROM {{subject}} s JOIN {{known_param}} p ON p.id = {RECORDED}",
     ),
     Gap(
         name="metrics",
         missing="metrics",
         mend="log them: mlflow.log_metrics",
-        known="SELECT count(*) > 0 FROM {subject} s JOIN {run_metric} m ON m.run = s.run",
+        known=f"SELECT count(*) > 0 FROM {{subject}} s JOIN {{known_metric}} m ON m.id = {RECORDED}",
     ),
     Gap(
         name="environment",

@@ -560,7 +560,7 @@ def test_a_store_of_mlflow_2_5_is_read(tmp_path: Path, caplog: pytest.LogCapture
     assert found["mlflow_run"][0]["deleted_ms"] == 1660000002000
     assert found["mlflow_dataset"][0]["source"] == '{"uri": "x"}'
     assert [tuple(row.values()) for row in found["mlflow_dataset_input"]] == [
-        ("r2", "wine", "d1", "training", None, None)
+        ("r2", "wine", "d1", "training", "other", "x")
     ]
     assert found["mlflow_registered_model_alias"][0]["version"] == 3
     assert found["mlflow_model_version"][0]["deleted_ms"] == 9
