@@ -62,6 +62,11 @@ RECORDED = (
 )
 """What the params and metrics are recorded of that tell of the subject: a version, a logged model or a run."""
 _RECORDED_BEFORE = "coalesce(s.before_version, s.before_run)"
+_OWNERS = (
+    "(SELECT run AS id FROM {subject} UNION "
+    "SELECT o.model FROM {subject} s JOIN {own_model} o ON o.id = coalesce(s.version, s.thing))"
+)
+"""The run and the logged model of the subject, which have params and metrics."""
 _MODELS = "(SELECT id FROM {LoggedModel} UNION SELECT id FROM {ModelArtifact})"
 
 SECTIONS = (
@@ -339,13 +344,15 @@ GAPS = (
         name="params",
         missing="parameters",
         mend="log them: mlflow.log_params, or mlflow.autolog()",
-        known=f"SELECT count(*) > 0 FROM {{subject}} s JOIN {{known_param}} p ON p.id = {RECORDED}",
+        known=f"SELECT count(*) > 0 FROM {_OWNERS} o JOIN {{hadMember}} m ON m.collection = o.id JOIN {{Param}} p "
+        "ON p.id = m.entity",
     ),
     Gap(
         name="metrics",
         missing="metrics",
         mend="log them: mlflow.log_metrics",
-        known=f"SELECT count(*) > 0 FROM {{subject}} s JOIN {{known_metric}} m ON m.id = {RECORDED}",
+        known=f"SELECT count(*) > 0 FROM {_OWNERS} o JOIN {{hadMember}} m ON m.collection = o.id JOIN {{Metric}} p "
+        "ON p.id = m.entity",
     ),
     Gap(
         name="environment",
