@@ -26,7 +26,7 @@ from mlflow2prov.graph.references import REFERENCE_KINDS
 from mlflow2prov.graph.steps import CLASSES, DETAIL, LEADING_ON, STEPS, Step
 from mlflow2prov.graph.store import TABLES
 from mlflow2prov.model.declare import Event, Relation
-from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.ontology import KIND_CLASSES, Described, described, ontology, roles
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, M2P

@@ -22,7 +22,7 @@ from tests.pages import LINK, Block, blocks, broken_links, check_commands, run
 from mlflow2prov import cli
 from mlflow2prov.commands import COMMANDS
 from mlflow2prov.model.declare import Event, Relation
-from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.ontology import described, ontology, ontology_file, roles
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import M2P, XSD

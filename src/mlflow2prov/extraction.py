@@ -325,7 +325,9 @@ def _room(store: Store, sources: str, mlflow_url: str | None) -> AbstractContext
 
 
 def _expand(graph: Graph, sources: str, names: Names, report: Report) -> None:
-    from mlflow2prov.model.expand import EVENTS, Empty, expand, without_rows
+    from mlflow2prov.model.emptiness import Empty, without_rows
+    from mlflow2prov.model.events import EVENTS
+    from mlflow2prov.model.expand import expand
     from mlflow2prov.model.unmapped import READ_BY_COUNTS, report_unmapped
 
     events = watched_items("events", "kinds of events", EVENTS, report)

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from mlflow2prov.graph.store import Store
-from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.lanes import Lanes
 from mlflow2prov.model.readers import words_read_by
 from mlflow2prov.sources.tables import SOURCE_TABLES

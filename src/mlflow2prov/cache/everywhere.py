@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mlflow2prov.model.declare import Event
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.events_extraction import STORES, digest_sql
 from mlflow2prov.model.events_git import GIT_NAMES
 from mlflow2prov.model.events_mlflow import USERS
-from mlflow2prov.model.expand import EVENTS
 from mlflow2prov.sources.git_points import datasets_of_runs_sql, points_sql
 from mlflow2prov.sources.tables import SOURCE_TABLES
 

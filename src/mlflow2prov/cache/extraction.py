@@ -26,8 +26,10 @@ from mlflow2prov.cache.store_warnings import remembering
 from mlflow2prov.cache.units import OWNED, UNITS
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import TABLES, Store, create_tables
+from mlflow2prov.model.emptiness import Empty, shapes_of
+from mlflow2prov.model.events import attribute_keys
 from mlflow2prov.model.events_extraction import DIGESTS
-from mlflow2prov.model.expand import Empty, Names, attribute_keys, expand, shapes_of
+from mlflow2prov.model.expand import Names, expand
 from mlflow2prov.model.unmapped import count_unmapped, report_counts
 from mlflow2prov.sources.git_warnings import noting
 from mlflow2prov.sources.intake import create_source_tables, keep_one_of_each_name, take_in

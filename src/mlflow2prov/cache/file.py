@@ -28,7 +28,7 @@ from mlflow2prov.errors import GraphError, SourceError, UsageError
 from mlflow2prov.graph.engine_errors import full_disk
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.graph.store import Store, check_replaceable, create_tables
-from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.sources.intake import create_source_tables
 from mlflow2prov.sources.tables import SOURCE_TABLES
 

@@ -8,40 +8,36 @@ set-based; what is held in memory is what DuckDB holds, within the store's limit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlflow2prov.graph.graph import VOCABULARY_PREFIX, Graph, declare_prefixes
 from mlflow2prov.graph.store import ARGUMENT_COLUMNS
+from mlflow2prov.model.attribute_sql import (
+    attributes_of,
+    filtered,
+    local_name,
+    qualified_name,
+    role_of,
+    with_share,
+)
 from mlflow2prov.model.bulk import pieces, table_of
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
 from mlflow2prov.model.driven import has_no_rows
-from mlflow2prov.model.events_code import CODE_EVENTS
-from mlflow2prov.model.events_data import DATA_EVENTS, DATASET_EVENTS
-from mlflow2prov.model.events_evaluation import EVALUATION_EVENTS
-from mlflow2prov.model.events_extraction import EXTRACTION_EVENTS
-from mlflow2prov.model.events_files import FILE_EVENTS
-from mlflow2prov.model.events_git import GIT_EVENTS
-from mlflow2prov.model.events_ledger import LEDGER_EVENTS, LEDGER_FACTS
-from mlflow2prov.model.events_mlflow import FACTS, RUN_EVENTS
-from mlflow2prov.model.events_models import MODEL_EVENTS
-from mlflow2prov.model.events_prompts import PROMPT_EVENTS
-from mlflow2prov.model.events_surroundings import SURROUNDING_EVENTS
-from mlflow2prov.model.events_traces import TRACE_EVENTS
-from mlflow2prov.model.events_trees import TREE_EVENTS
+from mlflow2prov.model.emptiness import Empty
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.ids import MACROS
 from mlflow2prov.model.lanes import Lanes
 from mlflow2prov.model.readers import read_last_by, words_of, words_read_by
-from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT, QUALIFIED_NAME
+from mlflow2prov.prov.namespaces import AGENT, EXTRACTION, GIT
 from mlflow2prov.prov.records import KIND_BY_NAME
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from mlflow2prov.graph.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -49,28 +45,6 @@ _LARGE = 100_000
 """Rows from which on it is worth while to drop a table."""
 _MANY = 10_000
 """Rows from which on an event is looked at before it is expanded."""
-_RARE = 0.1
-"""The share of the rows of such an event below which an attribute is rarely there."""
-
-EVENTS: tuple[Event, ...] = (
-    *FACTS,
-    *LEDGER_FACTS,
-    *GIT_EVENTS,
-    *TREE_EVENTS,
-    *DATA_EVENTS,
-    *RUN_EVENTS,
-    *FILE_EVENTS,
-    *DATASET_EVENTS,
-    *MODEL_EVENTS,
-    *CODE_EVENTS,
-    *PROMPT_EVENTS,
-    *SURROUNDING_EVENTS,
-    *EVALUATION_EVENTS,
-    *TRACE_EVENTS,
-    *LEDGER_EVENTS,
-    *EXTRACTION_EVENTS,
-)
-"""Every provenance event, in the order of a document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,47 +70,6 @@ class Names:
         """
         iris = dict.fromkeys((self.repository or "", *self.more_repositories))
         return {iri: f"repo{number if number > 1 else ''}" for number, iri in enumerate(iris, 1)}
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """What spares an interpreter to look at events without rows (see :mod:`mlflow2prov.model.driven`).
-
-    Attributes:
-        names: of source tables and events without rows.
-        shapes: the columns of each event's rows, with their types, as an earlier expansion had them.
-        settled: events whose records nobody asks for: others refer to what they name.
-        is_frugal: an event without rows is looked at only where another one, or ``asked``, reads its rows; and
-            rows that nothing reads any more, of events and of sources, are dropped.
-        asked: SQL that reads rows afterwards.
-    """
-
-    names: frozenset[str] = frozenset()
-    shapes: Mapping[str, str] = field(default_factory=dict)
-    settled: frozenset[str] = frozenset()
-    is_frugal: bool = False
-    asked: str = ""
-
-
-def without_rows(store: Store, sources: str) -> frozenset[str]:
-    """Return the names of the source tables of a schema that have no rows."""
-    rows = store.run(
-        "SELECT table_name FROM duckdb_tables() WHERE concat(database_name, '.', schema_name) = ? "
-        "AND estimated_size = 0",
-        [sources],
-    )
-    return frozenset(name for (name,) in rows)
-
-
-def shapes_of(graph: Graph, sources: str, events: Iterable[Event] = EVENTS) -> dict[str, str]:
-    """Return the columns of each event's rows, with their types, in a schema that was expanded."""
-    rows = graph.store.run(
-        "SELECT table_name, string_agg(concat('\"', column_name, '\" ', data_type), ', ' ORDER BY column_index) "
-        "FROM duckdb_columns() WHERE concat(database_name, '.', schema_name) = ? GROUP BY table_name",
-        [sources],
-    )
-    names = {event.name for event in events}
-    return {name: columns for name, columns in rows if name in names}
 
 
 def expand(
@@ -329,14 +262,14 @@ class _Interpreter:
     def _insert_name(self, view: str, alias: str, element: Element) -> None:
         where = f" WHERE {element.when}" if element.when else ""
         prefix = element.prefix[1:] if element.prefix.startswith("=") else f"'{element.prefix}'"
-        self._insert("name", f"SELECT {alias}, {prefix}, {_local_name(element.name)} FROM {view}{where}")
+        self._insert("name", f"SELECT {alias}, {prefix}, {local_name(element.name)} FROM {view}{where}")
 
     def _insert_elements(self, event: Event, count: int | None) -> None:
         """Tell what the rows of an event stand for, so many where it is known."""
         parts = self._pieces(event, count)
         column = event.bulky.column if event.bulky else None
         for alias, element in event.elements.items():
-            attributes = [pair for pair in _attributes(element) if parts or pair[1].sql != column]
+            attributes = [pair for pair in attributes_of(element) if parts or pair[1].sql != column]
             listed = self._attribute_list(self._settled(event.name, count, attributes, column))
             for rows in parts or [event.name]:
                 self._insert_element(rows, alias, element, listed)
@@ -382,7 +315,7 @@ class _Interpreter:
         counts = self._cursor.execute(f"SELECT {looks} FROM {view}").fetchone() or ()
         there = dict(zip(open_ones, counts, strict=True))
         return [
-            (name, _settled(attribute, there[position] / total) if position in there else attribute)
+            (name, with_share(attribute, there[position] / total) if position in there else attribute)
             for position, (name, attribute) in enumerate(attributes)
             if there.get(position) != 0
         ]
@@ -394,9 +327,9 @@ class _Interpreter:
         conditions = [f"({arguments[n]}) IS NOT NULL" for n in sorted(needed)]
         if relation.when:
             conditions.append(f"({relation.when})")
-        attributes = [("prov:type", _qualified_name(name)) for name in relation.types]
+        attributes = [("prov:type", qualified_name(name)) for name in relation.types]
         if relation.role:
-            attributes.append(("prov:role", _role(relation.role)))
+            attributes.append(("prov:role", role_of(relation.role)))
         attributes += [(f"m2p:{name}", attribute) for name, attribute in relation.attributes.items()]
         columns = [*arguments, *["NULL"] * (len(ARGUMENT_COLUMNS) - len(arguments))]
         self._insert(
@@ -421,7 +354,7 @@ class _Interpreter:
             is_missing = f"({single[optional[0]][1].sql}) IS NULL"
             listed = f"CASE WHEN {is_missing} THEN [{without}] ELSE {listed} END"
         elif optional:
-            listed = _filtered([attribute for _, attribute in single], pairs)
+            listed = filtered([attribute for _, attribute in single], pairs)
         for name, attribute in attributes:
             if attribute.many:
                 there = f"list_filter({attribute.expression}, lambda a: a IS NOT NULL)"
@@ -434,92 +367,3 @@ class _Interpreter:
     def _pair(self, name: str, attribute: Attribute) -> str:
         key = self._keys.setdefault((name, attribute.datatype), len(self._keys) + 1)
         return f"{{k: {key}::INTEGER, v: {attribute.expression}}}"
-
-
-def _attributes(element: Element) -> list[tuple[str, Attribute]]:
-    """The attributes of an element by their names, with its types and its label."""
-    return [
-        *(("prov:type", _qualified_name(name)) for name in element.types),
-        ("prov:label", Attribute(element.label, always=True, ready=element.label_is_ready)),
-        *((f"m2p:{name}", attribute) for name, attribute in element.attributes.items()),
-    ]
-
-
-def _settled(attribute: Attribute, share: float) -> Attribute:
-    """The attribute, given in what share of the rows it is there."""
-    return replace(attribute, always=share == 1, rare=share < _RARE)
-
-
-def _filtered(attributes: Sequence[Attribute], pairs: Sequence[str]) -> str:
-    """The SQL of the list of those pairs whose values are there.
-
-    A list is filtered in those rows only that lack what is common, or have what is rare.
-    """
-    filtered = f"list_filter([{', '.join(pairs)}], lambda a: a.v IS NOT NULL)"
-    if not any(attribute.rare for attribute in attributes):
-        return filtered
-    optional = [attribute for attribute in attributes if not attribute.always]
-    usual = " AND ".join(f"({it.sql}) IS {'' if it.rare else 'NOT '}NULL" for it in optional)
-    common = ", ".join(pair for pair, it in zip(pairs, attributes, strict=True) if not it.rare)
-    return f"CASE WHEN {usual} THEN [{common}] ELSE {filtered} END"
-
-
-def _local_name(parts: tuple[str, ...]) -> str:
-    word, *rest = parts
-    pieces = [piece[1:] if piece.startswith("=") else f"part(({piece})::VARCHAR)" for piece in rest]
-    joined = ", '--', ".join(pieces)
-    return f"concat('{word}.', {joined})"
-
-
-def _qualified_name(name: str) -> Attribute:
-    if name.startswith("="):
-        return Attribute(f"({name[1:]})", QUALIFIED_NAME)
-    return Attribute(f"'{name}'", QUALIFIED_NAME, always=True)
-
-
-def _role(role: str) -> Attribute:
-    if role.startswith("="):
-        return Attribute(f"'m2p:' || ({role[1:]})", QUALIFIED_NAME)
-    return Attribute(f"'m2p:{role}'", QUALIFIED_NAME, always=True)
-
-
-def attribute_keys(
-    known: Mapping[tuple[str, str | None], int], events: Iterable[Event] = EVENTS
-) -> dict[tuple[str, str | None], int]:
-    """Return a number for every attribute that events declare, those that are known first.
-
-    >>> attribute_keys({("prov:label", None): 7})["prov:type", "xsd:QName"]
-    8
-    """
-    keys = dict(known)
-    following = max(keys.values(), default=0) + 1
-    for event in events:
-        for named in _attributes_of(event):
-            if named not in keys:
-                keys[named] = following
-                following += 1
-    return keys
-
-
-def _attributes_of(event: Event) -> Iterable[tuple[str, str | None]]:
-    things: tuple[Element | Relation, ...] = (*event.elements.values(), *event.relations)
-    for declared in things:
-        yield from ((word, QUALIFIED_NAME) for word in ("prov:type", "prov:role"))
-        yield "prov:label", None
-        for name, attribute in declared.attributes.items():
-            yield f"m2p:{name}", attribute.datatype
-
-
-def attribute_types(events: Iterable[Event] = EVENTS) -> Mapping[str, Mapping[str, Attribute]]:
-    """Return the attributes of each type of the vocabulary, as the events declare them.
-
-    >>> sorted(attribute_types()["RegisteredModelAlias"])
-    ['name']
-    """
-    found: dict[str, dict[str, Attribute]] = {}
-    for event in events:
-        for element in event.elements.values():
-            for name in element.types:
-                if name.startswith("m2p:"):
-                    found.setdefault(name[4:], {}).update(element.attributes)
-    return found

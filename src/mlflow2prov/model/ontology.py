@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlflow2prov import __version__
 from mlflow2prov.model.declare import Attribute, Element, Event, Relation
-from mlflow2prov.model.expand import EVENTS
+from mlflow2prov.model.events import EVENTS
 from mlflow2prov.model.terms import ATTRIBUTES, ROLES, TYPES
 from mlflow2prov.prov.namespaces import M2P, PROV, XSD
 

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from mlflow2prov.sources.git_launchers import (
+    ALONE,
+    FOLDERS,
+    FOLDERS_OF,
+    INTERPRETERS,
+    LAUNCHERS,
+    PASSED_OVER,
+    PYTHON,
+    RUNNERS,
+    VALUED,
+    VALUED_OF,
+    WITH_MODULES,
+    Interpreter,
+)
 from mlflow2prov.sources.git_shell import simple_commands
 
 _SCRIPTS = re.compile(r".*\.(?:py|ipynb|sh|bash|r|jl|scala|pl|js)", re.IGNORECASE)
@@ -39,174 +52,6 @@ class Named(NamedTuple):
     is_module: bool = False
     folder: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class _Interpreter:
-    """Runs the script that is its first word that is no option.
-
-    Attributes:
-        valued: the options that are followed by a value.
-        ends: fits options after which there is no script.
-        module: fits an option that a module follows, at once or as the next word.
-    """
-
-    valued: frozenset[str] = frozenset()
-    ends: re.Pattern[str] = re.compile(r"-[A-Za-z]*c|-e|--eval|-")
-    module: re.Pattern[str] | None = None
-
-
-_PYTHON = _Interpreter(
-    frozenset({"-W", "-X", "--check-hash-based-pycs"}),
-    re.compile(r"-[bBdEiIOPqsSuvVx]*c.*|-", re.DOTALL),
-    re.compile(r"-[bBdEiIOPqsSuvVx]*m(.*)", re.DOTALL),
-)
-_SHELL = _Interpreter(
-    frozenset({"-o", "-O", "+O", "--rcfile", "--init-file"}), re.compile(r"-[A-Za-z]*[cs]|-")
-)
-_JULIA = _Interpreter(
-    frozenset({"-p", "-t", "-L", "-J", "-C", "-H", "--cpu-target", "--home", "--load", "--machine-file"})
-    | {"--procs", "--sysimage", "--threads"},
-    re.compile(r"-[eE]|--eval|--print|-"),
-)
-_INTERPRETERS: tuple[tuple[re.Pattern[str], _Interpreter], ...] = (
-    (re.compile(r"(?:python|pypy)w?[\d.]*"), _PYTHON),
-    (re.compile(r"(?:ba|da|k|z)?sh"), _SHELL),
-    (re.compile(r"Rscript"), _Interpreter()),
-    (re.compile(r"julia"), _JULIA),
-)
-"""Interpreters, by what their names are."""
-
-_LAUNCHERS: Mapping[str, tuple[str, ...]] = {
-    "accelerate": ("launch",),
-    "conda": ("run",),
-    "coverage": ("run",),
-    "debugpy": (),
-    "deepspeed": (),
-    "env": (),
-    "exec": (),
-    "fabric": ("run",),
-    "hatch": ("run",),
-    "horovodrun": (),
-    "ipython": (),
-    "ipython3": (),
-    "jupyter": ("nbconvert", "execute", "notebook", "lab", "run"),
-    "kernprof": (),
-    "mamba": ("run",),
-    "micromamba": ("run",),
-    "mpiexec": (),
-    "mpirun": (),
-    "nice": (),
-    "nohup": (),
-    "numactl": (),
-    "papermill": (),
-    "pdm": ("run",),
-    "pipenv": ("run",),
-    "pixi": ("run",),
-    "poetry": ("run",),
-    "py-spy": ("record",),
-    "pyinstrument": (),
-    "ray": ("job",),
-    "rye": ("run",),
-    "scalene": (),
-    "spark-submit": (),
-    "srun": (),
-    "streamlit": ("run",),
-    "sudo": (),
-    "time": (),
-    "timeout": (),
-    "torchrun": (),
-    "uv": ("run",),
-    "viztracer": (),
-    "xvfb-run": (),
-}
-"""What runs a script or another command, and its commands that do; none where it does by itself."""
-
-_WITH_MODULES = frozenset(
-    {
-        "accelerate",
-        "coverage",
-        "debugpy",
-        "deepspeed",
-        "ipython",
-        "ipython3",
-        "kernprof",
-        "pyinstrument",
-        "scalene",
-    }
-    | {"torchrun", "uv", "viztracer"}
-)
-"""Launchers that run the module that follows ``-m`` or ``--module``."""
-
-_RUNNERS: Mapping[str, str] = {
-    "accelerate.commands.accelerate_cli": "accelerate",
-    "accelerate.commands.launch": "torchrun",
-    "cProfile": "coverage run",
-    "coverage": "coverage",
-    "debugpy": "debugpy",
-    "memory_profiler": "torchrun",
-    "papermill": "papermill",
-    "pdb": "torchrun",
-    "profile": "torchrun",
-    "scalene": "scalene",
-    "streamlit": "streamlit",
-    "torch.distributed.launch": "torchrun",
-    "torch.distributed.run": "torchrun",
-}
-"""Modules that run scripts, and launchers that take words as they do."""
-
-_ALONE = frozenset(
-    {
-        "--allow-run-as-root",
-        "--cpu",
-        "--execute",
-        "--inplace",
-        "--live-stream",
-        "--mps",
-        "--multi-gpu",
-        "--multi_gpu",
-        "--no-capture-output",
-        "--no-python",
-        "--no_python",
-        "--oversubscribe",
-        "--quiet",
-        "--standalone",
-        "--tpu",
-        "--use-env",
-        "--use_deepspeed",
-        "--use_env",
-        "--use_fsdp",
-        "--verbose",
-    }
-)
-"""Options of launchers that no value follows."""
-
-_VALUED = dict.fromkeys(
-    ("--config-file", "--config_file", "--output", "--py-files", "--rdzv-conf", "--rdzv_conf"), 1
-)
-"""Options of launchers that the name of a file follows, and how many words that are."""
-
-_MPI = {"-mca": 2, "--mca": 2, "-gmca": 2, "--gmca": 2}
-_VALUED_OF: Mapping[str, Mapping[str, int]] = {
-    "mpiexec": _MPI,
-    "mpirun": _MPI,
-    "papermill": {"-p": 2, "--parameters": 2, "-r": 2, "--parameters_raw": 2},
-}
-"""Likewise what follows options of some launchers."""
-
-_FOLDERS = frozenset({"--chdir", "--cwd", "--directory", "--wdir", "--working-dir", "-wdir"})
-"""Options of launchers that the folder follows in which they run something."""
-
-_FOLDERS_OF: Mapping[str, frozenset[str]] = {
-    "env": frozenset({"-C"}),
-    "mpiexec": frozenset({"-wd", "--wd"}),
-    "mpirun": frozenset({"-wd", "--wd"}),
-    "srun": frozenset({"-D"}),
-    "sudo": frozenset({"-D"}),
-}
-"""Likewise of some launchers; behind a letter the folder may follow at once."""
-
-_PASSED_OVER = re.compile(r"\w+=.*|[\d.]+[smhd]?|submit", re.DOTALL)
-"""Words of launchers that are neither options nor what they run."""
 
 MOST_WORDS = 150
 """So many words of a command are looked at, since launchers may run launchers."""
@@ -251,7 +96,7 @@ def runs_of(command: str) -> Iterator[tuple[Named, ...]]:
         head = words[0]
         if named is not None:
             yield tuple(_below(folder, it) for it in named)
-        elif ("/" in head or _SCRIPTS.fullmatch(head)) and _program(head) not in _LAUNCHERS:
+        elif ("/" in head or _SCRIPTS.fullmatch(head)) and _program(head) not in LAUNCHERS:
             yield (_below(folder, Named(head)),)
 
 
@@ -282,7 +127,7 @@ def _has_programs(words: Sequence[str]) -> bool:
     """Return whether words are rather of a command than of a path: a launcher is the first, or an interpreter another."""
     if not words or words[0].startswith("/"):
         return False
-    return _program(words[0]) in _LAUNCHERS or any(_interpreter(word) for word in words[1:])
+    return _program(words[0]) in LAUNCHERS or any(_interpreter(word) for word in words[1:])
 
 
 def _below(folder: str, named: Named) -> Named:
@@ -298,10 +143,10 @@ def named_by(words: Sequence[str]) -> tuple[Named, ...] | None:
     head = _program(words[0])
     interpreter = _interpreter(head)
     if words[0] == "-m":
-        return _of_interpreter(_PYTHON, words)
+        return _of_interpreter(PYTHON, words)
     if interpreter is not None:
         return _of_interpreter(interpreter, words[1:])
-    if head in _LAUNCHERS:
+    if head in LAUNCHERS:
         return _of_launcher(head, words[1:])
     # the last word may be the end of a path with blanks
     is_script = len(words) > 1 and _SCRIPTS.fullmatch(words[0]) and not _SCRIPTS.fullmatch(words[-1])
@@ -315,11 +160,11 @@ def _program(word: str) -> str:
     return name.removesuffix(".exe") if is_program else ""
 
 
-def _interpreter(program: str) -> _Interpreter | None:
-    return next((one for name, one in _INTERPRETERS if name.fullmatch(program)), None)
+def _interpreter(program: str) -> Interpreter | None:
+    return next((one for name, one in INTERPRETERS if name.fullmatch(program)), None)
 
 
-def _of_interpreter(interpreter: _Interpreter, words: Sequence[str]) -> tuple[Named, ...]:
+def _of_interpreter(interpreter: Interpreter, words: Sequence[str]) -> tuple[Named, ...]:
     place = 0
     while place < len(words):
         word = words[place]
@@ -341,8 +186,8 @@ def _of_interpreter(interpreter: _Interpreter, words: Sequence[str]) -> tuple[Na
 def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
     """Return what is run by the module that the first of some words names."""
     name, *rest = words or [""]
-    if name in _RUNNERS:
-        launcher, *more = _RUNNERS[name].split()
+    if name in RUNNERS:
+        launcher, *more = RUNNERS[name].split()
         return _of_launcher(launcher, [*more, *rest]) or ()
     is_named = _MODULE.fullmatch(name) or _FILLED_IN.search(name)
     return (Named(name, is_module=True),) if is_named else ()
@@ -350,7 +195,7 @@ def _of_module(words: Sequence[str]) -> tuple[Named, ...]:
 
 def _of_launcher(launcher: str, words: Sequence[str]) -> tuple[Named, ...] | None:
     """Return all that a launcher may run; None where that is nothing known."""
-    commands = _LAUNCHERS[launcher]
+    commands = LAUNCHERS[launcher]
     if commands:
         if not words or words[0] not in commands:
             return None
@@ -372,23 +217,23 @@ def _launched(launcher: str, words: Sequence[str]) -> tuple[Sequence[Named], int
             rest = words[place + 1 :]
             script = [Named(word) for word in rest[:1] if _SCRIPTS.fullmatch(word)]
             return [*perhaps, *(named_by(rest) or script)], place
-        if launcher in _WITH_MODULES and before in {"-m", "--module"}:
+        if launcher in WITH_MODULES and before in {"-m", "--module"}:
             return [*perhaps, *_of_module(words[place:])], place
-        if word.startswith("-") or _PASSED_OVER.fullmatch(word):
+        if word.startswith("-") or PASSED_OVER.fullmatch(word):
             continue
         head = _program(word)
-        if _interpreter(head) is not None or head in _LAUNCHERS:
+        if _interpreter(head) is not None or head in LAUNCHERS:
             return [*perhaps, *(named_by(words[place:]) or ())], place
         if _SCRIPTS.fullmatch(word):
             perhaps.append(Named(word))
-        if not before.startswith("-") or "=" in before or before in _ALONE:
+        if not before.startswith("-") or "=" in before or before in ALONE:
             return perhaps, place
     return perhaps, len(words)
 
 
 def _without_values(launcher: str, words: Sequence[str]) -> list[str]:
     """Return the words behind a launcher without the options that are known to have values, and these."""
-    valued = {**_VALUED, **_VALUED_OF.get(launcher, {})}
+    valued = {**VALUED, **VALUED_OF.get(launcher, {})}
     found: list[str] = []
     place = 0
     while place < len(words):
@@ -401,10 +246,10 @@ def _without_values(launcher: str, words: Sequence[str]) -> list[str]:
 
 def _folder_in(launcher: str, words: Sequence[str]) -> str:
     """Return the folder that the options of a launcher say."""
-    folder, own = "", _FOLDERS_OF.get(launcher, frozenset())
+    folder, own = "", FOLDERS_OF.get(launcher, frozenset())
     for place, word in enumerate(words):
         option, is_joined, value = word.partition("=")
-        if word in own or option in _FOLDERS:
+        if word in own or option in FOLDERS:
             folder = value if is_joined else " ".join(words[place + 1 : place + 2])
         elif word[:2] in own:
             folder = word[2:]
