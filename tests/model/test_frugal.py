@@ -15,7 +15,7 @@ from tests.sources.mlflow.stores import fill_schema, insert
 from mlflow2prov import extract
 from mlflow2prov.errors import GraphError
 from mlflow2prov.graph import store
-from mlflow2prov.model import bulk
+from mlflow2prov.model import attribute_sql, bulk, emptiness
 from mlflow2prov.model import expand as interpreter
 
 
@@ -60,11 +60,11 @@ def test_the_graph_is_the_same_whatever_is_spared(
     with monkeypatch.context() as patched:
         for limit in ("_LARGE", "_MANY"):
             patched.setattr(interpreter, limit, 1)
-        patched.setattr(interpreter, "_RARE", 0.6)
+        patched.setattr(attribute_sql, "_RARE", 0.6)
         patched.setattr(interpreter._Interpreter, "drop_what_is_not_read_after", noting)
         spared = saved(tmp_path, **given)
     assert {"commits", "parents", "derivations"} <= set(dropped)
-    monkeypatch.setattr(interpreter, "without_rows", lambda *_: frozenset())
+    monkeypatch.setattr(emptiness, "without_rows", lambda *_: frozenset())
     monkeypatch.setattr(interpreter, "read_last_by", lambda *_: {})
     assert saved(tmp_path, **given) == spared
 
