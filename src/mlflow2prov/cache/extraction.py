@@ -135,8 +135,7 @@ class _Extraction:
         self._clear_unfinished(begun)
         if self._sources.store:
             with remembering(cache, {}):
-                batches = self._sources.store(Progress(cache, begun))
-                at_once = self._sources.at_once
+                batches, at_once = self._sources.store(Progress(cache, begun)), self._sources.at_once
                 take_in(self._store, cache.sources, batches, self._sources.redaction, at_once=at_once)
             with cache.transaction():
                 self._count_rows()
@@ -317,8 +316,7 @@ class _Extraction:
 
         Nothing is done, and False returned, where the graph has to be made anew instead.
         """
-        before = stack.enter_context(self._store.scratch("before"))
-        after = stack.enter_context(self._store.scratch("after"))
+        before, after = [stack.enter_context(self._store.scratch(word)) for word in ("before", "after")]
         change.found.make_views(before, after)
         if self._is_recovery_touched(change, before, after):
             return False
