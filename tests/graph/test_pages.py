@@ -206,8 +206,17 @@ def test_no_text_is_shown_in_another_order_than_it_is_written() -> None:
     for form in ("html", "markdown", "table"):
         shown = page.text(form)
         assert not {"\u202e", "\u2066", "\u2069", "\x1b"} & set(shown)
-        assert shown.count("\\u202e") == 7 if form == "html" else "\\u202e" in shown
-    assert page.text("html").count("\U0001f468\u200d\U0001f469") == 7
+        assert shown.count("\\u202e") == 8 if form == "html" else "\\u202e" in shown
+    assert page.text("html").count("\U0001f468\u200d\U0001f469") == 8
+
+
+def test_html_fits_a_narrow_screen() -> None:
+    sha = "4089fa57ff7bb7ee2bac28764af863ae0e0bfdc8"
+    part = Part(name="p", title="P", columns=("a <b>", "commit"), rows=(("word", f"tree @ {sha} and other"),))
+    shown = Page(title="t", parts=(part,)).text("html")
+    assert '<td data-column="a &lt;b&gt;">word</td>' in shown
+    assert f'<td data-column="commit">tree @ <span class="long">{sha}</span> and other</td>' in shown
+    assert "max-width: 40rem" in shown
 
 
 def test_a_text_can_not_leave_its_fence() -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from prov.model import ProvDocument
 
 from documents import documents, graph_of
 from mlflow2prov import Graph
@@ -312,3 +313,16 @@ def test_many_types_are_joined_and_any_name_is_shown() -> None:
     assert any(text.startswith("<&>\"'") for text in shown)
     with pytest.raises(UsageError, match="there is: type, kind"):
         plot(Graph.empty(), io.BytesIO(), by="colour")
+
+
+def test_a_plot_has_room_for_the_longest_of_our_types() -> None:
+    named = "m2p:RegisteredModelVersionTag"
+    document = ProvDocument()
+    document.add_namespace("m2p", "https://w3id.org/mlflow2prov#")
+    document.add_namespace("ex", "http://example.org/")
+    document.activity(
+        "ex:a", "2024-03-01T00:00:00Z", other_attributes={"prov:type": document.valid_qualified_name(named)}
+    )
+    file = io.BytesIO()
+    plot(Graph.from_prov(document), file)
+    assert f">{named} (1)<" in file.getvalue().decode()

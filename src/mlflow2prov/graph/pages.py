@@ -156,14 +156,24 @@ h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin:
 .summary { font-size: 1.05rem; margin: .2rem 0 1rem; } .note { color: #55606e; margin: .3rem 0; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 th { text-align: left; color: #55606e; font-weight: 600; }
-th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #e2e6ea; vertical-align: top;
-  overflow-wrap: anywhere; min-width: 4rem; }
+th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #e2e6ea; vertical-align: top; min-width: 4rem; }
+h1, h2, p, .long { overflow-wrap: anywhere; }
 pre { background: #f5f7f9; padding: .8rem; overflow-x: auto; font-size: .85rem; }
 .add { color: #1a7f37; } .del { color: #b42318; }
 @media (prefers-color-scheme: dark) { body { color: #e3e8ee; background: #14191f; }
   th, .note { color: #9aa7b5; } th, td { border-color: #2b343e; } pre { background: #1c232b; }
   .add { color: #4cc26b; } .del { color: #ff8a7a; } }
+@media (max-width: 40rem) { table, tbody, tr { display: block; } thead { display: none; }
+  tr { padding: .5rem 0; border-bottom: 1px solid #e2e6ea; } td:empty { display: none; }
+  td { display: flow-root; padding: .05rem 0 .05rem 7.5rem; border: 0; overflow-wrap: anywhere; }
+  td::before { content: attr(data-column); float: left; width: 7rem; margin-left: -7.5rem; color: #55606e; } }
+@media (max-width: 40rem) and (prefers-color-scheme: dark) { tr { border-color: #2b343e; }
+  td::before { color: #9aa7b5; } }
 """
+"""On a narrow screen each row is a list of its values, each beside the heading of its column."""
+
+_LONG = re.compile(r"\S{28,}")
+"""What may be broken in a column that is too narrow for it: the hash of a commit, not a word."""
 
 
 def _html(page: Page) -> str:
@@ -188,13 +198,19 @@ def _html_part(part: Part) -> list[str]:
     if part.rows:
         head = "".join(f'<th scope="col">{escape(one)}</th>' for one in part.columns)
         pieces.append(f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>')
-        pieces += [
-            "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in _rows(part)
-        ]
+        pieces += ["<tr>" + "".join(map(_html_cell, part.columns, row)) + "</tr>" for row in _rows(part)]
         pieces.append("</tbody>\n</table></div>")
     if part.text:
         pieces.append("<pre>" + "\n".join(_html_line(line) for line in part.text.splitlines()) + "</pre>")
     return [*pieces, "</section>"]
+
+
+def _html_cell(column: str, value: str) -> str:
+    pieces, end = [], 0
+    for found in _LONG.finditer(value):
+        pieces.append(f'{_escaped(value[end : found.start()])}<span class="long">{_escaped(found[0])}</span>')
+        end = found.end()
+    return f'<td data-column="{_escaped(column)}">{"".join(pieces)}{_escaped(value[end:])}</td>'
 
 
 def _html_line(line: str) -> str:

@@ -18,8 +18,10 @@ SERIES = ("type", "kind")
 MOST_BARS = 60
 _MOST_SERIES = 8
 _COLORS = ("#4E79A7", "#F28E2B", "#59A14F", "#E15759", "#B07AA1", "#EDC948", "#76B7B2", "#9C755F", "#BAB0AC")
-_WIDTH, _HEIGHT = 960, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 50, 60
+_WIDTH, _HEIGHT = 1090, 420
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 330, 50, 60
+_LONGEST = 30
+"""Of the name of a type that stands as it is in the legend: all of our own do."""
 
 _SECONDS = {
     "second": 1.0,
@@ -264,7 +266,7 @@ def _legend(counts: Counts) -> list[str]:
     x = _WIDTH - _RIGHT + 20
     for number, (name, values) in enumerate(counts.series.items()):
         y = _TOP + 20 * number
-        shown = name if len(name) <= 22 else f"{name[:12]}…{name[-9:]}"
+        shown = name if len(name) <= _LONGEST else f"{name[:18]}…{name[-11:]}"
         parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{_COLORS[number]}"/>')
         parts.append(_text(x + 18, y + 10, f"{shown} ({sum(values):,})"))
     return parts
