@@ -32,15 +32,18 @@ _OTHERS = frozenset(
 
 
 def check_extract(options: Options) -> None:
-    """Raise an error if times can't be read, or there is no store to select from, or a URL is none of Git's.
+    """Raise an error if options of ``extract`` can't be understood, or don't go together.
 
     Raises:
-        UsageError: so it is.
+        UsageError: a time can't be read, there is no store to select from, a URL is none of Git's, one file is to
+            be both a cache and a graph.
     """
+    from mlflow2prov.graph.replacing import check_apart
     from mlflow2prov.sources.git_given import check_given
     from mlflow2prov.sources.git_narrowing import Narrowing, Times
     from mlflow2prov.sources.mlflow.selection import Selection
 
+    check_apart(options["database"], options["cache"])
     check_given(options["repository_path"], options["repository_namespace"])
     times = Times(*(options[name] for name in Times._fields)).read_with(options["mlflow_url"])
     narrowing = Narrowing.of(options["refs"], options["paths"], times.commits_since, times.commits_until)

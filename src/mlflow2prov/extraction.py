@@ -13,7 +13,8 @@ from mlflow2prov import __version__
 from mlflow2prov.errors import UsageError
 from mlflow2prov.graph.files import whole_file
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.store import Store, check_replaceable, create_tables, default_store
+from mlflow2prov.graph.replacing import check_apart, check_only_a_graph
+from mlflow2prov.graph.store import Store, create_tables, default_store
 from mlflow2prov.progress import Report, watched_batches, watched_items
 from mlflow2prov.sources.git_wanted import GitWanted
 from mlflow2prov.store_ways import PLUGINS, Ways, changes, resolved_url, store_batches, way_into
@@ -109,6 +110,7 @@ def extract(
     """
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
+    check_apart(database, cache)
     from mlflow2prov.sources.git_clone import Clones
     from mlflow2prov.sources.git_given import Given, check_given, listed
     from mlflow2prov.sources.git_narrowing import Narrowing, Times
@@ -154,6 +156,8 @@ def extract(
     given = Given(paths=listed(repository_path), wanted=history, clones=clones)
     if cache is not None:
         store = surroundings.store or default_store()
+        if database is not None:
+            check_only_a_graph(store, Path(database))
         made = _extract_with_cache(Path(cache), given, mlflow_url, iris, wanted, ways)
         made = made if database is None else Graph.open(made.keep(database), store)
         made.origin = f"the extract of {_sources_shown(given, mlflow_url)}"
@@ -165,7 +169,7 @@ def extract(
         if database is None:
             graph = Graph.empty(store)
         else:
-            check_replaceable(Path(database))
+            check_only_a_graph(store, Path(database))
             unfinished = stack.enter_context(whole_file(Path(database)))
             graph = Graph(store, store.attach(unfinished, read_only=False, is_unfinished=True))
             stack.callback(store.detach, graph.schema)

@@ -27,7 +27,8 @@ from mlflow2prov.cache.units import UNITS
 from mlflow2prov.errors import GraphError, SourceError, UsageError
 from mlflow2prov.graph.engine_errors import full_disk
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.store import Store, check_replaceable, create_tables
+from mlflow2prov.graph.replacing import check_replaceable
+from mlflow2prov.graph.store import Store, create_tables
 from mlflow2prov.model.events import EVENTS
 from mlflow2prov.sources.intake import create_source_tables
 from mlflow2prov.sources.tables import SOURCE_TABLES

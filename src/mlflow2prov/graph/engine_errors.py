@@ -42,6 +42,8 @@ def full_disk(error: BaseException) -> str | None:
 
     >>> full_disk(OSError('Could not write file "/data/.a.duckdb.0123abcd.part": No space left on device'))
     '/data/a.duckdb'
+    >>> full_disk(OSError('Could not write file "/data/.a.duckdb.0123abcd.part/whole": No space left on device'))
+    '/data/a.duckdb'
     """
     text = str(error)
     if not _FULL.search(text):
@@ -50,8 +52,11 @@ def full_disk(error: BaseException) -> str | None:
     if not named:
         return ""
     file = Path(named[1].removesuffix(".wal"))
-    beside = _BESIDE.fullmatch(file.name)
-    return str(file.with_name(beside[1]) if beside else file)
+    for place in (file, file.parent):  # what replaces a file may be written in a folder of its own
+        beside = _BESIDE.fullmatch(place.name)
+        if beside:
+            return str(place.with_name(beside[1]))
+    return str(file)
 
 
 def _without_room(file: str) -> str:

@@ -75,6 +75,45 @@ def _unfinished_file(path: Path, *, is_private: bool) -> Iterator[Path]:
 
 
 @contextmanager
+def made_anew(file: Path) -> Iterator[None]:
+    """Within the ``with`` block, a file can be made where an empty one is, whose permissions it gets.
+
+    When the block fails, no file is left that is empty and was not there before.
+    """
+    file = file.resolve()
+    mode = stat.S_IMODE(file.stat().st_mode) if _is_left_empty(file) else None
+    was_there = file.exists()
+    if mode is not None:
+        file.unlink()
+    try:
+        yield
+    except BaseException:
+        if mode is not None:
+            file.touch(mode)
+        elif not was_there and _is_left_empty(file):
+            file.unlink()
+        raise
+    if mode is not None:
+        file.chmod(mode)
+
+
+def _is_left_empty(file: Path) -> bool:
+    """Whether a file has nothing in it, and nobody has it locked to write to it."""
+    if not file.is_file() or file.stat().st_size:
+        return False
+    try:
+        import fcntl
+    except ImportError:  # a system where a file that is open can't be removed anyway
+        return True
+    try:
+        with file.open("rb+") as opened:
+            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is locked, or must not be written to
+        return False
+    return True
+
+
+@contextmanager
 def whole_folder(target: Path, is_own: Callable[[Path], bool], *, overwrite: bool = True) -> Iterator[Path]:
     """Yield an empty folder beside the target; at the end it is moved into the target's place.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow2prov.errors import GraphError, UsageError
-from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of, create_tables, default_store
+from mlflow2prov.graph.store import TABLES, Store, columns_of, create_tables, default_store
 from mlflow2prov.prov.namespaces import M2P, STANDARD_PREFIXES
 
 if TYPE_CHECKING:
@@ -107,14 +107,15 @@ class Graph:
     def keep(self, file: str | Path) -> Path:
         """Keep the graph in a DuckDB file that :meth:`open` and ``load`` read; return its path.
 
-        The file appears whole or not at all, and replaces only a DuckDB file.
+        The file appears whole or not at all, and replaces only one in which nothing but a graph is.
 
         Raises:
-            GraphError: a file of that name is there, and it is none.
+            GraphError: a file of that name is there, and it holds something else.
         """
         from mlflow2prov.graph.files import whole_file
+        from mlflow2prov.graph.replacing import check_only_a_graph
 
-        check_replaceable(Path(file))
+        check_only_a_graph(self.store, Path(file))
         with whole_file(Path(file)) as unfinished:
             schema = self.store.attach(unfinished, read_only=False, is_unfinished=True)
             try:

@@ -27,13 +27,14 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow2prov.errors import GraphError
 from mlflow2prov.graph.engine_errors import told
+from mlflow2prov.graph.files import made_anew
 from mlflow2prov.interruption import watched
 from mlflow2prov.prov.records import MAX_REFERENCES
 
@@ -268,8 +269,11 @@ class Store:
         quoted = place.replace("'", "''")
         how = "READ_ONLY" if read_only else "RECOVERY_MODE no_wal_writes" if is_unfinished else "READ_WRITE"
         try:
-            self.run(f"ATTACH '{quoted}' AS {alias} ({how})")
+            with nullcontext() if read_only else made_anew(file):
+                self.run(f"ATTACH '{quoted}' AS {alias} ({how})")
         except GraphError as error:
+            if is_unfinished:  # its name tells nobody anything
+                raise
             raise GraphError(f"can't open the graph file {file}: {error}") from error
         settings = () if read_only else _WHILE_WRITING if is_unfinished else _WHILE_WRITING[:1]
         for setting in settings:
@@ -375,21 +379,6 @@ def default_store() -> Store:
         _default = Store()
         atexit.register(_default.close)
     return _default
-
-
-def _head(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(16)
-
-
-def check_replaceable(file: Path) -> None:
-    """Raise an error if a file is there that is no DuckDB database, which nobody means to replace by one.
-
-    Raises:
-        GraphError: there is.
-    """
-    if file.is_file() and file.stat().st_size and _head(file)[8:12] != b"DUCK":
-        raise GraphError(f"can't write {file}: a file of that name is there, and it is no DuckDB database")
 
 
 def create_tables(store: Store, schema: str) -> None:

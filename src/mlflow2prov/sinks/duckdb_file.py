@@ -15,7 +15,8 @@ from urllib.parse import unquote
 from mlflow2prov.errors import GraphError, SinkError, UsageError
 from mlflow2prov.formats.text import literal
 from mlflow2prov.graph.graph import Graph
-from mlflow2prov.graph.store import TABLES, Store, check_replaceable, columns_of
+from mlflow2prov.graph.replacing import check_replaceable
+from mlflow2prov.graph.store import TABLES, Store, columns_of
 from mlflow2prov.query.dialects import DuckDb
 from mlflow2prov.query.views import views
 from mlflow2prov.sinks.address import FULL, schema_of
