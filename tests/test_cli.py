@@ -241,7 +241,7 @@ def test_an_interruption_leaves_nothing_behind(sent: signal.Signals, code: int, 
         assert process.stderr is not None
         said = process.stderr.read().decode()
     assert process.returncode in {code, 130}, said  # 130 where both arrived at once
-    assert said.strip() == "mlflow2prov: error: interrupted"
+    assert said == "mlflow2prov: error: interrupted\n"
     assert not list(tmp_path.glob(".r.*")) + list(folder.iterdir())
 
 
@@ -431,3 +431,55 @@ def test_a_statement_that_is_interrupted_is_no_traceback(sent: str, runner: str)
     )
     assert done.returncode == 128 + getattr(signal, sent)
     assert done.stderr.strip() == "mlflow2prov: error: interrupted"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        ("save", "--output", "-"),
+        ("statistics",),
+        ("statistics", "--format", "csv"),
+        ("query", "--sql", "FROM entity"),
+        ("why", "ex:e"),
+    ],
+)
+def test_a_full_standard_output_is_told(last: tuple[str, ...], small: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlflow2prov", "load", "--input", str(small), *last],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"mlflow2prov: error: can't write to standard output: No space left on device\n"
+
+
+def test_a_file_in_the_place_of_a_command_is_told(small: Path) -> None:
+    done = run("load", "--input", "small.json", "small.json", cwd=small.parent)
+    assert done.returncode == 2
+    assert b"Error: 'small.json' is a file, where a command is expected: give each file" in done.stderr
+
+
+def test_a_library_that_does_not_load_is_no_traceback(small: Path, tmp_path: Path) -> None:
+    """As where the memory of a process is limited."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "duckdb.py").write_text("raise ImportError('lib.so: failed to map segment')\n")
+    paths = os.pathsep.join([str(broken), os.environ.get("PYTHONPATH", "")])
+    done = run("load", "--input", str(small), "statistics", PYTHONPATH=paths)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        b"mlflow2prov: error: a part of the program can't be loaded: lib.so: failed"
+    )
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("given", ["not an iri", "wine", "https://w3id.org/mlflow2prov#mine"])
+@pytest.mark.parametrize("option", ["--mlflow_namespace", "--repository_namespace"])
+def test_what_can_be_no_namespace_is_refused(option: str, given: str, tmp_path: Path) -> None:
+    done = run(
+        "extract", "--repository_path", ".", "--mlflow_url", "sqlite:///none.db", option, given, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert f"Error: {option}: {given!r} ".encode() in done.stderr

@@ -101,6 +101,10 @@ def test_problems(text: str, says: str) -> None:
     assert any(says in problem for problem in problems(text))
 
 
+def test_what_is_nested_too_deeply_is_told() -> None:
+    assert [said.partition(": ")[2] for said in problems("[" * 100_000)] == ["it is nested too deeply"]
+
+
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         config.read(tmp_path / "none.yaml", {})

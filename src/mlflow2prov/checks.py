@@ -39,12 +39,14 @@ def check_extract(options: Options) -> None:
             be both a cache and a graph.
     """
     from mlflow2prov.graph.replacing import check_apart
+    from mlflow2prov.model.ids import check_namespaces
     from mlflow2prov.sources.git_given import check_given
     from mlflow2prov.sources.git_narrowing import Narrowing, Times
     from mlflow2prov.sources.mlflow.selection import Selection
 
     check_apart(options["database"], options["cache"])
     check_given(options["repository_path"], options["repository_namespace"])
+    check_namespaces(options["mlflow_namespace"], options["repository_namespace"])
     times = Times(*(options[name] for name in Times._fields)).read_with(options["mlflow_url"])
     narrowing = Narrowing.of(options["refs"], options["paths"], times.commits_since, times.commits_until)
     narrowing.check_tree_members(options["tree_members"])

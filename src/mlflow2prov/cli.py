@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlflow2prov import __version__
-from mlflow2prov.commands import COMMAND_BY_NAME, COMMANDS, Step, check_chain, step
+from mlflow2prov.command_line import Chain, Interrupted, Positional, positional_option
+from mlflow2prov.commands import COMMANDS, Step, check_chain, step
 from mlflow2prov.commands.declared import Command, Option
 from mlflow2prov.errors import ConfigurationError, Mlflow2ProvError, UsageError
 from mlflow2prov.interruption import interrupt_statements
@@ -77,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         else:
             error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, Interrupted):
         _complain("interrupted")
         return 130
     except ConfigurationError as error:
@@ -97,6 +98,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError:
         _complain("there is not enough memory for this")
+        return 1
+    except ImportError as error:
+        _complain(
+            f"a part of the program can't be loaded: {error}; is there memory enough, and all installed?"
+        )
         return 1
     return 0
 
@@ -139,6 +145,7 @@ def _validate(file: str) -> None:
 
 
 @click.group(
+    cls=Chain,
     chain=True,
     invoke_without_command=True,
     subcommand_metavar="COMMAND1 [ARGS]... [COMMAND2 [ARGS]...]...",
@@ -219,44 +226,6 @@ def _ask_password(prompt: str) -> str:
     return getpass.getpass(prompt, sys.stderr)
 
 
-def _positional(declared: Command) -> Option | None:
-    return next((option for option in declared.options if option.positional), None)
-
-
-class _Positional(click.Command):
-    """A command that takes values of an option without the option's name, before or after other options.
-
-    What is the name of a command is none of them: the next command begins there.
-    """
-
-    declared: Command
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        option = _positional(self.declared)
-        assert option is not None
-        flags = {name for one in self.params if getattr(one, "is_flag", False) for name in one.opts} | {
-            "--help",
-            "-h",
-        }
-        made, rest, left = list[str](), list(args), option.positional
-        while rest:
-            word = rest[0]
-            if word.startswith("--") and len(word) > 2:
-                takes = 1 if "=" in word or word in flags else 2
-                made, rest = made + rest[:takes], rest[takes:]
-            elif left and not word.startswith("-") and word not in COMMAND_BY_NAME:
-                made, rest, left = [*made, f"--{option.name}={word}"], rest[1:], left - 1
-            else:
-                break
-        return super().parse_args(context, made + rest)
-
-    def collect_usage_pieces(self, context: click.Context) -> list[str]:
-        option = _positional(self.declared)
-        assert option is not None
-        shown = " ".join([option.metavar or option.name.upper()] * option.positional)
-        return [shown if option.required else f"[{shown}]", *super().collect_usage_pieces(context)]
-
-
 def _command(declared: Command) -> click.Command:
     def make_step(**options: Any) -> Step:
         for option in declared.options:
@@ -269,7 +238,7 @@ def _command(declared: Command) -> click.Command:
         except UsageError as error:
             raise click.UsageError(str(error), click.get_current_context()) from error
 
-    kind = _Positional if _positional(declared) else click.Command
+    kind = Positional if positional_option(declared) else click.Command
     command = kind(
         declared.name,
         callback=make_step,
@@ -277,7 +246,7 @@ def _command(declared: Command) -> click.Command:
         help=f"{declared.help}\n\n\b\nExample:\n  {declared.example}",
         short_help=declared.help.split(":")[0].rstrip("."),
     )
-    if isinstance(command, _Positional):
+    if isinstance(command, Positional):
         command.declared = declared
     return command
 

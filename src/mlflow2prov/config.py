@@ -64,6 +64,8 @@ def parse(text: str, name: str, environment: Mapping[str, str]) -> list[Step]:
 
 def _yaml_problem(name: str, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
+    if isinstance(error, RecursionError):
+        return f"{name}: it is nested too deeply"
     if mark is None:
         return f"{name}: not YAML: {str(error).splitlines()[0]}"
     return f"{name}:{mark.line + 1}: not YAML: {getattr(error, 'problem', None) or 'it can not be read'}"

@@ -111,6 +111,7 @@ def extract(
     if not repository_path and not mlflow_url:
         raise UsageError("extract needs a repository path or an MLflow URL, or both")
     check_apart(database, cache)
+    from mlflow2prov.model.ids import check_namespaces
     from mlflow2prov.sources.git_clone import Clones
     from mlflow2prov.sources.git_given import Given, check_given, listed
     from mlflow2prov.sources.git_narrowing import Narrowing, Times
@@ -121,6 +122,7 @@ def extract(
         [repository_namespace] if isinstance(repository_namespace, str) else [*(repository_namespace or ())]
     )
     check_given(listed(repository_path), namespaces)
+    check_namespaces(mlflow_namespace, namespaces)
     times = Times(since, until, commits_since, commits_until).read_with(mlflow_url)
     selection = Selection.of(
         experiments=experiment, runs=run, models=model, since=times.since, until=times.until, filter=filter

@@ -11,7 +11,7 @@ The same rules exist as SQL macros, since identifiers are minted in bulk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from mlflow2prov.errors import UsageError
@@ -147,6 +147,20 @@ def repository_namespace(remote: str | None, path: str, host: str) -> str:
     if "://" in remote:
         return _iri(without_credentials(remote).rstrip("/")) + "#"
     return _local_iri(remote, host, path)
+
+
+def check_namespaces(store: str | None, repositories: Sequence[str]) -> None:
+    """Raise an error if what a user gives as the namespaces of a store and of repositories can't be some.
+
+    Two repositories may have the same one, as two clones do.
+
+    Raises:
+        UsageError: see :func:`checked_namespace`.
+    """
+    for iri in repositories:
+        checked_namespace(iri, "--repository_namespace")
+    if store:
+        checked_namespace(store, "--mlflow_namespace", repositories)
 
 
 def checked_namespace(iri: str, option: str, taken: Iterable[str] = ()) -> str:

@@ -27,6 +27,7 @@ from mlflow2prov.pipeline.stream import (
     numbering,
     print_text,
     some,
+    standard_output,
 )
 from mlflow2prov.surroundings import Surroundings
 
@@ -46,7 +47,8 @@ def _statistics_step(
         if number:
             counted = replace(counted, document=f"{number}: {graph.origin or 'a document'}")
         if options["format"] == "table" and surroundings.show is not None:
-            surroundings.show(counted)
+            with standard_output(surroundings):
+                surroundings.show(counted)
         else:
             text = counted.text(options["format"])
             if options["format"] == "csv" and number > 1:  # one header is enough
@@ -189,8 +191,8 @@ def _write_answer(
     from mlflow2prov.query.answers import write
 
     if output in (None, "-"):
-        write(answer, surroundings.stdout, format_name)
-        surroundings.stdout.flush()
+        with standard_output(surroundings) as outgoing:
+            write(answer, outgoing, format_name)
         return
     with whole_file(numbered(Path(str(output)), number)) as unfinished, unfinished.open("wb") as file:
         write(answer, file, format_name)

@@ -21,6 +21,7 @@ from mlflow2prov.pipeline.stream import (
     check_output,
     numbering,
     some,
+    standard_output,
 )
 from mlflow2prov.pipeline.transforming import transforms
 from mlflow2prov.progress import bytes_of_unfinished
@@ -109,8 +110,8 @@ def _save(
     for position, name in enumerate(names):
         settings = {"attributes": True} if options["show_attributes"] and formats.draws(name) else {}
         if output == "-":
-            formats.write_to(graph, surroundings.stdout, name, **settings)
-            surroundings.stdout.flush()
+            with standard_output(surroundings) as outgoing:
+                formats.write_to(graph, outgoing, name, **settings)
             continue
         target = paths[position]
         written = bytes_of_unfinished(target.parent, unfinished_pattern(target))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from mlflow2prov.errors import UsageError
+from mlflow2prov.errors import Mlflow2ProvError, UsageError
 from mlflow2prov.graph.files import require_folder
 from mlflow2prov.graph.graph import Graph
 from mlflow2prov.surroundings import Surroundings
@@ -54,7 +55,26 @@ def check_place(output: str | None, surroundings: Surroundings) -> None:
         require_folder(Path(str(output)))
 
 
+@contextmanager
+def standard_output(surroundings: Surroundings) -> Iterator[BinaryIO]:
+    """Yield standard output, to which all that is written in the ``with`` block arrives at its end.
+
+    Raises:
+        Mlflow2ProvError: it can't be written to, such as for want of room.
+        BrokenPipeError: its reader went away.
+    """
+    try:
+        yield surroundings.stdout
+        surroundings.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise Mlflow2ProvError(f"can't write to standard output: {error.strerror or error}") from error
+
+
 def print_text(text: str, surroundings: Surroundings) -> None:
     """Write text to standard output at once; what UTF-8 can't encode is shown by its number."""
-    surroundings.stdout.write(text.encode(errors="backslashreplace"))
-    surroundings.stdout.flush()
+    with standard_output(surroundings) as output:
+        output.write(text.encode(errors="backslashreplace"))

@@ -179,7 +179,7 @@ def _read_as_one(
         for part, (_, blob) in zip(parts, mail_maps, strict=True):
             settings = [*_settings(part.layout, asked, blob, signatures), *wanted.narrowing.shown]
             yield from _repository_rows(part, settings)
-            if not part.starts:
+            if not part.starts and not wanted.narrowing.refs:  # of which it is said that none fits
                 warn(_LOG, "The Git repository %s has no commits.", part.layout.path)
     for part, found in zip(parts, tags, strict=True):
         yield from batches_of_rows("git_ref", ref_rows(part.number, part.refs, mail_map, found))
