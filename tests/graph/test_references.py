@@ -41,6 +41,10 @@ def one(graph: Graph, sql: str) -> str:
         # made by that commit, and left as it was by a later one, in a folder or by its name
         ("src/train.py@0671967", "SELECT id FROM FileRevision WHERE starts_with(commit, '0671967') AND name = 'train.py'"),
         ("src/train.py@83de590", "SELECT id FROM FileRevision WHERE starts_with(commit, 'a39dc48') AND name = 'train.py'"),
+        ("data/wine.csv@c4edf88", "SELECT id FROM DataRevision WHERE label = 'wine.csv @ c4edf88'"),
+        ("wine.csv@4089fa5", "SELECT id FROM DataRevision WHERE label = 'wine.csv @ c4edf88'"),
+        ("data/wine.csv@ad52d46", "SELECT id FROM DataRevision WHERE label = 'wine.csv @ 83de590'"),
+        ("data/growers.csv", "SELECT id FROM File WHERE name = 'growers.csv'"),
         ("train.py@6efe0a8", "SELECT id FROM FileRevision WHERE starts_with(commit, '6efe0a8') AND name = 'train.py'"),
     ],
 )  # fmt: skip
@@ -185,3 +189,26 @@ def test_every_example_fits_its_own_pattern() -> None:
     import re
 
     assert all(re.fullmatch(kind.pattern, kind.example.replace("…", "0" * 24)) for kind in REFERENCE_KINDS)
+
+
+def test_data_that_changed_is_listed_by_its_path(demo: Graph) -> None:
+    with pytest.raises(
+        UsageError, match="may mean 2 things: data wine.csv @ 83de590 = .*; data wine.csv @ c4edf88"
+    ):
+        resolve(demo, "data/wine.csv")
+
+
+@pytest.mark.parametrize("text", ["runs:/judge", "runs:/jugde", "models:/judge"])
+def test_a_name_in_the_form_of_an_identifier_is_near(text: str, demo: Graph) -> None:
+    with pytest.raises(UsageError, match=r"the nearest are: judge \(run name\)"):
+        resolve(demo, text)
+
+
+def test_data_did_not_come_of_other_files_of_its_commit(demo: Graph) -> None:
+    """The commit that names the wines names the growers, too, whom nothing was learned from."""
+    met = demo.lineage("data/growers.csv", direction="downstream")
+    assert met.sql("SELECT name FROM DataRevision").to_pylist() == [{"name": "growers.csv"}]
+    told = demo.lineage("c4edf88", direction="downstream").sql(
+        "SELECT DISTINCT name FROM DataRevision ORDER BY name"
+    )
+    assert [row["name"] for row in told.to_pylist()] == ["growers.csv", "wine.csv"]

@@ -147,15 +147,30 @@ class Rows:
 
         That is the one that the commit made, else the one that no later commit before it replaced or deleted.
         """
-        informed, derived = self._relation("wasInformedBy"), self._relation("wasDerivedFrom")
-        generated, ended = self._relation("wasGeneratedBy"), self._relation("wasInvalidatedBy")
+        replaced = (
+            f"SELECT d.a2 AS id, p.tip FROM {self._relation('wasDerivedFrom')} d JOIN past p ON p.id = d.a3 "
+            f"UNION SELECT e.a1, p.tip FROM {self._relation('wasInvalidatedBy')} e JOIN past p ON p.id = e.a2"
+        )
+        return self._states("FileRevision", replaced)
+
+    def data_states(self) -> str:
+        """Likewise, revisions of data under version control."""
+        replaced = (
+            f"SELECT d.a2 AS id, m.tip FROM {self._relation('wasDerivedFrom')} d JOIN made m ON m.id = d.a1 "
+            f"UNION SELECT e.a1, p.tip FROM {self._relation('wasInvalidatedBy')} e JOIN past p ON p.id = e.a2"
+        )
+        return self._states("DataRevision", replaced)
+
+    def _states(self, type_: str, replaced: str) -> str:
+        """Revisions by what they are called, ``@`` and a commit, without what was replaced in the past of that."""
+        informed, generated = self._relation("wasInformedBy"), self._relation("wasGeneratedBy")
         sha = self.words.value("sha")
         commits = (
             f"SELECT id, {sha} AS sha FROM {self.graph.schema}.element WHERE {self.words.has_type('Commit')}"
         )
         path = self.words.value("path")
         both = f"unnest([{path}, {self.words.value('name')}])"
-        called = self._things("FileRevision", f"{path} AS path, {both} AS called")
+        called = self._things(type_, f"{path} AS path, {both} AS called")
         asked = f"{self.scratch}.asked"
         return (
             f"WITH RECURSIVE tips AS (SELECT c.id, c.sha FROM ({commits}) c JOIN {asked} a "
@@ -164,11 +179,15 @@ class Rows:
             f"SELECT i.a2, p.tip FROM past p JOIN {informed} i ON i.a1 = p.id), "
             f"made AS (SELECT r.id, r.called, r.path = r.called AS is_path, p.tip FROM ({called}) r "
             f"JOIN {generated} g ON g.a1 = r.id JOIN past p ON p.id = g.a2), "
-            f"replaced AS (SELECT d.a2 AS id, p.tip FROM {derived} d JOIN past p ON p.id = d.a3 "
-            f"UNION SELECT e.a1, p.tip FROM {ended} e JOIN past p ON p.id = e.a2) "
+            f"replaced AS ({replaced}) "
             "SELECT m.id, concat(m.called, '@', t.sha) AS handle, CASE WHEN m.is_path THEN 0 ELSE 1 END AS rank "
             "FROM made m JOIN tips t ON t.id = m.tip ANTI JOIN replaced d ON d.id = m.id AND d.tip = m.tip"
         )
+
+    def data_paths(self) -> str:
+        """Revisions of data under version control by their paths, and by their names."""
+        named = self._things("DataRevision", f"unnest({self.words.values('name')}) AS handle, 1 AS rank")
+        return f"{self._named('DataRevision', 'path')} UNION ALL {named}"
 
     def paths(self) -> str:
         """Files by each path that they have or had, and by their names."""

@@ -78,6 +78,7 @@ def _first(found: re.Match[str]) -> str:
     return found[1]
 
 
+_SCHEME = re.compile("(runs|models):/+")
 _MODEL = r"models:/([^/@]+)"
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = (
@@ -265,6 +266,27 @@ REFERENCE_KINDS: tuple[ReferenceKind, ...] = (
         doc="Any element, as the document spells its identifier, or by its full IRI.",
     ),
     ReferenceKind(
+        name="data at a commit",
+        form="PATH@COMMIT, of data",
+        example="data/wine.csv@83de590",
+        pattern=r"(.+)@([0-9a-f]{4,64})",
+        rows=Rows.data_states,
+        needle=_first,
+        is_prefix=True,
+        is_last=True,
+        doc="Data of DVC or Git LFS as it stood at a commit, where nothing else is found.",
+    ),
+    ReferenceKind(
+        name="data",
+        form="a path of data under version control",
+        example="data/wine.csv",
+        pattern=r".+",
+        needle=_whole,
+        rows=Rows.data_paths,
+        is_last=True,
+        doc="Data of DVC or Git LFS that never changed, where nothing else is found; else give a commit, too.",
+    ),
+    ReferenceKind(
         name="label",
         form="a label",
         example="the monthly report",
@@ -385,12 +407,14 @@ def _nearest(graph: Graph, rows: Rows, text: str) -> list[tuple[str, str]]:
     for place, kind in enumerate(REFERENCE_KINDS):
         if not kind.is_prefix or "@" not in kind.form:
             pieces.append(f"SELECT {place} AS place, handle FROM ({kind.rows(everything)})")
+    bare = _SCHEME.sub("", text)  # what has a name may have been asked for by an identifier's form
     found = graph.store.run(
-        "SELECT min(place), handle, jaro_winkler_similarity(lower(handle), lower(?)) AS likeness FROM "
+        "SELECT min(place), handle, greatest(jaro_winkler_similarity(lower(handle), lower(?)), "
+        "jaro_winkler_similarity(lower(handle), lower(?))) AS likeness FROM "
         f"({' UNION ALL '.join(pieces)}) WHERE handle IS NOT NULL GROUP BY handle "
         f"HAVING likeness >= {_LEAST_LIKE} OR (len(?) > 1 AND contains(lower(handle), lower(?))) "
         f"ORDER BY likeness DESC, handle LIMIT {_LISTED}",
-        [text, text, text],
+        [text, bare, bare, bare],
     )
     return [(REFERENCE_KINDS[place].name, _shortened(handle)) for place, handle, _ in found]
 

@@ -33,6 +33,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "git reference": ("Tag", "Branch", "TagCreation"),
     "commit": ("Commit",),
     "file revision": ("FileRevision",),
+    "data revision": ("DataRevision",),
     "file": ("File",),
     "source tree": ("SourceTree",),
     "source folder": ("SourceFolder",),
@@ -112,6 +113,14 @@ STEPS: tuple[Step, ...] = (
         classes=("file", "commit"),
         downstream="start",
         why="Likewise.",
+    ),
+    Step(
+        kind="wasGeneratedBy",
+        later="entity",
+        earlier="activity",
+        classes=("data revision", "commit"),
+        downstream="start",
+        why="Data that a commit names did not come of the other files that it changed.",
     ),
     Step(
         kind="wasGeneratedBy",
