@@ -193,7 +193,7 @@ def test_every_example_fits_its_own_pattern() -> None:
 
 def test_data_that_changed_is_listed_by_its_path(demo: Graph) -> None:
     with pytest.raises(
-        UsageError, match="may mean 2 things: data wine.csv @ 83de590 = .*; data wine.csv @ c4edf88"
+        UsageError, match=r"may mean 2 things: data wine.csv @ 83de590 = .*; data wine.csv @ c4edf88"
     ):
         resolve(demo, "data/wine.csv")
 
