@@ -127,6 +127,7 @@ def test_patterns_that_fit_nothing_and_times_that_are_none(
 ) -> None:
     extract(repository.path, refs=["nothing*"]).close()
     assert "No branch or tag of" in caplog.text and "nothing*" in caplog.text
+    assert "has no commits" not in caplog.text
     with pytest.raises(UsageError, match="commits_since"):
         extract(repository.path, commits_since="soon")
     with pytest.raises(UsageError, match=r"^since is"):
@@ -146,3 +147,13 @@ def test_it_is_said_that_data_is_left_out_of_a_part(
     caplog.clear()
     repository.read()
     assert "left out" not in caplog.text
+
+
+def test_paths_at_which_nothing_ever_stood_are_told(
+    repository: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    extract(repository.path, paths=["nowhere/*", "none.py"])
+    assert "No file ever stood at nowhere/*, none.py." in caplog.text
+    caplog.clear()
+    extract(repository.path, paths=["*"])
+    assert "ever stood at" not in caplog.text

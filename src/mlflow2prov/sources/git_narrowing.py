@@ -11,6 +11,7 @@ commits that runs name and the revisions of the entry points, and the commits th
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
 from collections.abc import Iterable, Sequence
@@ -26,9 +27,12 @@ from mlflow2prov.sources.git_log import LoggedCommit
 from mlflow2prov.sources.git_program import Git
 from mlflow2prov.sources.git_revision_rows import WHOLE, Kept
 from mlflow2prov.sources.git_rows import seconds_of
+from mlflow2prov.sources.git_warnings import warn
 
 if TYPE_CHECKING:
     from mlflow2prov.sources.git_code import RunCode
+
+_LOG = logging.getLogger(__name__)
 
 _NEEDED = 1
 
@@ -192,12 +196,15 @@ class Narrowing:
         )
 
     def matched(self, git: Git, starts: Sequence[bytes]) -> set[bytes] | None:
-        """Return every path of the history that the pathspecs match; None where there are none."""
+        """Return every path of the history that the pathspecs match, and warn if there is none; None is without any."""
         if not self.paths:
             return None
         arguments = ["log", "--stdin", "--full-history", "--diff-merges=first-parent", "--name-only", "-z"]
         arguments += ["--no-renames", "--format=", "--no-relative", "--ignore-submodules=none"]
-        return set(git.output(*arguments, "--", *self.paths, lines=starts).split(b"\0")) - {b""}
+        found = set(git.output(*arguments, "--", *self.paths, lines=starts).split(b"\0")) - {b""}
+        if starts and not found:
+            warn(_LOG, "No file ever stood at %s.", ", ".join(map(_one_line, self.paths)))
+        return found
 
 
 EVERYTHING = Narrowing()
