@@ -22,7 +22,7 @@ from mlflow2prov.commands import COMMANDS
 from mlflow2prov.formats import FORMATS, Format
 from mlflow2prov.graph.pages import shown
 from mlflow2prov.graph.questions import Parameter, Question, ask, questions
-from mlflow2prov.graph.references import REFERENCE_KINDS
+from mlflow2prov.graph.reference_kinds import REFERENCE_KINDS
 from mlflow2prov.graph.steps import CLASSES, DETAIL, LEADING_ON, STEPS, Step
 from mlflow2prov.graph.store import TABLES
 from mlflow2prov.model.declare import Event, Relation

@@ -11,7 +11,8 @@ from tests.conftest import DemoProject
 from documents import graph_of
 from mlflow2prov import Graph, extract
 from mlflow2prov.errors import UsageError
-from mlflow2prov.graph.references import REFERENCE_KINDS, resolve
+from mlflow2prov.graph.reference_kinds import REFERENCE_KINDS
+from mlflow2prov.graph.references import resolve
 
 
 @pytest.fixture(scope="module")
