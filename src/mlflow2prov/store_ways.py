@@ -49,7 +49,7 @@ class Ways:
             from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 
             http = {"settings": HttpSettings.from_environment(environment, self.concurrency)}
-        given = {} if self.concurrency is None else {"concurrency": self.concurrency}
+        given: dict[str, Any] = {} if self.concurrency is None else {"concurrency": self.concurrency}
         artifacts = ArtifactAccess(
             environment=environment, server=self.artifact_server, http=http.get("settings"), **given
         )

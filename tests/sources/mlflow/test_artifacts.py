@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mlflow2prov.sources.mlflow import artifact_rows
-from mlflow2prov.sources.mlflow.artifacts import local_path, read_artifacts
+from mlflow2prov.sources.mlflow.artifacts import ArtifactAccess, local_path, read_artifacts
 from mlflow2prov.sources.tables import SOURCE_TABLES
 
 Tables = dict[str, list[dict[str, Any]]]
@@ -85,6 +85,35 @@ def test_paths_and_file_uris_are_listed_and_a_missing_folder_is_empty(
         assert paths(listed(("run", "r1", uri))) == ["file"], uri
     assert paths(listed(("run", "r1", str(tmp_path / "none")), ("run", "r2", f"{root}/file"))) == []
     assert warnings(caplog) == []
+
+
+def test_relative_places_lead_from_the_folder_beside_where_they_lead_to_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "project", **{"mlruns/1/r1/artifacts/theirs": "1", "mlruns/1/r2/artifacts/theirs": "1"})
+    write(tmp_path / "here", **{"mlruns/1/r1/artifacts/ours": "1"})
+    monkeypatch.chdir(tmp_path / "here")
+    owners = [("run", name, f"./mlruns/1/{name}/artifacts") for name in ("r1", "r2", "r3")]
+    access = ArtifactAccess(beside=tmp_path / "project")
+    found = [row for _, batch in read_artifacts(owners, access=access) for row in batch.to_pylist()]
+    assert [(row["owner_id"], row["path"]) for row in found] == [("r1", "ours"), ("r2", "theirs")]
+
+
+def test_it_is_said_where_the_folders_of_all_logged_models_are_elsewhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    owners = [("logged_model", name, f"{tmp_path}/1/models/{name}/artifacts") for name in ("m-1", "m-2")]
+    listed(*owners, ("run", "r1", f"{tmp_path}/1/r1/artifacts"))
+    assert warnings(caplog) == [
+        "the artifacts of 2 logged models are left out, since their folders are not here, "
+        f"{tmp_path}/1/models/m-1/artifacts first"
+    ]
+    caplog.clear()
+    write(tmp_path, **{"1/models/m-2/artifacts/MLmodel": MLMODEL})
+    listed(*owners)
+    (tmp_path / "2").mkdir()
+    listed(("logged_model", "m-3", f"{tmp_path}/2/models/m-3/artifacts"))
+    assert warnings(caplog) == [], "a model that is logged elsewhere has none"
 
 
 @pytest.mark.parametrize("uri", ["s3://b/x", "mlflow-artifacts:/1", "http://h/x", "file://host/x", "dbfs:/x"])

@@ -12,6 +12,8 @@ from mlflow2prov.prov.credentials import shown_url
 from mlflow2prov.sources.mlflow.artifact_rows import Failed, Listing, Owner, StoreError, store_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlflow2prov.sources.mlflow.http_settings import HttpSettings
 
 _NO_VARIABLES: Mapping[str, str] = {}
@@ -26,6 +28,7 @@ class ArtifactAccess:
         server: the URL of the server that hands out artifacts at ``mlflow-artifacts:``, where it is not the store itself.
         http: how to talk to it.
         concurrency: how many requests to a store are under way at once.
+        beside: the folder from which relative paths lead where they lead to nothing from the working folder.
 
     Raises:
         UsageError: ``server`` is no URL of a server.
@@ -35,6 +38,7 @@ class ArtifactAccess:
     server: str | None = None
     http: HttpSettings | None = None
     concurrency: int = 8
+    beside: Path | None = None
 
     def __post_init__(self) -> None:
         if self.server is not None and not self.server.lower().startswith(("http://", "https://")):

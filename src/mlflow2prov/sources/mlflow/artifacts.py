@@ -22,7 +22,8 @@ def read_artifacts(
     """Batches of ``mlflow_artifact`` and ``mlflow_model_file`` of owners, from folders and from other stores.
 
     Folders are listed to any depth, in order of their paths. A folder that does not exist has no artifacts,
-    since MLflow makes it when it is needed. Symbolic links are followed to files of the same owner alone.
+    since MLflow makes it when it is needed; where those of all logged models, which have some, are missing with what
+    they stand in, that is said. Symbolic links are followed to files of the same owner alone.
     What can't be listed or read is counted and said in one warning for each store or kind of trouble, and
     never ends the reading.
 
@@ -36,7 +37,7 @@ def read_artifacts(
         access: how to reach stores that are elsewhere; by default, as their libraries find by themselves.
     """
     access = access or ArtifactAccess()
-    folders, stores, left_out = LocalFolders(), Stores(access), LeftOut()
+    folders, stores, left_out = LocalFolders(access.beside), Stores(access), LeftOut()
     with ThreadPoolExecutor(access.concurrency, thread_name_prefix="artifacts") as pool:
         rows = Rows(pool, with_digests=with_digests)
         try:

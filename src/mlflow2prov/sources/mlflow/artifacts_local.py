@@ -52,23 +52,57 @@ class _Folder:
                 yield chunk
 
 
-class LocalFolders:
-    """Lists one owner after the other, and counts what can't be listed."""
+_TO_EXPERIMENT = 3
+"""From the folder of a logged model's artifacts to that of its experiment: ``EXPERIMENT/models/MODEL/artifacts``."""
 
-    def __init__(self) -> None:
+
+class LocalFolders:
+    """Lists one owner after the other, and counts what can't be listed.
+
+    Args:
+        beside: the folder from which relative paths lead where they lead to nothing from the working folder.
+    """
+
+    def __init__(self, beside: Path | None = None) -> None:
+        self._beside = beside
         self._closed: list[bytes] = []
         self._passed_over = 0
+        self._gone: list[bytes] = []
+        self._has_models = False
 
     def listings(self, owners: Iterable[Owner]) -> Iterator[Listing]:
         """The artifacts of owners in order of their paths; those without a folder have none."""
         for owner in owners:
             path = local_path(owner.uri)
-            root = os.path.realpath(os.fsencode(path)) if path is not None else b""
-            if root and os.path.isdir(root):  # noqa: PTH112
+            if path is None:
+                continue
+            if self._beside is not None and not os.path.isdir(path):  # noqa: PTH112
+                path = self._beside / path
+            root = os.path.realpath(os.fsencode(path))
+            is_there = os.path.isdir(root)  # noqa: PTH112
+            if is_there:
                 yield Listing(owner, sorted(self._walk(root)), _Folder(root))
+            if owner.kind == "logged_model":
+                self._note_model(root, is_there=is_there)
+
+    def _note_model(self, root: bytes, *, is_there: bool) -> None:
+        """Note a logged model's folder, and whether its experiment has one at all."""
+        experiment = root
+        for _ in range(_TO_EXPERIMENT):
+            experiment = os.path.dirname(experiment)  # noqa: PTH120
+        if is_there or os.path.isdir(experiment):  # noqa: PTH112
+            self._has_models = True
+        else:
+            self._gone.append(root)
 
     def report(self) -> None:
         """Say what was left out."""
+        if self._gone and not self._has_models:
+            _logger.warning(
+                "the artifacts of %d logged models are left out, since their folders are not here, %s first",
+                len(self._gone),
+                text_of(self._gone[0])[0],
+            )
         if self._closed:
             first = text_of(self._closed[0])[0]
             _logger.warning(

@@ -9,6 +9,7 @@ import logging
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from mlflow2prov.sources.mlflow.trace_places import SpanPlaces
 from mlflow2prov.sources.tables import SOURCE_TABLES, Batches, Kind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from mlflow2prov.prov.database_uris import DatabaseUri
@@ -74,7 +77,7 @@ def read_database(
     from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
 
     path = database_path(uri)
-    return _read(lambda: DatabaseFile(path), wanted, artifacts)
+    return _read(lambda: DatabaseFile(path), wanted, _beside(path, artifacts))
 
 
 def read_database_server(
@@ -113,7 +116,7 @@ def read_database_again(
         from mlflow2prov.sources.mlflow.database_file import DatabaseFile, database_path
 
         path = database_path(uri)
-        return read_changes(lambda: DatabaseFile(path), wanted, known, artifacts)
+        return read_changes(lambda: DatabaseFile(path), wanted, known, _beside(path, artifacts))
     address = DatabaseUri.parse(uri)
     return read_changes(lambda: _connect(address), wanted, known, artifacts)
 
@@ -148,6 +151,13 @@ def _read(connect: Callable[[], Database], wanted: Wanted, artifacts: ArtifactAc
         yield from read_artifacts(
             owners(owned, scope), with_digests=wanted.artifact_digests, access=artifacts
         )
+
+
+def _beside(path: Path, artifacts: ArtifactAccess | None) -> ArtifactAccess:
+    """How to reach artifacts where relative places of a database file may be meant from the folder that it is in."""
+    from mlflow2prov.sources.mlflow.artifacts import ArtifactAccess
+
+    return replace(artifacts or ArtifactAccess(), beside=path.parent)
 
 
 def _scope(database: Database, schema: Schema, wanted: Wanted) -> Scope | None:
