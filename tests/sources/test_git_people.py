@@ -48,8 +48,10 @@ LINES = [
 
 
 def squashed(message: bytes, role: str) -> set[bytes]:
-    """The addresses of the co-authors in lines of their own, wherever they stand."""
+    """The addresses of the co-authors in lines of their own, wherever they stand, of a message that was picked."""
     told = message.partition(b"# ------------------------ >8")[0].split(b"\n")
+    if not any(line.startswith(b"(cherry picked from commit ") for line in told):
+        return set()
     lines = [line.strip() for line in told if line.lower().startswith(b"co-authored-by:")]
     return {line[-4:-1] for line in lines if line.endswith(b"@x>")} if role == "CoAuthor" else set()
 
@@ -61,9 +63,23 @@ def test_the_co_authors_of_commits_that_were_squashed_are_found_above_the_traile
         b"Last line\nco-authored-by: Eve <eve@x.org>\n\n---------\n\nCo-authored-by: B <BOB@x.org>\n"
     )
     assert people_of(message) == [("CoAuthor", (b"B", b"BOB@x.org")), ("CoAuthor", (b"Eve", b"eve@x.org"))]
-    assert people_of(b"Title\n\nWords\nCo-authored-by: Bob <bob@x.org>") == [
-        ("CoAuthor", (b"Bob", b"bob@x.org"))
-    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"* One",
+        b"---------",
+        b"(cherry picked from commit 1f0e5c3)",
+        b"Squashed commit of the following:",
+        b"# This is a combination of 2 commits.",
+        b"This is the commit message #2:",
+    ],
+)
+def test_co_authors_above_the_trailers_count_in_messages_of_several_commits_alone(words: bytes) -> None:
+    of_one = b"Title\n\nCo-authored-by: Bob <bob@x.org>\n\nLast words, see * here -----\n"
+    assert people_of(of_one) == []
+    assert people_of(of_one + b"\n" + words + b"\n") == [("CoAuthor", (b"Bob", b"bob@x.org"))]
 
 
 def test_trailers_are_those_that_git_finds_when_nothing_is_configured(repository: Repository) -> None:
@@ -280,8 +296,7 @@ def test_messages_are_read_to_their_end_and_without_the_line_ends_around_them(re
         assert picked(rows["git_commit"], "message", commit=sha) == [expected]
     last = f"title\n\nbody\\x00\n\nCo-authored-by: {GRACE.decode()}"
     assert picked(rows["git_commit"], "message", commit=shas[-1]) == [last]
-    named = picked(rows["git_trailer"], "commit", "email")
-    assert sorted(named) == sorted((sha, "grace@example.org") for sha in shas[-2:])
+    assert picked(rows["git_trailer"], "commit", "email") == [(shas[-1], "grace@example.org")]
     assert picked(rows["git_commit"], "message", commit=wide) == ["Größe"]
     assert picked(rows["git_commit"], "message", commit=unknown) == ["\\xff\\x00x"]
 

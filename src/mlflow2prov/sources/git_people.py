@@ -42,6 +42,13 @@ _GIT_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _CO_AUTHOR = re.compile(
     rb"^co-authored-by:[ \t]*([^<\n]*<[^<>\s@]+@[^<>\s]+>)[ \t\r]*$", re.IGNORECASE | re.MULTILINE
 )
+_OF_SEVERAL = re.compile(
+    rb"^(?:[*-] \S|-{5,}[ \t\r]*$|\(cherry picked from commit [0-9a-f]+|Squashed commit of the following:"
+    rb"|(?:# )?This is (?:a combination of|the (?:1st )?commit message))",
+    re.MULTILINE,
+)
+"""How a message looks that is made of those of other commits: a list of them, a rule below it, or words of Git's."""
+
 _SCISSORS = b"# ------------------------ >8 ------------------------\n"
 
 
@@ -150,8 +157,9 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
     Trailers are where ``git interpret-trailers`` finds them when nothing is configured: in the last
     paragraph, unless it is the title, if all its lines are trailers, or if a quarter is and Git made
     one of them. Trailing comments do not count. A value goes on in lines that begin with a space. Where
-    commits were squashed into one, their messages stand in its, and the trailers of these above its own: so a
-    line that has but a co-author with an address counts wherever it is, once for each address.
+    commits were squashed into one or picked, their messages stand in its, and the trailers of these above its own: so
+    in a message that looks like one of several a line that has but a co-author with an address counts wherever it is,
+    once for each address.
 
     >>> people_of(b"work\n\nCo-authored-by: Bob <bob@example.org>\nReviewed-by: Eve\n")
     [('CoAuthor', (b'Bob', b'bob@example.org')), ('ReviewedBy', (b'Eve', b''))]
@@ -176,9 +184,12 @@ def people_of(message: bytes) -> list[tuple[str, Person]]:
 
 
 def _squashed(message: bytes, told: Iterable[tuple[str, Person]]) -> Iterator[Person]:
-    """Yield the co-authors whom lines of a message name, but for those who were told of as such."""
+    """Yield the co-authors whom lines of a message of several commits name, but for those who were told of as such."""
+    message = message.partition(_SCISSORS)[0]
+    if _OF_SEVERAL.search(message) is None:
+        return
     known = {person[1].lower() for role, person in told if role == "CoAuthor"}
-    for line in _CO_AUTHOR.finditer(message.partition(_SCISSORS)[0]):
+    for line in _CO_AUTHOR.finditer(message):
         for person in persons_of(line[1]):
             if person[1].lower() not in known:
                 known.add(person[1].lower())

@@ -415,7 +415,7 @@ def test_what_is_not_known_is_named_with_what_is_near(ways: Ways, way: str) -> N
     for words, said in (
         ({"experiment": ["onn"]}, "no experiment 'onn'; near to it are 'one', 'gone'"),
         ({"run": ["firts"]}, "no run 'firts'; near to it is 'first'"),
-        ({"model": ["wines"]}, "no model 'wines'; near to it is 'wine'"),
+        ({"model": ["wines"]}, "no model 'wines'; near to it are 'wine', 'copies'"),
         ({"model": ["wine/1"]}, "no model 'wine/1'; near to it is 'wine'"),
         ({"experiment": ["one", "0", "99"]}, "no experiment '99'; see its spelling"),
     ):
