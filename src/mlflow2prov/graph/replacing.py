@@ -29,8 +29,12 @@ def check_replaceable(file: Path) -> None:
     Raises:
         GraphError: there is.
     """
-    if file.is_file() and file.stat().st_size and _head(file)[8:12] != b"DUCK":
+    if _holds_something(file) and _head(file)[8:12] != b"DUCK":
         raise GraphError(f"can't write {file}: a file of that name is there, and it is no DuckDB database")
+
+
+def _holds_something(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _head(file: Path) -> bytes:
@@ -49,7 +53,7 @@ def check_only_a_graph(store: Store, file: Path) -> None:
         GraphError: there is such a file, or one that can't be looked into.
     """
     check_replaceable(file)
-    if not file.is_file() or not file.stat().st_size:
+    if not _holds_something(file):
         return
     alias = _attached(store, file)
     schema = "" if alias else store.attach(file, read_only=True)
